@@ -1,0 +1,154 @@
+"""One start of a search, from settings to best.yaml."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import filelock
+import joblib
+import optuna
+import torch
+
+from search import datasets, export
+from search.baseline import fit_baseline
+from search.data import SearchData, prepare
+from search.errors import UserError
+from search.precision import Precision, fastest_precision
+from search.progress import Progress
+from search.runner import Runner, SearchFailed
+from search.selection import Choice, Terms
+from search.settings import Settings, resolve_devices
+from search.spaces import load_space, suggester
+from search.store import Store
+from search.summary import summary
+from search.trial import Conditions, load_weights
+from search.workers import WorkerPool, place_workers
+
+Suggest = Callable[[optuna.trial.Trial], dict[str, Any]]
+
+
+def run_search(settings: Settings) -> int | None:
+    """Run the trials that are missing, choose and export. Returns the signal that ended it early, if one did.
+
+    Raises UserError for input that cannot work, before anything has been trained.
+    """
+    devices = resolve_devices(settings.device)
+    suggest = suggester(settings.space, settings.ranges)
+    data = load_data(settings)
+    make_folder(settings.folder)
+    with _lock(settings.folder):
+        store = Store(settings.storage_url, settings.name, settings.seed)
+        store.settle(
+            settings.comparable(data.fingerprint, len(data.splits.train), len(data.splits.val), data.flip)
+        )
+        return _run(settings, devices, suggest, data, store)
+
+
+def load_data(settings: Settings) -> SearchData:
+    """The images to search on, split."""
+    source = datasets.load(settings.dataset, "train", settings.data_root)
+    flip = datasets.SOURCES[settings.dataset].flip if settings.flip is None else settings.flip
+    return prepare(
+        source, train_size=settings.train_size, val_size=settings.val_size, seed=settings.seed, flip=flip
+    )
+
+
+def make_folder(folder: Path) -> None:
+    """Make the run folder. Raises UserError where it cannot be written."""
+    try:
+        for name in (".", "artifacts", "checkpoints", "weights"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / ".lock").touch()
+    except OSError as error:
+        raise UserError(f"cannot write to --out {folder}: {error.strerror}; name another folder") from error
+
+
+def _lock(folder: Path) -> filelock.BaseFileLock:
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        return lock.acquire(timeout=0).lock
+    except filelock.Timeout:
+        raise UserError(
+            f"another search is running in {folder}; wait for it, or name another folder with --out"
+        ) from None
+
+
+def _run(
+    settings: Settings, devices: list[str], suggest: Suggest, data: SearchData, store: Store
+) -> int | None:
+    conditions = _conditions(settings, suggest, data, store, torch.device(devices[0]))
+    places = place_workers(settings.workers, devices, joblib.cpu_count())
+    interrupted, done = store.requeue_interrupted(), store.count()
+    missing = max(settings.trials - done, 0)
+    progress = Progress(settings.trials, settings.epochs, min(len(places), missing), done)
+    channels, height, width = data.shape
+    progress.note(
+        f"{settings.name}: {len(data.splits.train):,} images to train on, {len(data.splits.val):,} to validate on, "
+        f"{len(data.classes)} classes, {height}x{width}x{channels}\n"
+        f"linear baseline: val_loss {conditions.terms.baseline_loss:.4f}\n"
+        f"{missing} trials of at most {settings.epochs} epochs on {len(places)} worker{'s' * (len(places) > 1)} "
+        f"({', '.join(dict.fromkeys(places))}; {conditions.precision})"
+        + (f"; {done} done before" if done else "")
+        + (f"; {interrupted} interrupted ones queued again" if interrupted else "")
+    )
+    pool = WorkerPool(places[: max(missing, 1)], settings.space, data, conditions)
+    runner = Runner(settings, store, pool, suggest, progress)
+    progress.resume(runner.runs)
+    try:
+        signal = runner.run()
+    except SearchFailed as error:
+        raise UserError(f"{error}; mend the space {settings.space} and start again") from error
+    choice = runner.choice()
+    if choice is not None:
+        _export(settings, conditions, data, store, choice)
+    progress.note(summary(settings, store.study, runner.runs, choice, conditions.terms))
+    return signal
+
+
+def _conditions(
+    settings: Settings, suggest: Suggest, data: SearchData, store: Store, device: torch.device
+) -> Conditions:
+    """The linear baseline and the number format: measured at the first start, kept for all later ones."""
+    precision = store.remember(
+        "precision", lambda: asdict(_measure_precision(settings, suggest, data, device))
+    )
+    baseline = store.remember("baseline", lambda: asdict(fit_baseline(data.to(device))))
+    terms = Terms(baseline["val_loss"], settings.max_gap)
+    return Conditions(terms, Precision(**precision), settings.folder)
+
+
+def _measure_precision(
+    settings: Settings, suggest: Suggest, data: SearchData, device: torch.device
+) -> Precision:
+    """Time the formats on a network of middling size, out of a few drawn from the space."""
+    build = load_space(settings.space).build
+    channels, height, width = data.shape
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+
+    def network(config: dict[str, Any]) -> torch.nn.Module:
+        return build(config, channels=channels, image_size=(height, width), classes=len(data.classes))
+
+    configs = [suggest(study.ask()) for _ in range(5)]
+    config = sorted(configs, key=lambda config: sum(p.numel() for p in network(config).parameters()))[2]
+    batch_size = min(int(config["batch_size"]), len(data.splits.train))
+    return fastest_precision(lambda: network(config), data.shape, batch_size, device)
+
+
+def _export(
+    settings: Settings, conditions: Conditions, data: SearchData, store: Store, choice: Choice
+) -> None:
+    attributes = store.attributes(choice.run.number)
+    export.write(
+        settings.folder,
+        study=settings.name,
+        choice=choice,
+        trial=attributes,
+        seed=store.trial_seed(attributes["lineage"]),
+        space=settings.space,
+        terms=conditions.terms,
+        data=data,
+        seed_of_splits=settings.seed,
+        precision=conditions.precision,
+        weights=load_weights(conditions.weights(choice.run.number))[0],
+    )

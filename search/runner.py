@@ -1,0 +1,187 @@
+"""The search itself: hand out trials within the budget, judge them while they run, recover what fails."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from optuna.trial import Trial
+
+from search import trial as trials
+from search.progress import Progress
+from search.selection import Choice, Run, Terms, candidates, choose, nearest
+from search.settings import Settings
+from search.stopping import HopelessRule
+from search.store import Store, complete_runs, curve, stored_history
+from search.trial import Conditions, History, Job, Outcome, Report, Stop, load_weights
+from search.workers import STOP_SECONDS, Interruption, Worker, WorkerPool
+
+TURN_SECONDS = 0.25  # how long to wait for workers before looking at the clock and at Ctrl-C
+ERRORS_IN_A_ROW = 3  # from the start: then it is no single trial's fault
+
+
+class SearchFailed(Exception):
+    """Every trial so far ended in an error."""
+
+
+class Runner:
+    """One start of a search: the trials that are missing, on the workers of `pool`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        pool: WorkerPool,
+        suggest: Callable[[Trial], dict[str, Any]],
+        progress: Progress,
+    ) -> None:
+        self._settings, self._store, self._pool = settings, store, pool
+        self._suggest, self._progress = suggest, progress
+        self._conditions: Conditions = pool.conditions
+        self._terms: Terms = pool.conditions.terms
+        self._hopeless = HopelessRule(max_gap=settings.max_gap)
+        self._histories: dict[int, History] = {
+            trial.number: history for trial in store.finished() if (history := stored_history(trial))
+        }
+        self.runs: list[Run] = complete_runs(store.study)
+        self._val_losses: dict[int, np.ndarray] = {}
+        self._retries: deque[Job] = (
+            deque()
+        )  # out of memory: each to be tried once more with nothing beside it
+        self._retried: set[int] = set()
+        self._deaths: Counter[int] = Counter()  # of workers, by the lineage of their trial
+        self._errors = 0
+        self._update_circle()
+
+    def run(self) -> int | None:
+        """Run until the trials are done or the time is over. Returns the signal that ended it, if one did.
+
+        Raises SearchFailed where nothing but errors came of the first trials.
+        """
+        deadline = time.monotonic() + (self._settings.timeout or float("inf"))
+        with Interruption(self._pool.kill) as interruption:
+            try:
+                while interruption.signal is None and time.monotonic() < deadline:
+                    self._dispatch()
+                    if all(worker.job is None for worker in self._pool.workers):
+                        break
+                    self._turn()
+            finally:
+                self._wind_down()
+                self._pool.close()
+        return interruption.signal
+
+    def choice(self) -> Choice | None:
+        """The choice among the runs so far."""
+        return choose(self.runs, self._val_losses)
+
+    def _dispatch(self) -> None:
+        """Give idle workers a job: a retry once nothing else runs, or else a new trial while some are missing."""
+        idle = self._pool.idle()
+        if self._retries:
+            if len(idle) == len(self._pool.workers):
+                self._pool.submit(idle[0], self._retries.popleft())
+            return
+        if any(
+            worker.job is not None and worker.job.number in self._retried for worker in self._pool.workers
+        ):
+            return
+        for worker in idle:
+            if self._store.count() >= self._settings.trials:
+                return
+            trial, config, lineage = self._store.ask(self._suggest)
+            seed = self._store.trial_seed(lineage)
+            self._pool.submit(worker, Job(trial.number, config, seed, self._settings.epochs, lineage))
+            self._progress.started(trial.number, config)
+
+    def _turn(self) -> None:
+        for worker, job, content in self._pool.wait(TURN_SECONDS):
+            if isinstance(content, Report):
+                self._pool.answer(worker, self._judge(content))
+            elif isinstance(content, Outcome):
+                self._end(worker, job, content)
+            else:
+                self._died(worker, job)
+        self._progress.tick()
+
+    def _judge(self, report: Report) -> Stop | None:
+        """Take in the curves of a running trial; a reason to stop it, or None."""
+        self._histories[report.number] = report.history
+        self._progress.epoch(report.number, report.history)
+        if not self._store.live(report.number, report.history):
+            return Stop(trials.CANCELLED, "ended from outside, in the dashboard perhaps")
+        others = [curve(other) for number, other in self._histories.items() if number != report.number]
+        decision = self._hopeless.update(curve(report.history), others)
+        return Stop(trials.HOPELESS, decision.reason or "") if decision.stop else None
+
+    def _end(self, worker: Worker, job: Job, outcome: Outcome) -> None:
+        number = outcome.number
+        if outcome.stopped == trials.INTERRUPTED:
+            self._store.interrupt(number)
+            self._histories.pop(number, None)
+            return
+        if outcome.stopped == trials.OUT_OF_MEMORY and number not in self._retried:
+            self._retried.add(number)
+            self._retries.append(job)
+            return
+        if outcome.stopped == trials.CANCELLED:
+            self._store.drop(number)
+            self._progress.ended(outcome, None)
+            return
+        self._histories[number] = outcome.history
+        run = self._store.tell(outcome, self._terms, worker.device, self.runs)
+        if run is not None:
+            self.runs.append(run)
+            if outcome.val_losses is not None:
+                self._val_losses[number] = outcome.val_losses
+        self._update_circle()
+        self._progress.ended(outcome, run)
+        self._count_errors(outcome)
+
+    def _died(self, worker: Worker, job: Job) -> None:
+        """A worker was killed, for want of memory perhaps: its trial is tried once more."""
+        self._deaths[job.lineage] += 1
+        if self._deaths[job.lineage] == 1:
+            self._store.interrupt(job.number)
+            self._histories.pop(job.number, None)
+            self._progress.note(f"the worker of trial {job.number} died; its trial is queued again")
+            return
+        reason = "its worker process was killed twice, perhaps for want of memory"
+        self._end(worker, job, Outcome(job.number, trials.ERROR, reason))
+
+    def _count_errors(self, outcome: Outcome) -> None:
+        if outcome.stopped != trials.ERROR:
+            self._errors = -1
+        elif self._errors >= 0:
+            self._errors += 1
+            if self._errors == ERRORS_IN_A_ROW:
+                raise SearchFailed(
+                    f"the first {ERRORS_IN_A_ROW} trials failed; the last one with {outcome.reason}"
+                )
+
+    def _update_circle(self) -> None:
+        """Keep the weights of the runs that may still be chosen, and of no other finished one."""
+        circle = {run.number for run in candidates(self.runs)}
+        if not circle and (closest := nearest(self.runs, self._terms)) is not None:
+            circle = {closest.number}
+        running = {worker.job.number for worker in self._pool.workers if worker.job is not None}
+        for path in (self._conditions.folder / "weights").glob("*.pt"):
+            number = int(path.stem)
+            if number not in circle and number not in running:
+                path.unlink()
+                self._val_losses.pop(number, None)
+            elif number in circle and number not in self._val_losses:
+                self._val_losses[number] = load_weights(path)[1]
+
+    def _wind_down(self) -> None:
+        """Take in what running trials still have to say, and queue those again that do not end in time."""
+        self._pool.interrupt()
+        deadline = time.monotonic() + STOP_SECONDS
+        while any(worker.job is not None for worker in self._pool.workers) and time.monotonic() < deadline:
+            self._turn()
+        for worker in self._pool.workers:
+            if worker.job is not None:
+                self._store.interrupt(worker.job.number)
+        for job in self._retries:
+            self._store.interrupt(job.number)

@@ -1,0 +1,154 @@
+"""From finished runs to one choice: best epoch, feasibility, front, and what noise cannot tell apart."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.gap import paired_difference
+
+USEFUL = 0.10  # a run this far above the best validation loss may still be chosen
+BAND_Z = 1.0  # standard errors within which a validation loss cannot be told from the best
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a run must respect to be chosen: the linear baseline's loss, and a ceiling for the gap if any."""
+
+    baseline_loss: float
+    max_gap: float | None = None
+
+    def violations(self, val_loss: float, gap: float) -> dict[str, float]:
+        """By how much each term is missed; met at 0 and below. The same keys for every run of a study."""
+        violations = {"baseline": val_loss / self.baseline_loss - 1}
+        if self.max_gap is not None:
+            violations["max_gap"] = gap - self.max_gap
+        return violations
+
+    def respected(self, val_loss: float, gap: float) -> bool:
+        """Whether an epoch with these figures may be chosen."""
+        return all(violation <= 0 for violation in self.violations(val_loss, gap).values())
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run at its best epoch. Losses and gap in nats; the gap is signed; best_epoch counts from 0."""
+
+    number: int
+    val_loss: float
+    gap: float
+    val_loss_se: float
+    gap_se: float
+    train_loss: float
+    train_accuracy: float
+    val_accuracy: float
+    accuracy_gap: float
+    parameters: int
+    best_epoch: int
+    epochs_run: int
+    stopped: str
+    fit: str
+    feasible: bool
+
+    @property
+    def objectives(self) -> tuple[float, float]:
+        """What Optuna minimizes: validation loss, and the gap where it is positive."""
+        return self.val_loss, max(self.gap, 0.0)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The chosen run, the runs that noise cannot tell from the best, and why."""
+
+    run: Run
+    band: tuple[Run, ...]
+    reason: str
+
+
+def best_epoch(val_loss: Sequence[float], gap: Sequence[float], terms: Terms) -> int | None:
+    """The epoch (from 0) of lowest validation loss, among those that respect `terms` where any does."""
+    finite = [
+        epoch for epoch, loss in enumerate(val_loss) if math.isfinite(loss) and math.isfinite(gap[epoch])
+    ]
+    respecting = [epoch for epoch in finite if terms.respected(val_loss[epoch], gap[epoch])]
+    return min(respecting or finite, key=lambda epoch: val_loss[epoch], default=None)
+
+
+def front(runs: Sequence[Run]) -> list[Run]:
+    """The feasible runs that no other one beats in one objective without losing in the other, by validation loss."""
+    ordered = sorted((run for run in runs if run.feasible), key=lambda run: run.objectives)
+    kept: list[Run] = []
+    for run in ordered:
+        if not kept or run.objectives[1] < kept[-1].objectives[1]:
+            kept.append(run)
+    return kept
+
+
+def clearly_beaten(run: Run, others: Sequence[Run], z: float = 2.0) -> bool:
+    """Whether a feasible one of `others` is better in both objectives by more than z standard errors."""
+    return any(
+        other.feasible
+        and run.objectives[0] - other.objectives[0] > z * math.hypot(run.val_loss_se, other.val_loss_se)
+        and run.objectives[1] - other.objectives[1] > z * math.hypot(run.gap_se, other.gap_se)
+        for other in others
+    )
+
+
+def candidates(runs: Sequence[Run], most: int = 50) -> list[Run]:
+    """The feasible runs that may still be chosen: within 10% (or noise) of the best, the best `most` of them."""
+    feasible = sorted((run for run in runs if run.feasible), key=lambda run: run.val_loss)
+    if not feasible:
+        return []
+    best = feasible[0]
+    reach = max(USEFUL * best.val_loss, 2 * math.sqrt(2) * best.val_loss_se)
+    return [run for run in feasible if run.val_loss - best.val_loss <= reach][:most]
+
+
+def nearest(runs: Sequence[Run], terms: Terms) -> Run | None:
+    """Where nothing is feasible: the run whose largest violation is smallest."""
+    return min(
+        runs,
+        key=lambda run: (max(terms.violations(run.val_loss, run.gap).values()), run.number),
+        default=None,
+    )
+
+
+def choose(runs: Sequence[Run], val_losses: Mapping[int, np.ndarray]) -> Choice | None:
+    """Choose within noise; None where no run is feasible.
+
+    1. The band: feasible runs whose validation loss is within `BAND_Z` standard errors of the lowest, of
+       the paired difference where `val_losses` holds both runs' per-image losses (shape (n,), by number).
+    2. Of the band, the runs that no other of the band beats in both objectives.
+    3. Of these the smallest gap; gaps within a standard error of it tie, and ties go to the lower
+       validation loss, then to fewer parameters.
+    """
+    close = candidates(runs)
+    if not close:
+        return None
+    best = close[0]
+    band = [
+        run for run in close if run.val_loss - best.val_loss <= BAND_Z * _difference_se(run, best, val_losses)
+    ]
+    qualified = front(band)
+    smallest = min(qualified, key=lambda run: run.objectives[1])
+    tied = [run for run in qualified if run.objectives[1] - smallest.objectives[1] <= smallest.gap_se]
+    chosen = min(tied, key=lambda run: (run.val_loss, run.parameters, run.number))
+    return Choice(chosen, tuple(band), _reason(chosen, best, band, smallest))
+
+
+def _difference_se(run: Run, best: Run, val_losses: Mapping[int, np.ndarray]) -> float:
+    if run.number in val_losses and best.number in val_losses:
+        return paired_difference(val_losses[run.number], val_losses[best.number])[1]
+    return math.hypot(run.val_loss_se, best.val_loss_se)
+
+
+def _reason(chosen: Run, best: Run, band: Sequence[Run], smallest: Run) -> str:
+    if len(band) == 1:
+        return f"the lowest validation loss, {best.val_loss:.4f}, and no other run is within noise of it"
+    close = (
+        f"of the {len(band)} runs whose validation loss cannot be told from the lowest ({best.val_loss:.4f})"
+    )
+    if chosen is smallest:
+        return f"{close}, it has the smallest gap"
+    return f"{close}, it has the lowest loss among those whose gap is within noise of the smallest"

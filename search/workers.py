@@ -1,0 +1,218 @@
+"""Worker processes: where they run, how they are fed, and how they are ended."""
+
+import functools
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from typing import Any, NamedTuple
+
+import torch
+
+from search import trial as trials
+from search.data import SearchData
+from search.spaces import load_space
+from search.trial import Conditions, Job, Outcome, Report, Stop
+
+STOP_SECONDS = 4.0  # for workers to end by themselves once told to
+
+
+def place_workers(workers: int | None, devices: Sequence[str], cores: int) -> list[str]:
+    """The device of each worker. None stands for as many as fit: one per core on a CPU, one per GPU else.
+
+    Several devices are taken round robin, so that no GPU has two workers more than another.
+    """
+    if workers is None:
+        workers = cores if list(devices) == ["cpu"] else len(devices)
+    return [devices[number % len(devices)] for number in range(workers)]
+
+
+class Message(NamedTuple):
+    """What a worker said of its job: a `Report`, an `Outcome`, or None where it died."""
+
+    worker: "Worker"
+    job: Job
+    content: Report | Outcome | None
+
+
+@dataclass
+class Worker:
+    """One process on one device, and the job it has."""
+
+    device: str
+    process: ForkServerProcess | None = None
+    connection: Connection | None = None
+    job: Job | None = None
+
+
+@dataclass
+class WorkerPool:
+    """Workers that train jobs; started when they first get one, and anew when they have died.
+
+    They come from a fork server that has imported everything once, so one starts in a fraction of a second
+    and shares the memory of the libraries.
+    """
+
+    devices: Sequence[str]
+    space: str
+    data: SearchData
+    conditions: Conditions
+    workers: list[Worker] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["search.workers"])
+        self._stop = self._context.Event()
+        self.workers = [Worker(device) for device in self.devices]
+
+    def idle(self) -> list[Worker]:
+        """Workers without a job."""
+        return [worker for worker in self.workers if worker.job is None]
+
+    def submit(self, worker: Worker, job: Job) -> None:
+        """Hand `job` to an idle worker."""
+        if worker.process is None:
+            self._start(worker)
+        assert worker.connection is not None
+        worker.job = job
+        worker.connection.send(job)
+
+    def wait(self, seconds: float) -> list[Message]:
+        """What workers have said, waiting at most that long for the first to say something."""
+        by_connection = {
+            w.connection: w for w in self.workers if w.connection is not None and w.job is not None
+        }
+        if not by_connection:
+            return []
+        ready = multiprocessing.connection.wait(list(by_connection), timeout=seconds)
+        return [self._receive(by_connection[connection]) for connection in ready]  # type: ignore[index]
+
+    def answer(self, worker: Worker, stop: Stop | None) -> None:
+        """Answer a report; the worker waits for it."""
+        assert worker.connection is not None
+        worker.connection.send(stop)
+
+    def interrupt(self) -> None:
+        """Tell every worker to give up its job at the next batch."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """End all workers, by force if they do not end by themselves."""
+        self._stop.set()
+        processes = [worker.process for worker in self.workers if worker.process is not None]
+        for worker in self.workers:
+            if worker.connection is not None:
+                worker.connection.close()
+            worker.process = worker.connection = worker.job = None
+        for process in processes:
+            process.join(STOP_SECONDS)
+        self.kill(processes)
+
+    def kill(self, processes: Sequence[ForkServerProcess] | None = None) -> None:
+        """End workers by force."""
+        for process in processes or [worker.process for worker in self.workers if worker.process is not None]:
+            if process.is_alive():
+                process.kill()
+
+    def _start(self, worker: Worker) -> None:
+        worker.connection, theirs = self._context.Pipe()
+        worker.process = self._context.Process(
+            target=_work,
+            args=(theirs, self._stop, worker.device, self.space, self.data, self.conditions),
+            daemon=True,
+        )
+        worker.process.start()
+        theirs.close()
+
+    def _receive(self, worker: Worker) -> Message:
+        assert worker.connection is not None
+        assert worker.job is not None
+        job = worker.job
+        try:
+            content = worker.connection.recv()
+        except (EOFError, OSError):
+            worker.connection.close()
+            worker.process = worker.connection = worker.job = None
+            return Message(worker, job, None)
+        if isinstance(content, Outcome):
+            worker.job = None
+        return Message(worker, job, content)
+
+
+def _work(
+    connection: Connection,
+    stop: Any,  # noqa: ANN401 multiprocessing's events have no public type
+    device: str,
+    space: str,
+    data: SearchData,
+    conditions: Conditions,
+) -> None:
+    """A worker's life: jobs in, reports and outcomes out, until the parent hangs up."""
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group; the parent tells what to do
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    torch.set_num_threads(1)
+    on_device = data.to(torch.device(device))
+    build = load_space(space).build
+
+    def report(content: Report) -> Stop | None:
+        try:
+            connection.send(content)
+            return connection.recv()
+        except (EOFError, OSError) as error:
+            raise _ParentGone from error
+
+    while True:
+        try:
+            job = connection.recv()
+            train = functools.partial(trials.run_trial, job, build, on_device, conditions)
+            connection.send(_guarded(lambda: train(report=report, interrupted=stop.is_set), job.number))  # noqa: B023
+        except (EOFError, OSError, _ParentGone):
+            return
+
+
+class _ParentGone(BaseException):
+    """Nobody is there to report to."""
+
+
+def _guarded(run: Callable[[], Outcome], number: int) -> Outcome:
+    """An error in a trial, of a user's own network perhaps, ends the trial and not the search."""
+    try:
+        return run()
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        message = (str(error).splitlines() or [""])[0]
+        reason = f"{type(error).__name__}: {message} ({os.path.basename(where.filename)}:{where.lineno})"
+        return Outcome(number, trials.ERROR, reason)
+
+
+class Interruption:
+    """Ctrl-C or SIGTERM: the first asks to stop, and shows as `signal`; a second one ends the process at once."""
+
+    def __init__(self, last_words: Callable[[], None]) -> None:
+        self.signal: int | None = None
+        self._last_words = last_words
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Interruption":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: object) -> None:
+        if self.signal is not None:
+            self._last_words()
+            os._exit(128 + number)
+        self.signal = number

@@ -1,0 +1,1 @@
+"""Families of networks: each module holds the ranges, `suggest(trial) -> config` and `build(config, ...)`."""

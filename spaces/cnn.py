@@ -1,0 +1,82 @@
+"""Plain convolutional networks: convolution, batch norm, ReLU, pooling while the image is large enough, dropout."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import nn
+
+SMALLEST_POOLED = 8  # images with a shorter side are not pooled any more
+LARGEST_HEAD = 4  # the classifier sees feature maps averaged down to at most this side
+
+
+class Trial(Protocol):
+    """The part of an Optuna trial that a space needs."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int: ...
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float: ...
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Lowest and highest value of each parameter, both included. A study may narrow them."""
+
+    depth: tuple[int, int] = (2, 6)  # convolutions
+    width: tuple[int, int] = (8, 64)  # channels of the first one; doubled at each pooling, up to four times
+    kernel_size: tuple[int, int] = (3, 5)  # odd
+    dropout: tuple[float, float] = (0.0, 0.5)
+    weight_decay: tuple[float, float] = (1e-3, 1.0)  # AdamW's; log scale
+    batch_size: tuple[int, int] = (32, 256)  # log scale
+    augmentation: tuple[float, float] = (0.0, 1.0)
+    learning_rate: tuple[float, float] = (5e-4, 1e-2)  # log scale
+
+
+def suggest(trial: Trial, ranges: Ranges | None = None) -> dict[str, Any]:
+    """Draw one configuration from `ranges`."""
+    ranges = ranges or Ranges()
+    return {
+        "depth": trial.suggest_int("depth", *ranges.depth),
+        "width": trial.suggest_int("width", *ranges.width, log=True),
+        "kernel_size": trial.suggest_int("kernel_size", *ranges.kernel_size, step=2),
+        "dropout": trial.suggest_float("dropout", *ranges.dropout),
+        "weight_decay": trial.suggest_float("weight_decay", *ranges.weight_decay, log=True),
+        "batch_size": trial.suggest_int("batch_size", *ranges.batch_size, log=True),
+        "augmentation": trial.suggest_float("augmentation", *ranges.augmentation),
+        "learning_rate": trial.suggest_float("learning_rate", *ranges.learning_rate, log=True),
+    }
+
+
+def build(
+    config: Mapping[str, Any], *, channels: int, image_size: tuple[int, int], classes: int
+) -> nn.Module:
+    """The network of `config`: images (n, channels, *image_size) -> logits (n, classes).
+
+    config needs `depth`, `width`, `kernel_size` and `dropout`; its other entries concern training alone.
+    """
+    height, width = image_size
+    layers: list[nn.Module] = []
+    filters = config["width"]
+    for _ in range(config["depth"]):
+        layers += _convolution(channels, filters, config["kernel_size"])
+        channels = filters
+        if min(height, width) >= SMALLEST_POOLED:
+            layers += [nn.MaxPool2d(2), nn.Dropout2d(config["dropout"])]
+            height, width = height // 2, width // 2
+            filters = min(2 * filters, 4 * config["width"])
+    rows, columns = -(-height // LARGEST_HEAD), -(-width // LARGEST_HEAD)
+    features = channels * (height // rows) * (width // columns)
+    head = [
+        nn.AvgPool2d((rows, columns)),
+        nn.Flatten(),
+        nn.Dropout(config["dropout"]),
+        nn.Linear(features, classes),
+    ]
+    return nn.Sequential(*layers, *head)
+
+
+def _convolution(channels: int, filters: int, kernel_size: int) -> list[nn.Module]:
+    return [
+        nn.Conv2d(channels, filters, kernel_size, padding=kernel_size // 2, bias=False),
+        nn.BatchNorm2d(filters),
+        nn.ReLU(inplace=True),
+    ]
