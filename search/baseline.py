@@ -56,8 +56,7 @@ def _features(data: DeviceData, indices: torch.Tensor) -> torch.Tensor:
     height, width = data.images.shape[2:]
     size = (min(height, LARGEST_SIDE), min(width, LARGEST_SIDE))
     chunks = [
-        F.adaptive_avg_pool2d(data.normalize(data.pixels(chunk)), size).flatten(1)
-        for chunk in indices.split(1024)
+        F.adaptive_avg_pool2d(data.normalize(data.pixels(chunk)), size).flatten(1) for chunk in indices.split(1024)
     ]
     return torch.cat(chunks)
 
@@ -75,7 +74,7 @@ def _minimize(
 
     previous = math.inf
     for _ in range(STEPS):
-        loss = float(optimizer.step(closure))  # type: ignore[arg-type]
+        loss = float(optimizer.step(closure))
         if previous - loss < 1e-6 * abs(previous) or time.monotonic() > deadline:
             return
         previous = loss

@@ -51,9 +51,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         epilog="example: python -m search train runs/digits/best.yaml",
     )
     train.add_argument("best", type=Path, metavar="best.yaml")
-    train.add_argument(
-        "--data-root", type=Path, default=Path("data"), metavar="DIR", help="where the images are"
-    )
+    train.add_argument("--data-root", type=Path, default=Path("data"), metavar="DIR", help="where the images are")
     train.add_argument("--device", default=None, help="default: the one it was found on")
     options = parser.parse_args(arguments)
 

@@ -86,9 +86,7 @@ class DeviceData:
         return (pixels - self.mean) / self.std
 
 
-def prepare(
-    source: CachedImages, *, train_size: int | None, val_size: int | None, seed: int, flip: bool
-) -> SearchData:
+def prepare(source: CachedImages, *, train_size: int | None, val_size: int | None, seed: int, flip: bool) -> SearchData:
     """Split the development images of `source` and measure the train split's channels.
 
     Raises UserError where the sizes do not fit the images.
@@ -144,13 +142,9 @@ def _stratified(
     from sklearn.model_selection import StratifiedShuffleSplit
 
     rest = len(indices) - first
-    if second is None and rest < len(
-        np.unique(labels)
-    ):  # scikit-learn wants an image of each class on both sides
+    if second is None and rest < len(np.unique(labels)):  # scikit-learn wants an image of each class on both sides
         return indices, indices[:0]
-    splitter = StratifiedShuffleSplit(
-        n_splits=1, train_size=first, test_size=second or rest, random_state=seed
-    )
+    splitter = StratifiedShuffleSplit(n_splits=1, train_size=first, test_size=second or rest, random_state=seed)
     try:
         a, b = next(splitter.split(indices, labels[indices]))
     except ValueError as error:
@@ -158,9 +152,7 @@ def _stratified(
     return np.sort(indices[a]), np.sort(indices[b])
 
 
-def _channel_statistics(
-    images: np.ndarray, indices: np.ndarray
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _channel_statistics(images: np.ndarray, indices: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel in units of [0, 1], read a chunk at a time."""
     count, total, squares = 0, np.zeros(images.shape[1]), np.zeros(images.shape[1])
     for chunk in np.array_split(indices, -(-len(indices) // 4096)):

@@ -110,9 +110,7 @@ def load(name: str, part: Part, data_root: Path) -> CachedImages:
         folder = cache_folder() / f"{name}-{part}-{_stamp(source, data_root)}"
         _write(folder, images, labels, classes)
     meta = json.loads((folder / "meta.json").read_text())
-    return CachedImages(
-        name, folder / "images.npy", folder / "labels.npy", tuple(meta["classes"]), meta["fingerprint"]
-    )
+    return CachedImages(name, folder / "images.npy", folder / "labels.npy", tuple(meta["classes"]), meta["fingerprint"])
 
 
 def cache_folder() -> Path:

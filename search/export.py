@@ -152,9 +152,7 @@ def write(
         "environment": environment(precision, trial["device"]),
     }
     path = folder / "best.yaml"
-    _replace(
-        path, lambda scratch: scratch.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
-    )
+    _replace(path, lambda scratch: scratch.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True)))
     _replace(folder / "best.pt", lambda scratch: torch.save(dict(weights), scratch))
     return path
 

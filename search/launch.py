@@ -39,9 +39,7 @@ def run_search(settings: Settings) -> int | None:
     make_folder(settings.folder)
     with _lock(settings.folder):
         store = Store(settings.storage_url, settings.name, settings.seed)
-        store.settle(
-            settings.comparable(data.fingerprint, len(data.splits.train), len(data.splits.val), data.flip)
-        )
+        store.settle(settings.comparable(data.fingerprint, len(data.splits.train), len(data.splits.val), data.flip))
         return _run(settings, devices, suggest, data, store)
 
 
@@ -49,9 +47,7 @@ def load_data(settings: Settings) -> SearchData:
     """The images to search on, split."""
     source = datasets.load(settings.dataset, "train", settings.data_root)
     flip = datasets.SOURCES[settings.dataset].flip if settings.flip is None else settings.flip
-    return prepare(
-        source, train_size=settings.train_size, val_size=settings.val_size, seed=settings.seed, flip=flip
-    )
+    return prepare(source, train_size=settings.train_size, val_size=settings.val_size, seed=settings.seed, flip=flip)
 
 
 def make_folder(folder: Path) -> None:
@@ -74,9 +70,7 @@ def _lock(folder: Path) -> filelock.BaseFileLock:
         ) from None
 
 
-def _run(
-    settings: Settings, devices: list[str], suggest: Suggest, data: SearchData, store: Store
-) -> int | None:
+def _run(settings: Settings, devices: list[str], suggest: Suggest, data: SearchData, store: Store) -> int | None:
     conditions = _conditions(settings, suggest, data, store, torch.device(devices[0]))
     places = place_workers(settings.workers, devices, joblib.cpu_count())
     interrupted, done = store.requeue_interrupted(), store.count()
@@ -110,17 +104,13 @@ def _conditions(
     settings: Settings, suggest: Suggest, data: SearchData, store: Store, device: torch.device
 ) -> Conditions:
     """The linear baseline and the number format: measured at the first start, kept for all later ones."""
-    precision = store.remember(
-        "precision", lambda: asdict(_measure_precision(settings, suggest, data, device))
-    )
+    precision = store.remember("precision", lambda: asdict(_measure_precision(settings, suggest, data, device)))
     baseline = store.remember("baseline", lambda: asdict(fit_baseline(data.to(device))))
     terms = Terms(baseline["val_loss"], settings.max_gap)
     return Conditions(terms, Precision(**precision), settings.folder)
 
 
-def _measure_precision(
-    settings: Settings, suggest: Suggest, data: SearchData, device: torch.device
-) -> Precision:
+def _measure_precision(settings: Settings, suggest: Suggest, data: SearchData, device: torch.device) -> Precision:
     """Time the formats on a network of middling size, out of a few drawn from the space."""
     build = load_space(settings.space).build
     channels, height, width = data.shape
@@ -135,9 +125,7 @@ def _measure_precision(
     return fastest_precision(lambda: network(config), data.shape, batch_size, device)
 
 
-def _export(
-    settings: Settings, conditions: Conditions, data: SearchData, store: Store, choice: Choice
-) -> None:
+def _export(settings: Settings, conditions: Conditions, data: SearchData, store: Store, choice: Choice) -> None:
     attributes = store.attributes(choice.run.number)
     export.write(
         settings.folder,

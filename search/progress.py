@@ -13,9 +13,7 @@ from search.trial import History, Outcome
 class Progress:
     """Plain lines on a stream. `planned` counts the trials over all starts, `done` those of earlier ones."""
 
-    def __init__(
-        self, planned: int, epochs: int, workers: int, done: int = 0, stream: TextIO | None = None
-    ) -> None:
+    def __init__(self, planned: int, epochs: int, workers: int, done: int = 0, stream: TextIO | None = None) -> None:
         self._planned, self._epochs, self._workers = planned, epochs, workers
         self._done = self._done_before = done
         self._stream = stream or sys.stdout
@@ -48,9 +46,7 @@ class Progress:
             self._saved += self._epochs - len(outcome.history["val_loss"])
         if run is not None:
             self._consider(run)
-        self.note(
-            f"[{self._done:{len(str(self._planned))}}/{self._planned}] {describe(outcome)}{self._overall()}"
-        )
+        self.note(f"[{self._done:{len(str(self._planned))}}/{self._planned}] {describe(outcome)}{self._overall()}")
 
     def tick(self) -> None:
         """Called a few times a second."""
@@ -63,9 +59,7 @@ class Progress:
         parts = []
         if self._best is not None:
             parts.append(f"best {self._best.val_loss:.4f} (gap {self._best.gap:.4f})")
-        stopped = [
-            f"{count} {reason}" for reason, count in self._stopped.items() if reason != trials.FINISHED
-        ]
+        stopped = [f"{count} {reason}" for reason, count in self._stopped.items() if reason != trials.FINISHED]
         if stopped:
             parts.append(f"{', '.join(stopped)}: {self._saved} epochs saved")
         left = self._seconds_left()

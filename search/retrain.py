@@ -37,9 +37,7 @@ def retrain(path: Path, data_root: Path, device: str) -> bool:
     )
     where = torch.device(resolve_devices(device)[0])
     torch.set_num_threads(best.environment["threads"])
-    trainer = Trainer(
-        best.build_network, best.config, data.to(where), seed=best.seed, precision=best.precision
-    )
+    trainer = Trainer(best.build_network, best.config, data.to(where), seed=best.seed, precision=best.precision)
     for number in range(best.epochs):
         epoch = trainer.epoch()
         result = measure(epoch.train, epoch.val)

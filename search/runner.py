@@ -46,9 +46,7 @@ class Runner:
         }
         self.runs: list[Run] = complete_runs(store.study)
         self._val_losses: dict[int, np.ndarray] = {}
-        self._retries: deque[Job] = (
-            deque()
-        )  # out of memory: each to be tried once more with nothing beside it
+        self._retries: deque[Job] = deque()  # out of memory: each to be tried once more with nothing beside it
         self._retried: set[int] = set()
         self._deaths: Counter[int] = Counter()  # of workers, by the lineage of their trial
         self._errors = 0
@@ -83,9 +81,7 @@ class Runner:
             if len(idle) == len(self._pool.workers):
                 self._pool.submit(idle[0], self._retries.popleft())
             return
-        if any(
-            worker.job is not None and worker.job.number in self._retried for worker in self._pool.workers
-        ):
+        if any(worker.job is not None and worker.job.number in self._retried for worker in self._pool.workers):
             return
         for worker in idle:
             if self._store.count() >= self._settings.trials:
@@ -156,9 +152,7 @@ class Runner:
         elif self._errors >= 0:
             self._errors += 1
             if self._errors == ERRORS_IN_A_ROW:
-                raise SearchFailed(
-                    f"the first {ERRORS_IN_A_ROW} trials failed; the last one with {outcome.reason}"
-                )
+                raise SearchFailed(f"the first {ERRORS_IN_A_ROW} trials failed; the last one with {outcome.reason}")
 
     def _update_circle(self) -> None:
         """Keep the weights of the runs that may still be chosen, and of no other finished one."""

@@ -68,9 +68,7 @@ class Choice:
 
 def best_epoch(val_loss: Sequence[float], gap: Sequence[float], terms: Terms) -> int | None:
     """The epoch (from 0) of lowest validation loss, among those that respect `terms` where any does."""
-    finite = [
-        epoch for epoch, loss in enumerate(val_loss) if math.isfinite(loss) and math.isfinite(gap[epoch])
-    ]
+    finite = [epoch for epoch, loss in enumerate(val_loss) if math.isfinite(loss) and math.isfinite(gap[epoch])]
     respecting = [epoch for epoch in finite if terms.respected(val_loss[epoch], gap[epoch])]
     return min(respecting or finite, key=lambda epoch: val_loss[epoch], default=None)
 
@@ -127,9 +125,7 @@ def choose(runs: Sequence[Run], val_losses: Mapping[int, np.ndarray]) -> Choice 
     if not close:
         return None
     best = close[0]
-    band = [
-        run for run in close if run.val_loss - best.val_loss <= BAND_Z * _difference_se(run, best, val_losses)
-    ]
+    band = [run for run in close if run.val_loss - best.val_loss <= BAND_Z * _difference_se(run, best, val_losses)]
     qualified = front(band)
     smallest = min(qualified, key=lambda run: run.objectives[1])
     tied = [run for run in qualified if run.objectives[1] - smallest.objectives[1] <= smallest.gap_se]
@@ -146,9 +142,7 @@ def _difference_se(run: Run, best: Run, val_losses: Mapping[int, np.ndarray]) ->
 def _reason(chosen: Run, best: Run, band: Sequence[Run], smallest: Run) -> str:
     if len(band) == 1:
         return f"the lowest validation loss, {best.val_loss:.4f}, and no other run is within noise of it"
-    close = (
-        f"of the {len(band)} runs whose validation loss cannot be told from the lowest ({best.val_loss:.4f})"
-    )
+    close = f"of the {len(band)} runs whose validation loss cannot be told from the lowest ({best.val_loss:.4f})"
     if chosen is smallest:
         return f"{close}, it has the smallest gap"
     return f"{close}, it has the lowest loss among those whose gap is within noise of the smallest"

@@ -97,9 +97,7 @@ def resolve_devices(device: str) -> list[str]:
     """
     import torch
 
-    available = (
-        [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-    )
+    available = [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     if device == "auto":
         return available or ["cpu"]
     if device == "cpu":

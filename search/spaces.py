@@ -40,7 +40,7 @@ def load_space(name: str) -> Space:
             raise UserError(
                 f"the space {name!r} has no function {function}; it needs suggest(trial) and build(config, ...)"
             )
-    return module  # type: ignore[return-value]
+    return module
 
 
 def suggester(name: str, ranges: Mapping[str, tuple[float, float]]) -> Callable[[Trial], dict[str, Any]]:

@@ -63,8 +63,8 @@ class Store:
             before, now = recorded.get(key), settings.get(key)
             if before != now:
                 raise UserError(
-                    f"{key} was {_shown(before)} when this search began and is {_shown(now)} now, so its runs cannot be "
-                    f"compared; go back to that, or start anew with another --out"
+                    f"{key} was {_shown(before)} when this search began and is {_shown(now)} now, so its runs "
+                    f"cannot be compared; go back to that, or start anew with another --out"
                 )
 
     def remember(self, key: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
@@ -146,9 +146,7 @@ class Store:
 
     def _requeue(self, number: int, params: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
         if params:  # none: it was stopped before anything had been drawn
-            self.study.enqueue_trial(
-                dict(params), user_attrs={"lineage": int(attributes.get("lineage", number))}
-            )
+            self.study.enqueue_trial(dict(params), user_attrs={"lineage": int(attributes.get("lineage", number))})
         self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
 
@@ -218,11 +216,7 @@ def _attributes(outcome: Outcome, run: Run | None, device: str) -> dict[str, Any
 
 def _stored_run(trial: FrozenTrial) -> Run:
     attributes = trial.user_attrs
-    stored = {
-        field.name: attributes[field.name]
-        for field in fields(Run)
-        if field.name not in ("number", "feasible")
-    }
+    stored = {field.name: attributes[field.name] for field in fields(Run) if field.name not in ("number", "feasible")}
     feasible = all(violation <= 0 for violation in trial.constraints.values())
     return Run(number=trial.number, feasible=feasible, **stored)
 
@@ -238,18 +232,14 @@ def _storable(history: History) -> dict[str, list[float | None]]:
 def stored_history(trial: FrozenTrial) -> History:
     """The curves of a trial as they were measured; NaN where a value was not finite."""
     stored = trial.user_attrs.get("history", {})
-    return {
-        name: [math.nan if value is None else value for value in values] for name, values in stored.items()
-    }
+    return {name: [math.nan if value is None else value for value in values] for name, values in stored.items()}
 
 
 def _open(url: str, name: str) -> optuna.Study:
     try:
         shown = sqlalchemy.engine.make_url(url)
     except sqlalchemy.exc.ArgumentError:
-        raise UserError(
-            "--storage is no database URL; write for example sqlite:///runs/digits/study.db"
-        ) from None
+        raise UserError("--storage is no database URL; write for example sqlite:///runs/digits/study.db") from None
     sqlite = shown.get_backend_name() == "sqlite"
     engine_kwargs = {"connect_args": {"timeout": 60}} if sqlite else {}
     try:

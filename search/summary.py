@@ -13,9 +13,7 @@ from search.settings import Settings
 ROWS = 8
 
 
-def summary(
-    settings: Settings, study: optuna.Study, runs: Sequence[Run], choice: Choice | None, terms: Terms
-) -> str:
+def summary(settings: Settings, study: optuna.Study, runs: Sequence[Run], choice: Choice | None, terms: Terms) -> str:
     """The best trials, why runs stopped, the choice, and what to do next."""
     return "\n".join(
         [
@@ -38,9 +36,7 @@ def _table(runs: Sequence[Run], choice: Choice | None) -> list[str]:
     if not best:
         return ["no trial has a result yet"]
     on_front = {run.number for run in front(runs)}
-    lines = [
-        "   trial  val_loss           gap                accuracy  epoch   parameters  fit              stopped"
-    ]
+    lines = ["   trial  val_loss           gap                accuracy  epoch   parameters  fit              stopped"]
     for run in best:
         mark = "->" if choice is not None and run.number == choice.run.number else "  "
         lines.append(
@@ -76,7 +72,8 @@ def _chosen(settings: Settings, runs: Sequence[Run], choice: Choice | None, term
         return ["nothing to choose from yet"]
     ceiling = "" if terms.max_gap is None else f" with a gap of at most {terms.max_gap:g}"
     return [
-        f"chosen: none. No trial beats the linear baseline (val_loss {terms.baseline_loss:.4f}){ceiling}, so no best.yaml",
+        f"chosen: none. No trial beats the linear baseline (val_loss {terms.baseline_loss:.4f}){ceiling}; "
+        f"no best.yaml is written",
         f"        nearest: trial {closest.number}, val_loss {closest.val_loss:.4f}, gap {closest.gap:.4f}",
     ]
 

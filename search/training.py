@@ -80,9 +80,7 @@ class Trainer:
         """Train one epoch and measure it."""
         started = time.perf_counter()
         data = self.data
-        order = data.train[
-            torch.randperm(len(data.train), generator=self._generator, device=data.train.device)
-        ]
+        order = data.train[torch.randperm(len(data.train), generator=self._generator, device=data.train.device)]
         for step in range(self.steps):
             if self._interrupted():
                 raise Interrupted
@@ -94,8 +92,7 @@ class Trainer:
     def weights(self) -> dict[str, torch.Tensor]:
         """A copy of the averaged weights on the CPU: what was measured, and what is exported."""
         return {
-            name: value.detach().to("cpu", copy=True).contiguous()
-            for name, value in self.averaged.state_dict().items()
+            name: value.detach().to("cpu", copy=True).contiguous() for name, value in self.averaged.state_dict().items()
         }
 
     def state_dict(self) -> dict[str, Any]:

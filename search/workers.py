@@ -85,9 +85,7 @@ class WorkerPool:
 
     def wait(self, seconds: float) -> list[Message]:
         """What workers have said, waiting at most that long for the first to say something."""
-        by_connection = {
-            w.connection: w for w in self.workers if w.connection is not None and w.job is not None
-        }
+        by_connection = {w.connection: w for w in self.workers if w.connection is not None and w.job is not None}
         if not by_connection:
             return []
         ready = multiprocessing.connection.wait(list(by_connection), timeout=seconds)
@@ -154,9 +152,7 @@ def _work(
     conditions: Conditions,
 ) -> None:
     """A worker's life: jobs in, reports and outcomes out, until the parent hangs up."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group; the parent tells what to do
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tells what to do
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
     on_device = data.to(torch.device(device))

@@ -46,9 +46,7 @@ def suggest(trial: Trial, ranges: Ranges | None = None) -> dict[str, Any]:
     }
 
 
-def build(
-    config: Mapping[str, Any], *, channels: int, image_size: tuple[int, int], classes: int
-) -> nn.Module:
+def build(config: Mapping[str, Any], *, channels: int, image_size: tuple[int, int], classes: int) -> nn.Module:
     """The network of `config`: images (n, channels, *image_size) -> logits (n, classes).
 
     config needs `depth`, `width`, `kernel_size` and `dropout`; its other entries concern training alone.
