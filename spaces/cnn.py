@@ -2,19 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from torch import nn
 
+from spaces import Trial
+from spaces._pooling import averaged
+
 SMALLEST_POOLED = 8  # images with a shorter side are not pooled any more
 LARGEST_HEAD = 4  # the classifier sees feature maps averaged down to at most this side
-
-
-class Trial(Protocol):
-    """The part of an Optuna trial that a space needs."""
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int: ...
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -61,13 +57,12 @@ def build(config: Mapping[str, Any], *, channels: int, image_size: tuple[int, in
             layers += [nn.MaxPool2d(2), nn.Dropout2d(config["dropout"])]
             height, width = height // 2, width // 2
             filters = min(2 * filters, 4 * config["width"])
-    rows, columns = -(-height // LARGEST_HEAD), -(-width // LARGEST_HEAD)
-    features = channels * (height // rows) * (width // columns)
+    pool, height, width = averaged(height, width, LARGEST_HEAD)
     head = [
-        nn.AvgPool2d((rows, columns)),
+        pool,
         nn.Flatten(),
         nn.Dropout(config["dropout"]),
-        nn.Linear(features, classes),
+        nn.Linear(channels * height * width, classes),
     ]
     return nn.Sequential(*layers, *head)
 
