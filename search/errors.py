@@ -1,5 +1,23 @@
-"""The one exception that is meant for the person at the terminal."""
+"""Errors as the person at the terminal reads them."""
+
+import os
+import traceback
 
 
 class UserError(Exception):
     """Bad input or a missing thing. Its message is one line: the culprit, then the remedy."""
+
+
+def described(error: BaseException, file: str | None = None) -> str:
+    """One line: the kind of error, its message, and the line that raised it.
+
+    With `file`, the last line inside that file: errors surface deep in libraries, their cause is the user's.
+    """
+    message = (str(error).splitlines() or [""])[0]
+    text = f"{type(error).__name__}: {message}"
+    frames = traceback.extract_tb(error.__traceback__)
+    if file is not None:
+        frames = [frame for frame in frames if frame.filename == file]  # type: ignore[assignment]
+    if isinstance(error, SyntaxError) or not frames:  # a syntax error's message names the line
+        return text
+    return f"{text} ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})"

@@ -14,7 +14,7 @@ from search.data import SearchData
 from search.errors import UserError
 from search.precision import Precision
 from search.selection import Choice, Terms
-from search.spaces import Space, load_space
+from search.spaces import Space, find_space
 
 VERSION = 1
 LIBRARIES = ("torch", "torchvision", "optuna", "numpy")
@@ -63,9 +63,13 @@ class Best:
 
 
 def load(path: str | Path, space: Space | None = None) -> Best:
-    """Read a best.yaml. `space` takes the place of the one named there, for a space that cannot be imported.
+    """Read a best.yaml.
 
-    Raises UserError where the file is missing, is no best.yaml, or comes from a newer version.
+    The space named there is imported, or run from its file: the copy beside best.yaml, or else that path below
+    the current folder. `space`, a module of yours perhaps, takes its place.
+
+    Raises UserError where best.yaml is missing, is none, or comes from a newer version, and where its space
+    cannot be found.
     """
     path = Path(path)
     try:
@@ -83,11 +87,18 @@ def load(path: str | Path, space: Space | None = None) -> Best:
     try:
         return Best(
             **content,
-            build_network=(space or load_space(content["space"])).build,
+            build_network=(space or _space_of(content["space"], path)).build,
             weights_file=path.with_name("best.pt"),
         )
     except (TypeError, KeyError) as error:
         raise UserError(f"{path} is no complete best.yaml: {error}") from None
+
+
+def _space_of(name: str, path: Path) -> Space:
+    try:
+        return find_space(name, path.parent)
+    except UserError as error:
+        raise UserError(f"the space of {path}: {error}; or give search.load its module with space=") from error
 
 
 def write(

@@ -12,6 +12,7 @@ import torch
 
 from search import datasets, export
 from search.baseline import fit_baseline
+from search.corners import check_corners
 from search.data import SearchData, prepare
 from search.errors import UserError
 from search.precision import Precision, fastest_precision
@@ -19,9 +20,10 @@ from search.progress import Progress
 from search.runner import Runner, SearchFailed
 from search.selection import Choice, Terms
 from search.settings import Settings, resolve_devices
-from search.spaces import load_space, suggester
+from search.spaces import keep, load_space, portable, suggester
 from search.store import Store
 from search.summary import summary
+from search.training import Recipe
 from search.trial import Conditions, load_weights
 from search.workers import WorkerPool, place_workers
 
@@ -36,6 +38,7 @@ def run_search(settings: Settings) -> int | None:
     devices = resolve_devices(settings.device)
     suggest = suggester(settings.space, settings.ranges)
     data = load_data(settings)
+    check_corners(settings.space, suggest, data.shape, len(data.classes))
     make_folder(settings.folder)
     with _lock(settings.folder):
         store = Store(settings.storage_url, settings.name, settings.seed)
@@ -86,13 +89,13 @@ def _run(settings: Settings, devices: list[str], suggest: Suggest, data: SearchD
         + (f"; {done} done before" if done else "")
         + (f"; {interrupted} interrupted ones queued again" if interrupted else "")
     )
-    pool = WorkerPool(places[: max(missing, 1)], settings.space, data, conditions)
+    pool = WorkerPool(places[: max(missing, 1)], keep(settings.space, settings.folder), data, conditions)
     runner = Runner(settings, store, pool, suggest, progress)
     progress.resume(runner.runs)
     try:
         signal = runner.run()
     except SearchFailed as error:
-        raise UserError(f"{error}; mend the space {settings.space} and start again") from error
+        raise UserError(f"{error}; mend the space {settings.space} and start anew with another --out") from error
     choice = runner.choice()
     if choice is not None:
         _export(settings, conditions, data, store, choice)
@@ -121,7 +124,7 @@ def _measure_precision(settings: Settings, suggest: Suggest, data: SearchData, d
 
     configs = [suggest(study.ask()) for _ in range(5)]
     config = sorted(configs, key=lambda config: sum(p.numel() for p in network(config).parameters()))[2]
-    batch_size = min(int(config["batch_size"]), len(data.splits.train))
+    batch_size = min(int(Recipe.of(config).batch_size), len(data.splits.train))
     return fastest_precision(lambda: network(config), data.shape, batch_size, device)
 
 
@@ -133,7 +136,7 @@ def _export(settings: Settings, conditions: Conditions, data: SearchData, store:
         choice=choice,
         trial=attributes,
         seed=store.trial_seed(attributes["lineage"]),
-        space=settings.space,
+        space=portable(settings.space),
         terms=conditions.terms,
         data=data,
         seed_of_splits=settings.seed,

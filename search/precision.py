@@ -3,7 +3,7 @@
 import contextlib
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -54,9 +54,7 @@ def fastest_precision(
 
     The formats take turns, so that a burst of other load meets all of them; medians are compared.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         steps = {p: _training_step(p, build, (batch_size, *image_shape), device) for p in CANDIDATES}
         times: dict[Precision, list[float]] = {p: [] for p in CANDIDATES}
         for step in steps.values():
@@ -64,13 +62,22 @@ def fastest_precision(
         for _ in range(ROUNDS):
             for precision, step in steps.items():
                 times[precision].append(_seconds(step, device))
-    finally:
-        torch.set_num_threads(threads)
     chosen = PLAIN
     for precision in CANDIDATES[1:]:
         if statistics.median(times[precision]) < WORTH_IT * statistics.median(times[chosen]):
             chosen = precision
     return chosen
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one CPU thread: small networks gain nothing from more, and lose much where others compute too."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _training_step(

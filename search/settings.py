@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from search.errors import UserError
+from search.spaces import identity
 
 
 @dataclass(frozen=True)
 class Settings:
     """What to search, on which images, with what effort.
 
-    trials: in all, over every start of this search. epochs: at most, for each trial. workers: None for as
-    many as fit. ranges: changes to the space's ranges, parameter -> (lowest, highest). timeout: seconds.
-    max_gap: a ceiling for the gap, in nats. flip: mirror images; None for what suits the data set.
+    space: a module's dotted name, or a Python file. ranges: changes to the space's ranges, parameter ->
+    (lowest, highest). trials: in all, over every start of this search. epochs: at most, for each trial.
+    workers: None for as many as fit. timeout: seconds. max_gap: a ceiling for the gap, in nats. flip: mirror
+    images; None for what suits the data set.
 
     Raises UserError for values that make no sense.
     """
@@ -75,7 +77,7 @@ class Settings:
             "--seed": self.seed,
             "--max-gap": self.max_gap,
             "--flip": flip,
-            "space": self.space,
+            "space": identity(self.space),
             "ranges": {name: list(bounds) for name, bounds in self.ranges.items()},
         }
 

@@ -1,58 +1,198 @@
-"""Finding a space of networks by name."""
+"""Finding a space of networks: a family that comes along, a module by name, or a file of the user's own.
+
+A search keeps a copy of such a file in its run folder: workers load that, so an edit made meanwhile changes
+nothing, and best.yaml works wherever the run folder is taken. Modules by name are neither kept nor compared
+between starts; nor is what a file imports.
+"""
 
 import functools
+import hashlib
 import importlib
+import json
+import pkgutil
+import sys
+import types
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
-from optuna.trial import Trial
+import spaces
+from search.errors import UserError, described
 
-from search.errors import UserError
+if TYPE_CHECKING:  # both take seconds to import, and --help reads this module
+    import torch
+    from optuna.trial import Trial
+
+    Suggest = Callable[[Trial], dict[str, Any]]
+
+BUILT_IN = tuple(module.name for module in pkgutil.iter_modules(spaces.__path__) if not module.name.startswith("_"))
+CHOICES = f"{', '.join(BUILT_IN)}, a module's dotted name, or a Python file such as my_space.py"
 
 
 class Space(Protocol):
     """A module (or anything else) with these two functions.
 
-    suggest: Optuna trial -> configuration, with at least `batch_size`, `weight_decay`, `learning_rate` and
-        `augmentation`, which training reads.
+    suggest: Optuna trial -> configuration: a dict that JSON can hold. `batch_size`, `weight_decay`,
+        `learning_rate` and `augmentation` are read by training; see `search.training.Recipe` for what stands in
+        for those that are missing.
     build: configuration, `channels=`, `image_size=` (height, width), `classes=` -> network with logits (n, classes).
     """
 
-    def suggest(self, trial: Trial) -> dict[str, Any]: ...
+    def suggest(self, trial: "Trial") -> dict[str, Any]: ...
 
     def build(
         self, config: dict[str, Any], *, channels: int, image_size: tuple[int, int], classes: int
-    ) -> torch.nn.Module: ...
+    ) -> "torch.nn.Module": ...
 
 
-def load_space(name: str) -> Space:
-    """The module of that dotted name, such as `spaces.cnn`.
+def full_name(space: str) -> str:
+    """`cnn` -> `spaces.cnn`; `mine` -> `mine.py` where the current folder has that file; else as it is."""
+    if space in BUILT_IN:
+        return f"spaces.{space}"
+    return f"{space}.py" if Path(f"{space}.py").is_file() else space
 
-    Raises UserError where there is none, or where it lacks `suggest` or `build`.
+
+def is_file(space: str) -> bool:
+    """Whether a space is named by its file."""
+    return space.endswith(".py")
+
+
+def load_space(space: str) -> Space:
+    """The module of that dotted name, or of that Python file; each content of a file is run once.
+
+    Raises UserError where there is none, where it cannot be run, or where it lacks `suggest` or `build`.
     """
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise UserError(f"there is no space {name!r} ({error}); write for example spaces.cnn") from error
+    module = _run_file(Path(space)) if is_file(space) else _import(space)
     for function in ("suggest", "build"):
         if not callable(getattr(module, function, None)):
             raise UserError(
-                f"the space {name!r} has no function {function}; it needs suggest(trial) and build(config, ...)"
+                f"the space {space} has no function {function}; it needs suggest(trial) and "
+                f"build(config, *, channels, image_size, classes)"
             )
     return module
 
 
-def suggester(name: str, ranges: Mapping[str, tuple[float, float]]) -> Callable[[Trial], dict[str, Any]]:
-    """The `suggest` of a space, with some of its ranges changed.
+def suggester(space: str, ranges: Mapping[str, tuple[float, float]]) -> "Suggest":
+    """The `suggest` of a space, with some of its ranges changed, and what it returns checked.
 
-    Raises UserError where the space has no such range.
+    Raises UserError where the space has no such range. What it returns raises UserError where the space's
+    own function fails or returns anything but a dict for JSON.
     """
-    space = load_space(name)
+    module = load_space(space)
     if not ranges:
-        return space.suggest
+        return functools.partial(_suggest, space, module.suggest)
     try:
-        changed = space.Ranges(**{key: tuple(bounds) for key, bounds in ranges.items()})  # type: ignore[attr-defined]
+        changed = module.Ranges(**{key: tuple(bounds) for key, bounds in ranges.items()})  # type: ignore[attr-defined]
     except (AttributeError, TypeError) as error:
-        raise UserError(f"the space {name!r} cannot take the ranges {dict(ranges)}: {error}") from error
-    return functools.partial(space.suggest, ranges=changed)  # type: ignore[call-arg]
+        raise UserError(f"the space {space} cannot take the ranges {dict(ranges)}: {error}") from error
+    return functools.partial(_suggest, space, functools.partial(module.suggest, ranges=changed))  # type: ignore[call-arg]
+
+
+def identity(space: str) -> str:
+    """What two starts of one search must have in common: the name, and for a file the content too."""
+    return f"{Path(space).name} of fingerprint {_fingerprint(_read(Path(space)))}" if is_file(space) else space
+
+
+def portable(space: str) -> str:
+    """The name for best.yaml: of a file its path below the current folder, or else its name alone."""
+    path, here = Path(space).resolve(), Path.cwd().resolve()
+    if not is_file(space):
+        return space
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name
+
+
+def keep(space: str, folder: Path) -> str:
+    """Copy the file of a space into the run folder; returns the name to load it by from now on."""
+    if not is_file(space):
+        return space
+    content, copy = _read(Path(space)), folder / Path(space).name
+    if not copy.is_file() or copy.read_bytes() != content:
+        copy.write_bytes(content)
+    return str(copy)
+
+
+def find_space(space: str, folder: Path) -> Space:
+    """The space that a best.yaml in `folder` names: a file lies beside it, or where the current folder says.
+
+    Raises UserError where it cannot be found or loaded.
+    """
+    if is_file(space):
+        places = [path for path in (folder / Path(space).name, Path(space)) if path.is_file()]
+        if not places:
+            raise UserError(f"{space} lies neither beside it nor below the current folder; put it there")
+        space = str(places[0])
+    return load_space(space)
+
+
+def _suggest(space: str, suggest: "Suggest", trial: "Trial") -> dict[str, Any]:
+    from optuna.exceptions import OptunaError
+
+    try:
+        config = suggest(trial)
+    except OptunaError:  # of the storage, perhaps
+        raise
+    except Exception as error:
+        where = getattr(load_space(space), "__file__", None)
+        raise UserError(f"suggest of the space {space} failed: {described(error, where)}; mend it") from error
+    if not isinstance(config, dict):
+        raise UserError(
+            f"suggest of the space {space} returned {_a(config)}; it must return a dict of what it has drawn"
+        )
+    try:
+        return json.loads(json.dumps(config))  # so that a trial trains what best.yaml will say
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"suggest of the space {space} returned what cannot be stored ({error}); "
+            f"return numbers, strings, booleans and lists, and let build make something of them"
+        ) from error
+
+
+def _a(thing: object) -> str:
+    return "nothing" if thing is None else f"a {type(thing).__name__}"
+
+
+def _import(name: str) -> types.ModuleType:
+    _look_in(Path.cwd())
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and f"{name}.".startswith(f"{error.name}."):
+            raise UserError(f"there is no space {name}; take {CHOICES}") from error
+        raise UserError(f"cannot import the space {name}: {described(error)}") from error
+    except Exception as error:
+        raise UserError(f"cannot import the space {name}: {described(error)}; mend it") from error
+
+
+def _run_file(path: Path) -> types.ModuleType:
+    """The module of a file, under a name of its own: in a worker process no path leads to it by name."""
+    source = _read(path)
+    name = f"space_{path.stem}_{_fingerprint(str(path.resolve()).encode() + source)}"
+    if name in sys.modules:
+        return sys.modules[name]
+    _look_in(path.parent)
+    module = types.ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module  # dataclasses look their module up
+    try:
+        exec(compile(source, str(path), "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise UserError(f"cannot run the space {path}: {described(error, str(path))}; mend it") from error
+    return module
+
+
+def _look_in(folder: Path) -> None:
+    """Let modules in `folder` be imported, after all others; worker processes take this over."""
+    if str(folder.resolve()) not in sys.path:
+        sys.path.append(str(folder.resolve()))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read the space {path}: {error.strerror}; take {CHOICES}") from error
+
+
+def _fingerprint(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from search.cli import Parser, guarded
 from search.errors import UserError
 from search.settings import Settings
+from search.spaces import CHOICES, full_name
 
 
 def main(arguments: Sequence[str] | None = None, **study: Any) -> NoReturn:  # noqa: ANN401
@@ -41,6 +42,7 @@ def parse(arguments: Sequence[str] | None, study: dict[str, Any]) -> Settings:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for flag, kind, metavar, text in (
+        ("--space", full_name, "NAME", CHOICES),
         ("--trials", int, "N", "trials in all, over every start"),
         ("--epochs", int, "E", "epochs of each trial, at most"),
         ("--workers", _workers, "N|auto", "trials side by side"),
@@ -63,7 +65,10 @@ def parse(arguments: Sequence[str] | None, study: dict[str, Any]) -> Settings:
         default=defaults["flip"],
         help="mirror images left to right (default: what suits the data set)",
     )
-    return Settings(**study | vars(parser.parse_args(arguments)))
+    chosen = study | vars(parser.parse_args(arguments))
+    if chosen["space"] != full_name(str(defaults["space"])):
+        chosen["ranges"] = {}  # the study's are meant for its own space
+    return Settings(**chosen)
 
 
 def _workers(text: str) -> int | None:

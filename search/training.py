@@ -6,9 +6,10 @@ which a decaying schedule would hide until its end.
 """
 
 import copy
+import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -23,6 +24,40 @@ AVERAGED_EPOCHS = 1.5  # horizon of the moving average
 WARM_UP_EPOCHS = 1.0
 
 Build = Callable[..., torch.nn.Module]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The part of a configuration that training reads; the defaults stand in for what a space does not suggest.
+
+    learning_rate, weight_decay: AdamW's, by default those that torch gives it; no decay of biases and
+        normalization. augmentation: its strength, from 0 (none) to 1. batch_size: images in a step, about.
+
+    Changing a default changes what a best.yaml stands for: raise `search.export.VERSION` with it.
+    Raises ValueError for values that cannot be trained with.
+    """
+
+    batch_size: int = 128
+    weight_decay: float = 0.01
+    learning_rate: float = 1e-3
+    augmentation: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, lowest, highest in (
+            ("batch_size", 1, math.inf),
+            ("weight_decay", 0, math.inf),
+            ("learning_rate", 0, math.inf),
+            ("augmentation", 0, 1),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not lowest <= value <= highest:
+                limits = f"at least {lowest}" if highest == math.inf else f"from {lowest} to {highest}"
+                raise ValueError(f"{name} is {value!r}; it must be a number {limits}")
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> "Recipe":
+        """The recipe in a configuration."""
+        return cls(**{field.name: config[field.name] for field in fields(cls) if field.name in config})
 
 
 class Interrupted(Exception):
@@ -41,8 +76,7 @@ class Epoch:
 class Trainer:
     """A network in training.
 
-    config: `batch_size`, `weight_decay`, `learning_rate` and `augmentation` are read here, the rest by
-        `build(config, channels=, image_size=, classes=)`.
+    config: a `Recipe` is read from it here, the rest by `build(config, channels=, image_size=, classes=)`.
     seed: of the initial weights, dropout, shuffling and augmentation.
     interrupted: asked before each batch; `Interrupted` is raised once it answers true.
     """
@@ -64,16 +98,15 @@ class Trainer:
         self.model = precision.place_model(model.to(device)).train()
         self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.data, self.precision, self._interrupted = data, precision, interrupted
-        self._strength = float(config["augmentation"])
-        self._rate = float(config["learning_rate"])
+        self._recipe = recipe = Recipe.of(config)
         self._generator = torch.Generator(device).manual_seed(seed)
         # a fixed number of images in each step, within a step's worth of all: none is left over for a last, small batch
         images = len(data.train)
-        self.steps = max(1, round(images / config["batch_size"]))
+        self.steps = max(1, round(images / recipe.batch_size))
         self._batch = images // self.steps
         self._step = 0
         self.optimizer = torch.optim.AdamW(
-            parameter_groups(self.model, float(config["weight_decay"])), lr=self._rate, fused=True
+            parameter_groups(self.model, recipe.weight_decay), lr=recipe.learning_rate, fused=True
         )
 
     def epoch(self) -> Epoch:
@@ -121,10 +154,10 @@ class Trainer:
 
     def _train_step(self, indices: torch.Tensor) -> None:
         data = self.data
-        pixels = augment(data.pixels(indices), self._strength, flip=data.flip, generator=self._generator)
+        pixels = augment(data.pixels(indices), self._recipe.augmentation, flip=data.flip, generator=self._generator)
         images = self.precision.place(data.normalize(pixels))
         for group in self.optimizer.param_groups:
-            group["lr"] = self._rate * min(1.0, (self._step + 1) / (WARM_UP_EPOCHS * self.steps))
+            group["lr"] = self._recipe.learning_rate * min(1.0, (self._step + 1) / (WARM_UP_EPOCHS * self.steps))
         with self.precision.autocast(images.device.type):
             logits = self.model(images)
         loss = F.cross_entropy(logits.float(), data.labels[indices])

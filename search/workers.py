@@ -6,7 +6,6 @@ import multiprocessing.connection
 import os
 import signal
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -17,6 +16,7 @@ import torch
 
 from search import trial as trials
 from search.data import SearchData
+from search.errors import described
 from search.spaces import load_space
 from search.trial import Conditions, Job, Outcome, Report, Stop
 
@@ -183,10 +183,7 @@ def _guarded(run: Callable[[], Outcome], number: int) -> Outcome:
     try:
         return run()
     except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        message = (str(error).splitlines() or [""])[0]
-        reason = f"{type(error).__name__}: {message} ({os.path.basename(where.filename)}:{where.lineno})"
-        return Outcome(number, trials.ERROR, reason)
+        return Outcome(number, trials.ERROR, described(error))
 
 
 class Interruption:
