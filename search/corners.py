@@ -1,5 +1,6 @@
 """The corners of a space, built and run before a search starts, so that what cannot work is refused at once."""
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -60,7 +61,7 @@ def check_corners(space: str, suggest: Suggest, shape: tuple[int, int, int], cla
     trial_run = _TrialRun(load_space(space), shape, classes)
     works: Point | None = None
     fails: Point | None = None
-    with one_thread(), torch.random.fork_rng(devices=[]):
+    with one_thread(), torch.random.fork_rng(devices=[]), warnings.catch_warnings(action="ignore"):
         for point in corners(suggest):
             if trial_run.problem(point) is None:
                 works = works or point
@@ -108,9 +109,10 @@ def _closest(works: Point, fails: Point, suggest: Suggest, trial_run: "_TrialRun
 
 def _culprits(works: Point | None, fails: Point) -> tuple[str, str]:
     """In words: which parameters must be what they are for it to fail, and what to do."""
-    if works is None:
+    usual = fails.params if works is None else works.params
+    values = {name: value for name, value in fails.params.items() if name not in usual or usual[name] != value}
+    if not values:
         return "whatever its parameters", "mend it"
-    values = {name: value for name, value in fails.params.items() if works.params.get(name) != value}
     shown = [f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in values.items()]
     return f"with {' and '.join(shown)}", "narrow that range, or mend build"
 
