@@ -88,6 +88,10 @@ def build(config, *, channels, image_size, classes):
 """
 FIVE = "return nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, 5))"
 NAN = FIVE.replace("5)", "classes), nn.Threshold(99, float('nan'))")
+TRAINING = """class Net(nn.Linear):
+        def forward(self, x):
+            return super().forward(x.flatten(1))[:, : 5 if self.training else 10]
+    return Net(channels * height * width, classes)"""
 FIVE_OF_TEN = "for 2 images and 10 classes the network returned a tensor of shape (2, 5), not (2, 10)"
 
 
@@ -100,6 +104,7 @@ FIVE_OF_TEN = "for 2 images and 10 classes the network returned a tensor of shap
         (f"k = 3\n    if config['depth'] == 2: {FIVE}", f"with depth=2: {FIVE_OF_TEN}"),
         (f"k = 3\n    if config['depth'] == 1: {NAN}", "with depth=1: the network returned logits that are not finite"),
         (FIVE, f"whatever its parameters: {FIVE_OF_TEN}"),
+        (TRAINING, f"whatever its parameters: {FIVE_OF_TEN}"),
         ("k = k.size", "whatever its parameters: AttributeError: 'int' object has no attribute 'size' (mine.py:13)"),
         ("return nn.LazyLinear(classes)", "whatever its parameters: the network has lazy layers"),
         ("return 'net'", "whatever its parameters: build returned a str"),

@@ -182,7 +182,11 @@ def drawing(expression):
             drawing("return 1 / 0"),
             "suggest of the space mine.py failed: ZeroDivisionError: division by zero (mine.py:1)",
         ),
-        (drawing("return trial.suggest_int('x', 5, 1)"), "suggest of the space mine.py failed: ValueError: `low <= "),
+        (
+            drawing("return trial.suggest_int('x', 5, 1)"),
+            "suggest of the space mine.py failed: "
+            "ValueError: `low <= high` must hold, but got (low=5, high=1). (mine.py:1)",
+        ),
         (drawing("return"), "suggest of the space mine.py returned nothing; it must return a dict"),
         (drawing("return {'x': {1}}"), "suggest of the space mine.py returned what cannot be stored"),
         (SUGGEST + LINEAR.replace("classes))", "5))"), "the space mine.py does not work for 8x8x1 images whatever"),
