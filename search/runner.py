@@ -3,6 +3,7 @@
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from search.progress import Progress
 from search.selection import Choice, Run, Terms, candidates, choose, nearest
 from search.settings import Settings
 from search.stopping import HopelessRule
-from search.store import Store, complete_runs, curve, stored_history
+from search.store import EndedOutside, Store, complete_runs, curve, stored_history
 from search.trial import Conditions, History, Job, Outcome, Report, Stop, load_weights
 from search.workers import STOP_SECONDS, Interruption, Worker, WorkerPool
 
@@ -105,7 +106,9 @@ class Runner:
         """Take in the curves of a running trial; a reason to stop it, or None."""
         self._histories[report.number] = report.history
         self._progress.epoch(report.number, report.history)
-        if not self._store.live(report.number, report.history):
+        try:
+            self._store.live(report.number, report.history)
+        except EndedOutside:
             return Stop(trials.CANCELLED, "ended from outside, in the dashboard perhaps")
         others = [curve(other) for number, other in self._histories.items() if number != report.number]
         decision = self._hopeless.update(curve(report.history), others)
@@ -121,12 +124,16 @@ class Runner:
             self._retried.add(number)
             self._retries.append(job)
             return
-        if outcome.stopped == trials.CANCELLED:
+        if outcome.history:
+            self._histories[number] = outcome.history
+        try:
+            if outcome.stopped == trials.CANCELLED:
+                raise EndedOutside
+            run = self._store.tell(outcome, self._terms, worker.device, self.runs)
+        except EndedOutside:
             self._store.drop(number)
-            self._progress.ended(outcome, None)
+            self._progress.ended(replace(outcome, stopped=trials.CANCELLED), None)
             return
-        self._histories[number] = outcome.history
-        run = self._store.tell(outcome, self._terms, worker.device, self.runs)
         if run is not None:
             self.runs.append(run)
             if outcome.val_losses is not None:
