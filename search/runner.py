@@ -59,7 +59,7 @@ class Runner:
         Raises SearchFailed where nothing but errors came of the first trials.
         """
         deadline = time.monotonic() + (self._settings.timeout or float("inf"))
-        with Interruption(self._pool.kill) as interruption:
+        with self._progress, Interruption(self._last_words) as interruption:
             try:
                 while interruption.signal is None and time.monotonic() < deadline:
                     self._dispatch()
@@ -90,7 +90,7 @@ class Runner:
             trial, config, lineage = self._store.ask(self._suggest)
             seed = self._store.trial_seed(lineage)
             self._pool.submit(worker, Job(trial.number, config, seed, self._settings.epochs, lineage))
-            self._progress.started(trial.number, config)
+            self._progress.started(trial.number)
 
     def _turn(self) -> None:
         for worker, job, content in self._pool.wait(TURN_SECONDS):
@@ -117,8 +117,7 @@ class Runner:
     def _end(self, worker: Worker, job: Job, outcome: Outcome) -> None:
         number = outcome.number
         if outcome.stopped == trials.INTERRUPTED:
-            self._store.interrupt(number)
-            self._histories.pop(number, None)
+            self._requeue(number)
             return
         if outcome.stopped == trials.OUT_OF_MEMORY and number not in self._retried:
             self._retried.add(number)
@@ -146,12 +145,16 @@ class Runner:
         """A worker was killed, for want of memory perhaps: its trial is tried once more."""
         self._deaths[job.lineage] += 1
         if self._deaths[job.lineage] == 1:
-            self._store.interrupt(job.number)
-            self._histories.pop(job.number, None)
+            self._requeue(job.number)
             self._progress.note(f"the worker of trial {job.number} died; its trial is queued again")
             return
         reason = "its worker process was killed twice, perhaps for want of memory"
         self._end(worker, job, Outcome(job.number, trials.ERROR, reason))
+
+    def _requeue(self, number: int) -> None:
+        self._store.interrupt(number)
+        self._histories.pop(number, None)
+        self._progress.dropped(number)
 
     def _count_errors(self, outcome: Outcome) -> None:
         if outcome.stopped != trials.ERROR:
@@ -174,6 +177,10 @@ class Runner:
                 self._val_losses.pop(number, None)
             elif number in circle and number not in self._val_losses:
                 self._val_losses[number] = load_weights(path)[1]
+
+    def _last_words(self) -> None:
+        self._progress.close()
+        self._pool.kill()
 
     def _wind_down(self) -> None:
         """Take in what running trials still have to say, and queue those again that do not end in time."""
