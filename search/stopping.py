@@ -81,10 +81,13 @@ class OverfitRule:
         self._held = 0
 
     def update(self, train_losses: Losses, val_losses: Losses) -> Decision:
-        """Take one epoch's losses, lower is better: arrays of shape (n,) of the same images each epoch, or floats."""
+        """Take one epoch's losses, lower is better: arrays of shape (n,) of the same images each epoch, or floats.
+
+        An epoch with a loss that is NaN or infinite neither stops the run nor becomes its best.
+        """
         self._epoch += 1
         train, val = float(np.mean(train_losses)), float(np.mean(val_losses))
-        if not math.isfinite(val):
+        if not (math.isfinite(train) and math.isfinite(val)):
             return Decision(False, self._best_epoch)
         if val < self._best_val:
             self._new_best(train, val, val_losses)
@@ -97,8 +100,7 @@ class OverfitRule:
             return Decision(False, self._best_epoch)
         self._held += 1
         needed = self.patience if z is not None else 2 * self.patience
-        learning = math.isfinite(train) and train < self._best_train
-        if self._held < needed or not learning or rise <= self.scatter * self._largest_recovered:
+        if self._held < needed or train >= self._best_train or rise <= self.scatter * self._largest_recovered:
             return Decision(False, self._best_epoch)
         return Decision(True, self._best_epoch, self._reason(train, rise, z))
 
@@ -120,8 +122,9 @@ class OverfitRule:
     def _reason(self, train: float, rise: float, z: float | None) -> str:
         assert self._best_epoch is not None
         noise = "" if z is None else f", paired z = {z:.1f}"
+        risen = f"{rise / abs(self._best_val):.0%}" if self._best_val else f"{rise:.3g}"
         return (
-            f"validation loss {rise / self._best_val:.0%} above its best of epoch {self._best_epoch + 1}{noise}, "
+            f"validation loss {risen} above its best of epoch {self._best_epoch + 1}{noise}, "
             f"while training loss still fell from {self._best_train:.3g} to {train:.3g}"
         )
 
