@@ -232,9 +232,9 @@ class DivergedRule:
         """Take one epoch's losses, as `OverfitRule` does."""
         self._epoch += 1
         train, val = float(np.mean(train_losses)), float(np.mean(val_losses))
-        if val < self._best_val:
+        if math.isfinite(train) and -math.inf < val < self._best_val:
             self._best_epoch, self._best_val = self._epoch, val
         for name, loss in (("training", train), ("validation", val)):
-            if not loss <= self.ceiling:
+            if not (math.isfinite(loss) and loss <= self.ceiling):
                 return Decision(True, self._best_epoch, f"{name} loss is {loss:.3g}")
         return Decision(False, self._best_epoch)
