@@ -161,7 +161,8 @@ class HopelessRule:
     - z standard errors of the difference.
 
     With `max_gap`, epochs above that ceiling count for nothing: each run is worth its best epoch within
-    the ceiling, and one that has none yet is compared by its loss alone with runs that have none either.
+    the ceiling and is compared with runs that have one; a run that has none yet is compared by its loss alone
+    with runs that have none either.
     Nothing is decided before `first_epoch` epochs, nor with fewer than `peers` runs to compare with.
     """
 
@@ -185,12 +186,12 @@ class HopelessRule:
     def update(self, run: Curve, others: Sequence[Curve]) -> Decision:
         """Judge `run` at its present epoch against `others`, finished or not, that have come as far."""
         epochs = len(run.val_loss)
-        own, epoch = self._worth(run, epochs)
-        worths = [self._worth(other, epochs)[0] for other in others if len(other.val_loss) >= epochs]
-        worths = [worth for worth in worths if math.isfinite(worth)]
-        if epoch is None or epochs < self.first_epoch or len(worths) < self.peers:
+        own, epoch, within = self._worth(run, epochs)
+        worths = [self._worth(other, epochs) for other in others if len(other.val_loss) >= epochs]
+        peers = [loss for loss, _, theirs in worths if math.isfinite(loss) and theirs == within]
+        if epoch is None or epochs < self.first_epoch or len(peers) < self.peers:
             return Decision(False, epoch)
-        best = min(worths)
+        best = min(peers)
         margin = self.end + (self.start - self.end) * math.exp(-(epochs - 1) / self.decay)
         noise = self.z * math.sqrt(2) * run.val_loss_se[epoch]
         if own - best <= max(margin * abs(best), noise):
@@ -202,18 +203,19 @@ class HopelessRule:
             f"and {margin:.0%} is what a run still makes up",
         )
 
-    def _worth(self, curve: Curve, epochs: int) -> tuple[float, int | None]:
-        """Lowest loss of the first epochs, within the ceiling where any is, and its epoch."""
+    def _worth(self, curve: Curve, epochs: int) -> tuple[float, int | None, bool]:
+        """Lowest loss of the first epochs, within the ceiling where any is; its epoch; whether it is within."""
         losses = np.asarray(curve.val_loss[:epochs], dtype=np.float64)
         losses = np.where(np.isfinite(losses), losses, np.inf)
+        within = False
         if self.max_gap is not None:
-            within = np.asarray(curve.gap[:epochs], dtype=np.float64) <= self.max_gap
-            if within.any():
-                losses = np.where(within, losses, np.inf)
+            respecting = np.isfinite(losses) & (np.asarray(curve.gap[:epochs], dtype=np.float64) <= self.max_gap)
+            within = bool(respecting.any())
+            losses = np.where(respecting, losses, np.inf) if within else losses
         if not np.isfinite(losses).any():
-            return math.inf, None
+            return math.inf, None, within
         epoch = int(losses.argmin())
-        return float(losses[epoch]), epoch
+        return float(losses[epoch]), epoch, within
 
 
 class DivergedRule:
