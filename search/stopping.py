@@ -179,6 +179,11 @@ class HopelessRule:
     ) -> None:
         if not start >= end >= 0:
             raise ValueError(f"start is {start} and end {end}; needed: start >= end >= 0")
+        for name, value in (("decay", decay), ("first_epoch", first_epoch), ("peers", peers)):
+            if not value > 0:
+                raise ValueError(f"{name} is {value}; it must be above 0")
+        if not z >= 0:
+            raise ValueError(f"z is {z}; it must be at least 0")
         self.max_gap = max_gap
         self.start, self.end, self.decay, self.z = start, end, decay, z
         self.first_epoch, self.peers = first_epoch, peers
