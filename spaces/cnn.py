@@ -22,7 +22,7 @@ class Ranges:
     """Lowest and highest value of each parameter, both included. A study may narrow them."""
 
     depth: tuple[int, int] = (2, 6)  # convolutions
-    width: tuple[int, int] = (8, 64)  # channels of the first one; doubled at each pooling, up to four times
+    width: tuple[int, int] = (8, 48)  # channels of the first one; doubled at each pooling, up to four times
     kernel_size: tuple[int, int] = (3, 5)  # odd
     dropout: tuple[float, float] = (0.0, 0.5)
     weight_decay: tuple[float, float] = (1e-3, 1.0)  # AdamW's; log scale
