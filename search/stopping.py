@@ -86,7 +86,7 @@ class OverfitRule:
         An epoch with a loss that is NaN or infinite neither stops the run nor becomes its best.
         """
         self._epoch += 1
-        train, val = float(np.mean(train_losses)), float(np.mean(val_losses))
+        train, val = _mean(train_losses), _mean(val_losses)
         if not (math.isfinite(train) and math.isfinite(val)):
             return Decision(False, self._best_epoch)
         if val < self._best_val:
@@ -127,6 +127,11 @@ class OverfitRule:
             f"validation loss {risen} above its best of epoch {self._best_epoch + 1}{noise}, "
             f"while training loss still fell from {self._best_train:.3g} to {train:.3g}"
         )
+
+
+def _mean(losses: Losses) -> float:
+    """In float64, of anything that NumPy takes for an array, CPU tensors included."""
+    return float(np.asarray(losses, dtype=np.float64).mean())
 
 
 def _rise_z(now: Losses, best: Losses) -> float | None:
@@ -238,7 +243,7 @@ class DivergedRule:
     def update(self, train_losses: Losses, val_losses: Losses) -> Decision:
         """Take one epoch's losses, as `OverfitRule` does."""
         self._epoch += 1
-        train, val = float(np.mean(train_losses)), float(np.mean(val_losses))
+        train, val = _mean(train_losses), _mean(val_losses)
         if math.isfinite(train) and -math.inf < val < self._best_val:
             self._best_epoch, self._best_val = self._epoch, val
         for name, loss in (("training", train), ("validation", val)):
