@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import pickle
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -73,6 +74,10 @@ def torchvision_reader(name: str) -> Callable[[Part, Path], Arrays]:
             dataset = make(str(root), download=False, **which)
         except RuntimeError:
             dataset = _download(make, name, root, which)
+        except (AssertionError, ValueError, EOFError, OSError, pickle.UnpicklingError) as error:
+            raise UserError(
+                f"the files of {name} in {root} cannot be read ({type(error).__name__}); remove them to download anew"
+            ) from error
         labels = dataset.labels if name == "SVHN" else dataset.targets
         classes = getattr(dataset, "classes", [str(digit) for digit in range(10)])
         return (
