@@ -67,7 +67,9 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
 def _square(image: Image.Image, size: int) -> np.ndarray:
     width, height = image.size
     side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
+    left, top = (width - side) / 2, (height - side) / 2
+    if side == size:  # nothing is scaled, so half a pixel would blur
+        left, top = left // 1, top // 1
     box = (left, top, left + side, top + side)
     small = image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
     pixels = np.asarray(small)

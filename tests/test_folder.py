@@ -45,6 +45,10 @@ def pixels(entry) -> np.ndarray:
     return np.load(entry.images)
 
 
+def images_at(paths: list[str], numbers: list[int]) -> np.ndarray:
+    return np.stack([images.read(paths[number], 16) for number in numbers])
+
+
 def refusal(action) -> str:
     with pytest.raises(UserError) as caught:
         action()
@@ -81,7 +85,7 @@ class TestOneImage:
 
     @pytest.mark.parametrize("suffix", ["png", "tif"])
     def test_16_bits_are_scaled(self, tmp_path, suffix):
-        values = np.array([[0, 257], [32896, 65535]], np.uint16).repeat(4, 0).repeat(4, 1)
+        values = np.array([[0, 257], [32800, 65535]], np.uint16).repeat(4, 0).repeat(4, 1)
         path = save(tmp_path / f"a.{suffix}", Image.fromarray(values))
         square = images.read(str(path), 8)
         assert square.shape == (1, 8, 8)
@@ -139,17 +143,23 @@ class TestOneImage:
         square = images.read(str(save(tmp_path / "a.png", image)), 16)
         assert (square == np.reshape(COLOURS["blue"], (3, 1, 1))).all()
 
+    def test_what_needs_no_scaling_is_kept_exactly(self, tmp_path):
+        noise = np.random.default_rng(0).integers(0, 256, (16, 17, 3), np.uint8)
+        square = images.read(str(save(tmp_path / "a.png", Image.fromarray(noise))), 16)
+        assert (square == np.moveaxis(noise[:, :16], 2, 0)).all()
+
     def test_shrinking_averages(self, tmp_path):
         chequered = np.indices((64, 64)).sum(0) % 2 * 255
         square = images.read(str(save(tmp_path / "a.png", Image.fromarray(chequered.astype(np.uint8)))), 8)
         assert np.abs(square.astype(int) - 127).max() <= 1
 
-    def test_a_large_jpeg_is_like_a_large_png(self, tmp_path):
-        ramp = np.linspace(0, 255, 800).astype(np.uint8)[None].repeat(600, 0)
-        photo = Image.fromarray(ramp).convert("RGB")
-        jpeg = images.read(str(save(tmp_path / "a.jpg", photo, quality=95)), 24)
-        png = images.read(str(save(tmp_path / "a.png", photo)), 24)
-        assert np.abs(jpeg.astype(int) - png).max() <= 3
+    @pytest.mark.parametrize("size", [24, 200])
+    def test_a_large_jpeg_is_like_a_large_png(self, tmp_path, size):
+        squares = (np.indices((600, 800)) // 50).sum(0) % 2 * 255
+        photo = Image.fromarray(squares.astype(np.uint8))
+        jpeg = images.read(str(save(tmp_path / "a.jpg", photo, quality=95)), size)
+        png = images.read(str(save(tmp_path / "a.png", photo)), size)
+        assert np.abs(jpeg.astype(int) - png).mean() < 2
 
     def test_floating_point_pixels(self, tmp_path):
         path = save(tmp_path / "a.tif", Image.fromarray(np.zeros((8, 8), np.float32)))
@@ -268,6 +278,11 @@ class TestPixels:
         save(tmp_path / "data" / "red" / "colourless.png", Image.new("RGB", (16, 16), (9, 9, 9)))
         assert pixels(datasets.load("folder", "train", tmp_path / "data")).shape[1] == 1
 
+    def test_a_bad_image_has_no_colour(self, tmp_path):
+        home = fill(tmp_path / "data", mode="L")
+        Path(find_images("train", home).paths[3]).write_bytes(b"no image")
+        assert pixels(datasets.load("folder", "train", home, skip_bad_images=True)).shape[1] == 1
+
     def test_grey_beside_colour(self, tmp_path):
         fill(tmp_path / "data", mode="L")
         find_images("train", tmp_path / "data")
@@ -369,6 +384,7 @@ class TestCache:
         assert [number for number, reason in enumerate(by_processes) if reason] == [40]
         assert np.load(tmp_path / "a.npy").shape == (63, 3, 16, 16)
         assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+        assert (np.load(tmp_path / "b.npy")[[0, 39, 40, 62]] == images_at(paths, [0, 39, 41, 63])).all()
 
 
 class TestRoom:
@@ -562,6 +578,28 @@ class TestFlags:
         assert data.flip
         settings = Settings(**self.STUDY).comparable(data.fingerprint, data.shape[1], 12, 4, True)
         assert settings["--image-size"] == 24
+
+
+def test_training_again_uses_the_same_images(tmp_path, capsys):
+    """A size that is not the default, and without the image that could not be read."""
+    import optuna
+
+    from search.retrain import retrain
+    from search.spaces import suggester
+
+    home = fill(tmp_path / "data", count=20)
+    Path(find_images("train", home).paths[3]).write_bytes(b"no image")
+    source = datasets.load("folder", "train", home, image_size=12, skip_bad_images=True)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    data = {"name": "folder", "fingerprint": source.fingerprint, "classes": list(source.classes), "channels": 3}
+    data |= {"image_size": [12, 12], "train_size": 20, "val_size": 8, "seed": 0, "flip": True}
+    best = {"version": 1, "study": "folder", "trial": 0, "space": "spaces.cnn", "epochs": 1, "seed": 0, "choice": {}}
+    best["config"] = suggester("spaces.cnn", {})(study.ask())
+    best |= {"data": data, "metrics": {"val_loss": 1.0, "gap": 0.0}}
+    best["environment"] = {"threads": 1, "bf16": False, "channels_last": False, "hardware": "x", "torch": "x"}
+    (tmp_path / "best.yaml").write_text(yaml.safe_dump(best))
+    retrain(tmp_path / "best.yaml", home, "cpu")
+    assert "epoch   1 of 1" in capsys.readouterr().out
 
 
 class Terminal(io.StringIO):
