@@ -50,9 +50,11 @@ def _warp(images: torch.Tensor, draws: torch.Tensor, strength: float, flip: bool
     if flip:
         zoom_x = torch.where(draws[:, 6] < FLIP * strength, -zoom_x, zoom_x)
     cos, sin = torch.cos(angle), torch.sin(angle)
-    # rotation @ [[1, shear], [0, 1]] @ diag(zoom); coordinates run over [-1, 1], so a shift of the whole side is 2
-    row_x = torch.stack([cos * zoom_x, (cos * shear - sin) * zoom_y, 2 * SHIFT * shift_x], dim=1)
-    row_y = torch.stack([sin * zoom_x, (sin * shear + cos) * zoom_y, 2 * SHIFT * shift_y], dim=1)
+    # rotation @ [[1, shear], [0, 1]] @ diag(zoom); coordinates run over [-1, 1], so a shift of the whole side is 2,
+    # and where height and width differ so do their units
+    tall = images.shape[2] / images.shape[3]
+    row_x = torch.stack([cos * zoom_x, (cos * shear - sin) * zoom_y * tall, 2 * SHIFT * shift_x], dim=1)
+    row_y = torch.stack([sin * zoom_x / tall, (sin * shear + cos) * zoom_y, 2 * SHIFT * shift_y], dim=1)
     grid = F.affine_grid(torch.stack([row_x, row_y], dim=1), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 

@@ -114,15 +114,14 @@ def split(labels: np.ndarray, train_size: int | None, val_size: int | None, seed
 
     Raises UserError where the sizes do not fit the images.
     """
-    available = len(labels)
+    available, least = len(labels), 2 * len(np.unique(labels))
     if val_size is None:
         val_size = available // 5
     if train_size is None:
-        train_size = available - val_size
-    classes = len(np.unique(labels))
+        train_size = max(available - val_size, least)
     for flag, size in (("--train-size", train_size), ("--val-size", val_size)):
-        if size < 2 * classes:
-            raise UserError(f"{flag} is {size}; with {classes} classes it must be at least {2 * classes}")
+        if size < least:
+            raise UserError(f"{flag} is {size}; with {least // 2} classes it must be at least {least}")
     if train_size + val_size > available:
         raise UserError(
             f"--train-size {train_size} and --val-size {val_size} need {train_size + val_size} images; "

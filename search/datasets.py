@@ -9,6 +9,7 @@ import glob
 import hashlib
 import importlib.util
 import os
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,10 @@ def torchvision_reader(name: str) -> Callable[[Part, Path], Arrays]:
             dataset = make(str(root), download=False, **which)
         except RuntimeError:
             dataset = _download(make, name, root, which)
+        except (AssertionError, ValueError, EOFError, OSError, pickle.UnpicklingError) as error:
+            raise UserError(
+                f"the files of {name} in {root} cannot be read ({type(error).__name__}); remove them to download anew"
+            ) from error
         labels = dataset.labels if name == "SVHN" else dataset.targets
         classes = getattr(dataset, "classes", [str(digit) for digit in range(10)])
         return (

@@ -152,7 +152,8 @@ def write(
         "environment": environment(precision, trial["device"]),
     }
     path = folder / "best.yaml"
-    _replace(path, lambda scratch: scratch.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True)))
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+    _replace(path, lambda scratch: scratch.write_text(text))
     _replace(folder / "best.pt", lambda scratch: torch.save(dict(weights), scratch))
     return path
 

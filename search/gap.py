@@ -66,7 +66,7 @@ def evaluate(
 
     The network runs in `precision`; the loss is taken in float32. Leaves the model's mode as it found it.
     """
-    batch_size = batch_size or (4096 if indices.is_cuda else 256)
+    batch_size = batch_size or (4096 if indices.is_cuda else 128)
     was_training = model.training
     model.eval()
     losses, correct = [], []

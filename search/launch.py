@@ -15,13 +15,14 @@ from search.baseline import fit_baseline
 from search.data import SearchData, prepare
 from search.errors import UserError
 from search.precision import Precision, fastest_precision
-from search.progress import Progress
+from search.progress import make_progress
 from search.runner import Runner, SearchFailed
 from search.selection import Choice, Terms
 from search.settings import Settings, resolve_devices
 from search.spaces import load_space, suggester
-from search.store import Store
+from search.store import Store, complete_runs
 from search.summary import summary
+from search.tally import Tally
 from search.trial import Conditions, load_weights
 from search.workers import WorkerPool, place_workers
 
@@ -78,24 +79,29 @@ def _lock(folder: Path) -> filelock.BaseFileLock:
 
 
 def _run(settings: Settings, devices: list[str], suggest: Suggest, data: SearchData, store: Store) -> int | None:
+    channels, height, width = data.shape
+    print(
+        f"{len(data.splits.train):,} images to train on, {len(data.splits.val):,} to validate on, "
+        f"{len(data.classes)} classes, {height}x{width}x{channels}",
+        flush=True,
+    )
     conditions = _conditions(settings, suggest, data, store, torch.device(devices[0]))
+    print(f"linear baseline: val_loss {conditions.terms.baseline_loss:.4f}", flush=True)
     places = place_workers(settings.workers, devices, joblib.cpu_count())
     interrupted, done = store.requeue_interrupted(), store.count()
     missing = max(settings.trials - done, 0)
-    progress = Progress(settings.trials, settings.epochs, min(len(places), missing), done)
-    channels, height, width = data.shape
-    progress.note(
-        f"{settings.name}: {len(data.splits.train):,} images to train on, {len(data.splits.val):,} to validate on, "
-        f"{len(data.classes)} classes, {height}x{width}x{channels}\n"
-        f"linear baseline: val_loss {conditions.terms.baseline_loss:.4f}\n"
+    print(
         f"{missing} trials of at most {settings.epochs} epochs on {len(places)} worker{'s' * (len(places) > 1)} "
         f"({', '.join(dict.fromkeys(places))}; {conditions.precision})"
         + (f"; {done} done before" if done else "")
-        + (f"; {interrupted} interrupted ones queued again" if interrupted else "")
+        + (f"; {interrupted} interrupted ones queued again" if interrupted else ""),
+        flush=True,
     )
     pool = WorkerPool(places[: max(missing, 1)], settings.space, data, conditions)
-    runner = Runner(settings, store, pool, suggest, progress)
-    progress.resume(runner.runs)
+    tally = Tally(
+        settings.trials, settings.epochs, min(len(places), missing), done=done, runs=complete_runs(store.study)
+    )
+    runner = Runner(settings, store, pool, suggest, make_progress(tally))
     try:
         signal = runner.run()
     except SearchFailed as error:
@@ -103,7 +109,7 @@ def _run(settings: Settings, devices: list[str], suggest: Suggest, data: SearchD
     choice = runner.choice()
     if choice is not None:
         _export(settings, conditions, data, store, choice)
-    progress.note(summary(settings, store.study, runner.runs, choice, conditions.terms))
+    print(summary(settings, store.study, runner.runs, choice, conditions.terms), flush=True)
     return signal
 
 

@@ -1,97 +1,191 @@
-"""What the terminal shows while a search runs: a line for each trial that ends."""
+"""What the terminal shows while a search runs: a live view, or plain lines where the output is no terminal."""
 
 import sys
 import time
-from collections import Counter
 from typing import Any, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
 from search import trial as trials
 from search.selection import Run
+from search.tally import Running, Tally, describe, duration
 from search.trial import History, Outcome
+
+REFRESH_SECONDS = 0.5
+FRONT_ROWS = 5
+ENDED_ROWS = 4
+WIDE = 100  # columns from which everything is shown
+COLOURS = {trials.FINISHED: "green", trials.OVERFIT: "bold yellow", trials.HOPELESS: "dim"}
 
 
 class Progress:
-    """Plain lines on a stream. `planned` counts the trials over all starts, `done` those of earlier ones."""
+    """A line for each trial that ends, on `stream`."""
 
-    def __init__(self, planned: int, epochs: int, workers: int, done: int = 0, stream: TextIO | None = None) -> None:
-        self._planned, self._epochs, self._workers = planned, epochs, workers
-        self._done = self._done_before = done
-        self._stream = stream or sys.stdout
-        self._began = time.monotonic()
-        self._best: Run | None = None
-        self._stopped: Counter[str] = Counter()
-        self._saved = 0
+    def __init__(self, tally: Tally, stream: TextIO) -> None:
+        self._tally, self._stream = tally, stream
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
 
     def note(self, text: str) -> None:
         """A line of its own."""
         print(text, file=self._stream, flush=True)
 
-    def resume(self, runs: list[Run]) -> None:
-        """Take in what earlier starts found."""
-        for run in runs:
-            self._consider(run)
-
-    def started(self, number: int, config: dict[str, Any]) -> None:
+    def started(self, number: int) -> None:
         """A trial was handed to a worker."""
+        self._tally.started(number)
 
     def epoch(self, number: int, history: History) -> None:
         """A running trial has measured another epoch."""
+        self._tally.epoch(number, history)
+
+    def dropped(self, number: int) -> None:
+        """A running trial is queued again."""
+        self._tally.drop(number)
 
     def ended(self, outcome: Outcome, run: Run | None) -> None:
         """A trial has ended; `run` is given where it counts as a result."""
-        if outcome.stopped != trials.CANCELLED:
-            self._done += 1
-        self._stopped[outcome.stopped] += 1
-        if outcome.history:
-            self._saved += self._epochs - len(outcome.history["val_loss"])
-        if run is not None:
-            self._consider(run)
-        self.note(f"[{self._done:{len(str(self._planned))}}/{self._planned}] {describe(outcome)}{self._overall()}")
+        self._tally.end(outcome, run)
+        tally = self._tally
+        parts = [] if tally.best is None else [f"best {tally.best.val_loss:.4f} (gap {tally.best.gap:.4f})"]
+        left = tally.seconds_left()
+        parts += [part for part in (tally.stops(), "" if left is None else f"{duration(left)} left") if part]
+        overall = "  |  " + "; ".join(parts) if parts else ""
+        self.note(f"[{tally.done:{len(str(tally.planned))}}/{tally.planned}] {describe(outcome)}{overall}")
 
     def tick(self) -> None:
         """Called a few times a second."""
 
-    def _consider(self, run: Run) -> None:
-        if run.feasible and (self._best is None or run.val_loss < self._best.val_loss):
-            self._best = run
 
-    def _overall(self) -> str:
-        parts = []
-        if self._best is not None:
-            parts.append(f"best {self._best.val_loss:.4f} (gap {self._best.gap:.4f})")
-        stopped = [f"{count} {reason}" for reason, count in self._stopped.items() if reason != trials.FINISHED]
-        if stopped:
-            parts.append(f"{', '.join(stopped)}: {self._saved} epochs saved")
-        left = self._seconds_left()
-        if left is not None:
-            parts.append(f"{duration(left)} left")
-        return "  |  " + "; ".join(parts) if parts else ""
+class LiveProgress(Progress):
+    """A view that is drawn anew in place, and leaves nothing behind when the search ends."""
 
-    def _seconds_left(self) -> float | None:
-        """By the pace of this start; None before there is one, and at the end."""
-        ended, missing = self._done - self._done_before, self._planned - self._done
-        if ended < self._workers or missing <= 0:
-            return None
-        return (time.monotonic() - self._began) / ended * missing
+    def __init__(self, tally: Tally, stream: TextIO) -> None:
+        super().__init__(tally, stream)
+        self._console = Console(file=stream, highlight=False)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._drawn_at = 0.0
 
+    def __enter__(self) -> "LiveProgress":
+        self._live.start()
+        return self
 
-def describe(outcome: Outcome) -> str:
-    """A trial in half a line."""
-    head = f"trial {outcome.number:3d}"
-    if outcome.best_epoch is None:
-        return f"{head}  {outcome.stopped}: {outcome.reason}"
-    history, best = outcome.history, outcome.best_epoch
-    text = (
-        f"{head}  val_loss {history['val_loss'][best]:.4f}  gap {history['gap'][best]:7.4f}  "
-        f"accuracy {history['val_accuracy'][best]:.1%}  epoch {best + 1:2d} of {len(history['val_loss']):2d}"
-    )
-    return f"{text}  {outcome.stopped:8s}"
+    def close(self) -> None:
+        """Give the cursor back."""
+        self._live.stop()
+
+    def note(self, text: str) -> None:
+        """A line above the view."""
+        self._console.print(Text(text))
+
+    def ended(self, outcome: Outcome, run: Run | None) -> None:
+        """Counted, and shown among those that ended last."""
+        self._tally.end(outcome, run)
+
+    def tick(self) -> None:
+        """Draw, twice a second at most."""
+        if time.monotonic() - self._drawn_at >= REFRESH_SECONDS:
+            self._drawn_at = time.monotonic()
+            self._live.update(view(self._tally, self._console.width), refresh=True)
 
 
-def duration(seconds: float) -> str:
-    """`75` -> `1m15s`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes:02d}m"
-    return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
+def make_progress(tally: Tally, stream: TextIO | None = None) -> Progress:
+    """A live view on a terminal, plain lines elsewhere."""
+    stream = stream or sys.stdout
+    return LiveProgress(tally, stream) if Console(file=stream).is_terminal else Progress(tally, stream)
+
+
+def view(tally: Tally, width: int) -> RenderableType:
+    """The whole live view, for a terminal of that many columns."""
+    wide = width >= WIDE
+    parts: list[RenderableType] = [_header(tally, width)]
+    if tally.running:
+        parts += [Text(), _running(list(tally.running.values()), tally.epochs, wide)]
+    if tally.ended:
+        parts += [Text(), _ended(tally.ended[-ENDED_ROWS:], wide)]
+    if tally.front:
+        parts += [Text(), _front(tally.front[:FRONT_ROWS], wide)]
+    if tally.stops():
+        parts += [Text(), Text(tally.stops(), style="dim", overflow="ellipsis", no_wrap=True)]
+    return Group(*parts)
+
+
+def _header(tally: Tally, width: int) -> RenderableType:
+    left = tally.seconds_left()
+    time_left = f"{duration(left)} left" if left is not None else f"{duration(tally.seconds_gone())} gone"
+    grid = Table.grid(padding=(0, 1))
+    bar = ProgressBar(total=tally.planned, completed=tally.done, width=max(10, min(40, width - 40)))
+    grid.add_row(f"{tally.done} of {tally.planned} trials", bar, time_left)
+    return grid
+
+
+def _running(running: list[Running], epochs: int, wide: bool) -> Table:
+    table = _table("running", "epoch", *(["train_loss"] if wide else []), "val_loss", "gap", "best")
+    for trial in running:
+        history = trial.history
+        if not history:
+            table.add_row(f"trial {trial.number}", f"0/{epochs}")
+            continue
+        best = min(history["val_loss"])
+        train = [_number(history["train_loss"][-1])] if wide else []
+        table.add_row(
+            f"trial {trial.number}",
+            f"{trial.epochs}/{epochs}",
+            *train,
+            _number(history["val_loss"][-1]),
+            _number(history["gap"][-1]),
+            f"{_number(best)} at {history['val_loss'].index(best) + 1}",
+        )
+    return table
+
+
+def _ended(ended: list[Outcome], wide: bool) -> Table:
+    table = _table("ended", "val_loss", "gap", *(["accuracy"] if wide else []), "best epoch", "stopped")
+    for outcome in ended:
+        style = COLOURS.get(outcome.stopped, "red")
+        stopped = Text(outcome.stopped, style=style)
+        if outcome.best_epoch is None:
+            table.add_row(f"trial {outcome.number}", *[""] * (4 if wide else 3), stopped)
+            continue
+        values: dict[str, Any] = {name: curve[outcome.best_epoch] for name, curve in outcome.history.items()}
+        accuracy = [f"{values['val_accuracy']:.1%}"] if wide else []
+        table.add_row(
+            f"trial {outcome.number}",
+            _number(values["val_loss"]),
+            _number(values["gap"]),
+            *accuracy,
+            f"{outcome.best_epoch + 1} of {len(outcome.history['val_loss'])}",
+            stopped,
+        )
+    return table
+
+
+def _front(runs: list[Run], wide: bool) -> Table:
+    table = _table("front so far", "val_loss", "gap", *(["accuracy", "parameters"] if wide else []), "fit")
+    for run in runs:
+        more = [f"{run.val_accuracy:.1%}", f"{run.parameters:,}"] if wide else []
+        table.add_row(f"trial {run.number}", _number(run.val_loss), _number(run.gap), *more, run.fit)
+    return table
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
+    table.add_column(first, no_wrap=True, min_width=12)
+    for name in others:
+        text = name in ("stopped", "fit")
+        table.add_column(name, justify="left" if text else "right", no_wrap=True)
+    return table
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}"

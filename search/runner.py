@@ -3,6 +3,7 @@
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from search.progress import Progress
 from search.selection import Choice, Run, Terms, candidates, choose, nearest
 from search.settings import Settings
 from search.stopping import HopelessRule
-from search.store import Store, complete_runs, curve, stored_history
+from search.store import EndedOutside, Store, complete_runs, curve, stored_history
 from search.trial import Conditions, History, Job, Outcome, Report, Stop, load_weights
 from search.workers import STOP_SECONDS, Interruption, Worker, WorkerPool
 
@@ -58,7 +59,7 @@ class Runner:
         Raises SearchFailed where nothing but errors came of the first trials.
         """
         deadline = time.monotonic() + (self._settings.timeout or float("inf"))
-        with Interruption(self._pool.kill) as interruption:
+        with self._progress, Interruption(self._last_words) as interruption:
             try:
                 while interruption.signal is None and time.monotonic() < deadline:
                     self._dispatch()
@@ -89,7 +90,7 @@ class Runner:
             trial, config, lineage = self._store.ask(self._suggest)
             seed = self._store.trial_seed(lineage)
             self._pool.submit(worker, Job(trial.number, config, seed, self._settings.epochs, lineage))
-            self._progress.started(trial.number, config)
+            self._progress.started(trial.number)
 
     def _turn(self) -> None:
         for worker, job, content in self._pool.wait(TURN_SECONDS):
@@ -105,7 +106,9 @@ class Runner:
         """Take in the curves of a running trial; a reason to stop it, or None."""
         self._histories[report.number] = report.history
         self._progress.epoch(report.number, report.history)
-        if not self._store.live(report.number, report.history):
+        try:
+            self._store.live(report.number, report.history)
+        except EndedOutside:
             return Stop(trials.CANCELLED, "ended from outside, in the dashboard perhaps")
         others = [curve(other) for number, other in self._histories.items() if number != report.number]
         decision = self._hopeless.update(curve(report.history), others)
@@ -114,19 +117,22 @@ class Runner:
     def _end(self, worker: Worker, job: Job, outcome: Outcome) -> None:
         number = outcome.number
         if outcome.stopped == trials.INTERRUPTED:
-            self._store.interrupt(number)
-            self._histories.pop(number, None)
+            self._requeue(number)
             return
         if outcome.stopped == trials.OUT_OF_MEMORY and number not in self._retried:
             self._retried.add(number)
             self._retries.append(job)
             return
-        if outcome.stopped == trials.CANCELLED:
+        if outcome.history:
+            self._histories[number] = outcome.history
+        try:
+            if outcome.stopped == trials.CANCELLED:
+                raise EndedOutside
+            run = self._store.tell(outcome, self._terms, worker.device, self.runs)
+        except EndedOutside:
             self._store.drop(number)
-            self._progress.ended(outcome, None)
+            self._progress.ended(replace(outcome, stopped=trials.CANCELLED), None)
             return
-        self._histories[number] = outcome.history
-        run = self._store.tell(outcome, self._terms, worker.device, self.runs)
         if run is not None:
             self.runs.append(run)
             if outcome.val_losses is not None:
@@ -139,12 +145,16 @@ class Runner:
         """A worker was killed, for want of memory perhaps: its trial is tried once more."""
         self._deaths[job.lineage] += 1
         if self._deaths[job.lineage] == 1:
-            self._store.interrupt(job.number)
-            self._histories.pop(job.number, None)
+            self._requeue(job.number)
             self._progress.note(f"the worker of trial {job.number} died; its trial is queued again")
             return
         reason = "its worker process was killed twice, perhaps for want of memory"
         self._end(worker, job, Outcome(job.number, trials.ERROR, reason))
+
+    def _requeue(self, number: int) -> None:
+        self._store.interrupt(number)
+        self._histories.pop(number, None)
+        self._progress.dropped(number)
 
     def _count_errors(self, outcome: Outcome) -> None:
         if outcome.stopped != trials.ERROR:
@@ -167,6 +177,10 @@ class Runner:
                 self._val_losses.pop(number, None)
             elif number in circle and number not in self._val_losses:
                 self._val_losses[number] = load_weights(path)[1]
+
+    def _last_words(self) -> None:
+        self._progress.close()
+        self._pool.kill()
 
     def _wind_down(self) -> None:
         """Take in what running trials still have to say, and queue those again that do not end in time."""

@@ -78,7 +78,7 @@ def front(runs: Sequence[Run]) -> list[Run]:
     ordered = sorted((run for run in runs if run.feasible), key=lambda run: run.objectives)
     kept: list[Run] = []
     for run in ordered:
-        if not kept or run.objectives[1] < kept[-1].objectives[1]:
+        if not kept or run.objectives[1] < kept[-1].objectives[1] or run.objectives == kept[-1].objectives:
             kept.append(run)
     return kept
 

@@ -81,10 +81,13 @@ class OverfitRule:
         self._held = 0
 
     def update(self, train_losses: Losses, val_losses: Losses) -> Decision:
-        """Take one epoch's losses, lower is better: arrays of shape (n,) of the same images each epoch, or floats."""
+        """Take one epoch's losses, lower is better: arrays of shape (n,) of the same images each epoch, or floats.
+
+        An epoch with a loss that is NaN or infinite neither stops the run nor becomes its best.
+        """
         self._epoch += 1
         train, val = float(np.mean(train_losses)), float(np.mean(val_losses))
-        if not math.isfinite(val):
+        if not (math.isfinite(train) and math.isfinite(val)):
             return Decision(False, self._best_epoch)
         if val < self._best_val:
             self._new_best(train, val, val_losses)
@@ -97,8 +100,7 @@ class OverfitRule:
             return Decision(False, self._best_epoch)
         self._held += 1
         needed = self.patience if z is not None else 2 * self.patience
-        learning = math.isfinite(train) and train < self._best_train
-        if self._held < needed or not learning or rise <= self.scatter * self._largest_recovered:
+        if self._held < needed or train >= self._best_train or rise <= self.scatter * self._largest_recovered:
             return Decision(False, self._best_epoch)
         return Decision(True, self._best_epoch, self._reason(train, rise, z))
 
@@ -120,8 +122,9 @@ class OverfitRule:
     def _reason(self, train: float, rise: float, z: float | None) -> str:
         assert self._best_epoch is not None
         noise = "" if z is None else f", paired z = {z:.1f}"
+        risen = f"{rise / abs(self._best_val):.0%}" if self._best_val else f"{rise:.3g}"
         return (
-            f"validation loss {rise / self._best_val:.0%} above its best of epoch {self._best_epoch + 1}{noise}, "
+            f"validation loss {risen} above its best of epoch {self._best_epoch + 1}{noise}, "
             f"while training loss still fell from {self._best_train:.3g} to {train:.3g}"
         )
 
@@ -158,7 +161,8 @@ class HopelessRule:
     - z standard errors of the difference.
 
     With `max_gap`, epochs above that ceiling count for nothing: each run is worth its best epoch within
-    the ceiling, and one that has none yet is compared by its loss alone with runs that have none either.
+    the ceiling and is compared with runs that have one; a run that has none yet is compared by its loss alone
+    with runs that have none either.
     Nothing is decided before `first_epoch` epochs, nor with fewer than `peers` runs to compare with.
     """
 
@@ -175,6 +179,11 @@ class HopelessRule:
     ) -> None:
         if not start >= end >= 0:
             raise ValueError(f"start is {start} and end {end}; needed: start >= end >= 0")
+        for name, value in (("decay", decay), ("first_epoch", first_epoch), ("peers", peers)):
+            if not value > 0:
+                raise ValueError(f"{name} is {value}; it must be above 0")
+        if not z >= 0:
+            raise ValueError(f"z is {z}; it must be at least 0")
         self.max_gap = max_gap
         self.start, self.end, self.decay, self.z = start, end, decay, z
         self.first_epoch, self.peers = first_epoch, peers
@@ -182,12 +191,12 @@ class HopelessRule:
     def update(self, run: Curve, others: Sequence[Curve]) -> Decision:
         """Judge `run` at its present epoch against `others`, finished or not, that have come as far."""
         epochs = len(run.val_loss)
-        own, epoch = self._worth(run, epochs)
-        worths = [self._worth(other, epochs)[0] for other in others if len(other.val_loss) >= epochs]
-        worths = [worth for worth in worths if math.isfinite(worth)]
-        if epoch is None or epochs < self.first_epoch or len(worths) < self.peers:
+        own, epoch, within = self._worth(run, epochs)
+        worths = [self._worth(other, epochs) for other in others if len(other.val_loss) >= epochs]
+        peers = [loss for loss, _, theirs in worths if math.isfinite(loss) and theirs == within]
+        if epoch is None or epochs < self.first_epoch or len(peers) < self.peers:
             return Decision(False, epoch)
-        best = min(worths)
+        best = min(peers)
         margin = self.end + (self.start - self.end) * math.exp(-(epochs - 1) / self.decay)
         noise = self.z * math.sqrt(2) * run.val_loss_se[epoch]
         if own - best <= max(margin * abs(best), noise):
@@ -199,18 +208,19 @@ class HopelessRule:
             f"and {margin:.0%} is what a run still makes up",
         )
 
-    def _worth(self, curve: Curve, epochs: int) -> tuple[float, int | None]:
-        """Lowest loss of the first epochs, within the ceiling where any is, and its epoch."""
+    def _worth(self, curve: Curve, epochs: int) -> tuple[float, int | None, bool]:
+        """Lowest loss of the first epochs, within the ceiling where any is; its epoch; whether it is within."""
         losses = np.asarray(curve.val_loss[:epochs], dtype=np.float64)
         losses = np.where(np.isfinite(losses), losses, np.inf)
+        within = False
         if self.max_gap is not None:
-            within = np.asarray(curve.gap[:epochs], dtype=np.float64) <= self.max_gap
-            if within.any():
-                losses = np.where(within, losses, np.inf)
+            respecting = np.isfinite(losses) & (np.asarray(curve.gap[:epochs], dtype=np.float64) <= self.max_gap)
+            within = bool(respecting.any())
+            losses = np.where(respecting, losses, np.inf) if within else losses
         if not np.isfinite(losses).any():
-            return math.inf, None
+            return math.inf, None, within
         epoch = int(losses.argmin())
-        return float(losses[epoch]), epoch
+        return float(losses[epoch]), epoch, within
 
 
 class DivergedRule:
@@ -229,9 +239,9 @@ class DivergedRule:
         """Take one epoch's losses, as `OverfitRule` does."""
         self._epoch += 1
         train, val = float(np.mean(train_losses)), float(np.mean(val_losses))
-        if val < self._best_val:
+        if math.isfinite(train) and -math.inf < val < self._best_val:
             self._best_epoch, self._best_val = self._epoch, val
         for name, loss in (("training", train), ("validation", val)):
-            if not loss <= self.ceiling:
+            if not (math.isfinite(loss) and loss <= self.ceiling):
                 return Decision(True, self._best_epoch, f"{name} loss is {loss:.3g}")
         return Decision(False, self._best_epoch)

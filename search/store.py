@@ -30,6 +30,10 @@ UNUSABLE = 10.0  # violation of a run that never had a finite loss: worse than a
 LIVE_SECONDS = 2.0  # a running trial's curves are stored at most this often
 
 
+class EndedOutside(Exception):
+    """Somebody has ended a running trial, in the dashboard perhaps."""
+
+
 class Store:
     """A study with two objectives, and the trials of it that are running.
 
@@ -106,17 +110,16 @@ class Store:
         """The seed of a trial's initial weights, shuffling and augmentation."""
         return int(np.random.SeedSequence([self._seed, lineage, 1]).generate_state(1)[0])
 
-    def live(self, number: int, history: History) -> bool:
-        """Store the curves of a running trial, now and then; False once somebody has ended it from outside."""
+    def live(self, number: int, history: History) -> None:
+        """Store the curves of a running trial, now and then. Raises EndedOutside."""
         now = time.monotonic()
         if now - self._stored_at.get(number, -math.inf) < LIVE_SECONDS:
-            return True
+            return
         self._stored_at[number] = now
         try:
             self._running[number].set_user_attr("history", _storable(history))
-        except UpdateFinishedTrialError:
-            return False
-        return True
+        except UpdateFinishedTrialError as error:
+            raise EndedOutside from error
 
     def interrupt(self, number: int) -> None:
         """A running trial did not end by itself: queue its parameters again."""
@@ -125,10 +128,13 @@ class Store:
 
     def drop(self, number: int) -> None:
         """Forget a running trial that somebody has ended from outside."""
-        del self._running[number]
+        self._running.pop(number, None)
 
     def tell(self, outcome: Outcome, terms: Terms, device: str, finished: Sequence[Run]) -> Run | None:
-        """Record how a running trial ended, judged beside the runs finished before it; its run if it is COMPLETE."""
+        """Record how a running trial ended, judged beside the runs finished before it; its run if it is COMPLETE.
+
+        Raises EndedOutside where somebody was faster.
+        """
         trial = self._running.pop(outcome.number)
         run = run_of(outcome, terms)
         try:
@@ -136,8 +142,8 @@ class Store:
                 trial.set_user_attr(key, value)
             for key, violation in _violations(run, terms).items():
                 trial.set_constraint(key, violation)
-        except UpdateFinishedTrialError:
-            return None
+        except UpdateFinishedTrialError as error:
+            raise EndedOutside from error
         if run is None or not _complete(run, finished):
             self.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
             return None

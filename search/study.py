@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None, **study: Any) -> NoReturn:  # n
 
 def _run(arguments: Sequence[str] | None, study: dict[str, Any]) -> int:
     settings = parse(arguments, study)
-
+    print(f"{settings.name}: run folder {settings.folder}", flush=True)  # what follows takes seconds to import
     from search.launch import run_search  # imports torch and Optuna, seconds that --help need not take
 
     signal = run_search(settings)

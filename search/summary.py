@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
+from search.insight import sentences
 from search.selection import Choice, Run, Terms, front, nearest
 from search.settings import Settings
 
@@ -14,13 +15,15 @@ ROWS = 8
 
 
 def summary(settings: Settings, study: optuna.Study, runs: Sequence[Run], choice: Choice | None, terms: Terms) -> str:
-    """The best trials, why runs stopped, the choice, and what to do next."""
+    """The best trials, why runs stopped, what was learned, the choice, and what to do next."""
+    finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
     return "\n".join(
         [
             "",
             *_table(runs, choice),
             "",
-            _stops(study, settings.epochs),
+            _stops(finished, settings.epochs),
+            *sentences(finished, runs),
             *_chosen(settings, runs, choice, terms),
             f"dashboard: optuna-dashboard {shlex.quote(_shown_url(settings))} "
             f"--artifact-dir {shlex.quote(str(settings.folder / 'artifacts'))}",
@@ -48,8 +51,7 @@ def _table(runs: Sequence[Run], choice: Choice | None) -> list[str]:
     return lines
 
 
-def _stops(study: optuna.Study, epochs: int) -> str:
-    finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+def _stops(finished: Sequence[FrozenTrial], epochs: int) -> str:
     counts = Counter(trial.user_attrs.get("stopped", "unknown") for trial in finished)
     run = sum(trial.user_attrs.get("epochs_run", 0) for trial in finished)
     planned = len(finished) * epochs

@@ -89,6 +89,10 @@ class Trainer:
         val = evaluate(self.averaged, data, data.val, self.precision)
         return Epoch(train, val, time.perf_counter() - started)
 
+    def schedule(self, step: int) -> float:
+        """The share of the learning rate at a step (from 0): a warm-up, then all of it."""
+        return min(1.0, (step + 1) / (WARM_UP_EPOCHS * self.steps))
+
     def weights(self) -> dict[str, torch.Tensor]:
         """A copy of the averaged weights on the CPU: what was measured, and what is exported."""
         return {
@@ -124,7 +128,7 @@ class Trainer:
         pixels = augment(data.pixels(indices), self._strength, flip=data.flip, generator=self._generator)
         images = self.precision.place(data.normalize(pixels))
         for group in self.optimizer.param_groups:
-            group["lr"] = self._rate * min(1.0, (self._step + 1) / (WARM_UP_EPOCHS * self.steps))
+            group["lr"] = self._rate * self.schedule(self._step)
         with self.precision.autocast(images.device.type):
             logits = self.model(images)
         loss = F.cross_entropy(logits.float(), data.labels[indices])

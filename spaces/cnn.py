@@ -1,4 +1,4 @@
-"""Plain convolutional networks: convolution, batch norm, ReLU, pooling while the image is large enough, dropout."""
+"""Plain convolutional networks: convolution, pooling while the image is large enough, batch norm, ReLU, dropout."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Ranges:
     """Lowest and highest value of each parameter, both included. A study may narrow them."""
 
     depth: tuple[int, int] = (2, 6)  # convolutions
-    width: tuple[int, int] = (8, 64)  # channels of the first one; doubled at each pooling, up to four times
+    width: tuple[int, int] = (8, 48)  # channels of the first one; doubled at each pooling, up to four times
     kernel_size: tuple[int, int] = (3, 5)  # odd
     dropout: tuple[float, float] = (0.0, 0.5)
     weight_decay: tuple[float, float] = (1e-3, 1.0)  # AdamW's; log scale
@@ -55,10 +55,10 @@ def build(config: Mapping[str, Any], *, channels: int, image_size: tuple[int, in
     layers: list[nn.Module] = []
     filters = config["width"]
     for _ in range(config["depth"]):
-        layers += _convolution(channels, filters, config["kernel_size"])
+        pooled = min(height, width) >= SMALLEST_POOLED
+        layers += _stage(channels, filters, config["kernel_size"], config["dropout"], pooled)
         channels = filters
-        if min(height, width) >= SMALLEST_POOLED:
-            layers += [nn.MaxPool2d(2), nn.Dropout2d(config["dropout"])]
+        if pooled:
             height, width = height // 2, width // 2
             filters = min(2 * filters, 4 * config["width"])
     rows, columns = -(-height // LARGEST_HEAD), -(-width // LARGEST_HEAD)
@@ -72,9 +72,12 @@ def build(config: Mapping[str, Any], *, channels: int, image_size: tuple[int, in
     return nn.Sequential(*layers, *head)
 
 
-def _convolution(channels: int, filters: int, kernel_size: int) -> list[nn.Module]:
+def _stage(channels: int, filters: int, kernel_size: int, dropout: float, pooled: bool) -> list[nn.Module]:
+    """Pooling comes before batch norm and ReLU, which then have a quarter of the work."""
     return [
         nn.Conv2d(channels, filters, kernel_size, padding=kernel_size // 2, bias=False),
+        *([nn.MaxPool2d(2)] if pooled else []),
         nn.BatchNorm2d(filters),
         nn.ReLU(inplace=True),
+        *([nn.Dropout2d(dropout)] if pooled else []),
     ]

@@ -1,0 +1,137 @@
+"""What a study teaches: which parameters matter, what a smaller gap costs, where the space is too narrow."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial, create_trial
+
+from search import trial as trials
+from search.selection import USEFUL, Run
+
+FEWEST = 8  # runs from which anything is said about importance
+PRICES = (0.0, 0.02, 0.05, 0.10)
+PILED = 0.5  # share of the good runs at a bound from which the space looks too narrow
+FEWEST_GOOD = 4
+NEAR = 0.05  # of a range counts as its bound
+REACHED_BEST = (trials.FINISHED, trials.OVERFIT, trials.DIVERGED)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """`piled` of `good` runs have `parameter` at `value`, the `side` ("lower", "upper") end of its range."""
+
+    parameter: str
+    side: str
+    value: float
+    piled: int
+    good: int
+
+
+def reached_best(finished: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials whose best epoch is their best: all but those given up before, whose figures are censored."""
+    return [
+        trial
+        for trial in finished
+        if trial.user_attrs.get("stopped") in REACHED_BEST and trial.user_attrs.get("val_loss") is not None
+    ]
+
+
+def importances(finished: Sequence[FrozenTrial], target: str) -> dict[str, float]:
+    """The share of each parameter in the variance of the attribute `target`, largest first (fANOVA).
+
+    Computed from the best epochs of all trials that reached their best, PRUNED ones included: those that
+    survived were selected for not overfitting. Empty with fewer than 8 such trials, or where nothing varies.
+    """
+    reached = reached_best(finished)
+    values = [trial.user_attrs[target] for trial in reached]
+    if len(reached) < FEWEST or max(values) == min(values):
+        return {}
+    study = optuna.create_study()
+    study.add_trials(
+        [
+            create_trial(params=trial.params, distributions=trial.distributions, value=value)
+            for trial, value in zip(reached, values, strict=True)
+        ]
+    )
+    return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
+
+
+def price_list(runs: Sequence[Run]) -> list[tuple[float, Run]]:
+    """For each of `PRICES` (shares of the lowest validation loss): the feasible run of smallest gap within it."""
+    feasible = [run for run in runs if run.feasible]
+    if not feasible:
+        return []
+    lowest = min(run.val_loss for run in feasible)
+    return [
+        (
+            price,
+            min((run for run in feasible if run.val_loss <= (1 + price) * lowest), key=lambda run: run.objectives[1]),
+        )
+        for price in PRICES
+    ]
+
+
+def piled_up(finished: Sequence[FrozenTrial], runs: Sequence[Run]) -> list[Bound]:
+    """Where half of the good runs (feasible, within 10% of the lowest loss) sit at a bound that could be moved."""
+    feasible = [run for run in runs if run.feasible]
+    lowest = min((run.val_loss for run in feasible), default=math.inf)
+    numbers = {run.number for run in feasible if run.val_loss <= (1 + USEFUL) * lowest}
+    good = [trial for trial in finished if trial.number in numbers]
+    if len(good) < FEWEST_GOOD:
+        return []
+    names = sorted({name for trial in good for name in trial.params})
+    return [bound for name in names for side in ("lower", "upper") if (bound := _bound(good, name, side)) is not None]
+
+
+def _bound(good: Sequence[FrozenTrial], name: str, side: str) -> Bound | None:
+    having = [trial for trial in good if name in trial.params]
+    distribution: BaseDistribution = having[0].distributions[name]
+    if isinstance(distribution, CategoricalDistribution) or distribution.single():
+        return None
+    low, high = float(distribution.low), float(distribution.high)  # type: ignore[attr-defined]
+    values = 1 + (high - low) / step if (step := getattr(distribution, "step", None)) else math.inf
+    end = low if side == "lower" else high
+    if values < 4 or _natural(name, side, end):
+        return None
+    at_end = [trial for trial in having if abs(_position(trial.params, name, low, high) - (side == "upper")) <= NEAR]
+    if len(at_end) < PILED * len(having):
+        return None
+    return Bound(name, side, end, len(at_end), len(having))
+
+
+def _position(params: Mapping[str, Any], name: str, low: float, high: float) -> float:
+    """Where a value lies in its range, from 0 to 1; on a log scale where the range spans tenfold."""
+    value = float(params[name])
+    if low > 0 and high / low >= 10:
+        value, low, high = math.log(value), math.log(low), math.log(high)
+    return (value - low) / (high - low)
+
+
+def _natural(name: str, side: str, end: float) -> bool:
+    """Bounds that nobody can move: nothing goes below 0, and an augmentation strength not above 1."""
+    return (side == "lower" and end == 0) or (name == "augmentation" and side == "upper" and end == 1)
+
+
+def sentences(finished: Sequence[FrozenTrial], runs: Sequence[Run]) -> list[str]:
+    """The insights of a study in plain words, for the end of a search."""
+    lines = []
+    for target in ("val_loss", "gap"):
+        shares = importances(finished, target)
+        if shares:
+            parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share >= 0.01)
+            lines.append(f"what drives {target}: {parts} ({len(reached_best(finished))} runs)")
+    prices = price_list(runs)
+    if len({run.number for _, run in prices}) > 1:
+        parts = "; ".join(f"+{price:.0%}: {run.gap:.4f} (trial {run.number})" for price, run in prices)
+        lines.append(f"smallest gap to be had at a val_loss of {parts}")
+    lines += [
+        f"{bound.piled} of the {bound.good} good runs have {bound.parameter} at its {bound.side} bound "
+        f"{bound.value:g}: widen its range"
+        for bound in piled_up(finished, runs)
+    ]
+    return lines

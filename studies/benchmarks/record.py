@@ -1,0 +1,156 @@
+"""Record learning curves of random configurations, trained without any stopping, as a curve table.
+
+    python studies/benchmarks/record.py --data FashionMNIST --data-root ../shared/data --runs 200 OUT.jsonl
+
+One run per line: {"config", "seed", "parameters", "history"}, with one value per epoch in each curve. OUT.npz holds
+the per-image validation losses at each run's best epoch (float16). An interrupted recording goes on where it was.
+
+`test_loss` comes from up to 2,000 images of the data set's own test split. No search reads it: it tells what a
+replayed search would have brought home.
+"""
+
+import argparse
+import json
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import optuna
+import torch
+
+from search import datasets
+from search.data import DeviceData, SearchData, prepare
+from search.gap import PerImage, evaluate, measure, paired_z
+from search.precision import Precision
+from search.training import Trainer
+from spaces import cnn
+
+TEST_IMAGES = 2000
+PRECISION = Precision(bf16=True, channels_last=True)
+
+
+class OneCycleTrainer(Trainer):
+    """The usual alternative: a third of the steps up, then cosine down to nothing; weights are not averaged."""
+
+    total_epochs: int
+
+    def schedule(self, step: int) -> float:
+        """The share of the peak learning rate at a step."""
+        peak, last = 0.3 * self.total_epochs * self.steps, self.total_epochs * self.steps
+        if step < peak:
+            return 0.04 + 0.96 * (1 - np.cos(np.pi * step / peak)) / 2
+        return (1 + np.cos(np.pi * (step - peak) / (last - peak))) / 2
+
+    def _average(self) -> None:
+        with torch.no_grad():
+            self.averaged.load_state_dict(self.model.state_dict())
+
+
+def record(config: dict[str, Any], seed: int, epochs: int, schedule: str) -> tuple[dict[str, Any], np.ndarray]:
+    """One run: its line of the table, and its per-image validation losses at the best epoch."""
+    data, test = _data()
+    kind = OneCycleTrainer if schedule == "one-cycle" else Trainer
+    trainer = kind(cnn.build, config, data, seed=seed, precision=PRECISION)
+    if isinstance(trainer, OneCycleTrainer):
+        trainer.total_epochs = epochs
+    history: dict[str, list[float]] = {}
+    best: PerImage | None = None
+    for _ in range(epochs):
+        epoch = trainer.epoch()
+        on_test = evaluate(trainer.averaged, test, test.val, PRECISION)
+        values = measure(epoch.train, epoch.val).as_dict()
+        values["val_rise_z"] = 0.0 if best is None else paired_z(epoch.val.losses, best.losses)
+        values |= {"test_loss": float(on_test.losses.mean()), "test_accuracy": float(on_test.correct.mean())}
+        for name, value in values.items():
+            history.setdefault(name, []).append(float(f"{value:.5g}"))
+        if best is None or epoch.val.losses.mean() < best.losses.mean():
+            best = epoch.val
+    assert best is not None
+    parameters = sum(p.numel() for p in trainer.model.parameters())
+    return {"config": config, "seed": seed, "parameters": parameters, "history": history}, best.losses
+
+
+_worker_data: tuple[DeviceData, DeviceData]
+
+
+def _initialize(data: SearchData, test: SearchData) -> None:
+    global _worker_data
+    torch.set_num_threads(1)
+    _worker_data = data.to(torch.device("cpu")), test.to(torch.device("cpu"))
+
+
+def _data() -> tuple[DeviceData, DeviceData]:
+    return _worker_data
+
+
+def random_configs(count: int, seed: int) -> list[dict[str, Any]]:
+    """Configurations drawn at random from the `cnn` space."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    return [cnn.suggest(study.ask()) for _ in range(count)]
+
+
+def load(options: argparse.Namespace) -> tuple[SearchData, SearchData]:
+    """The development images, and the test images normalized as they are."""
+    sources = [datasets.load(options.data, part, options.data_root) for part in ("train", "test")]
+    flip = datasets.SOURCES[options.data].flip
+    data = prepare(sources[0], train_size=options.train_size, val_size=options.val_size, seed=0, flip=flip)
+    classes = len(data.classes)
+    held = prepare(sources[1], train_size=2 * classes, val_size=TEST_IMAGES, seed=0, flip=flip)
+    return data, replace(held, mean=data.mean, std=data.std)
+
+
+def _resume(table: Path, losses: dict[str, np.ndarray]) -> set[int]:
+    """The seeds of the runs that are wholly there; lines whose losses had not been written yet are dropped."""
+    lines = table.read_text().splitlines() if table.exists() else []
+    runs = {json.loads(line)["seed"]: line for line in lines}
+    kept = {seed: line for seed, line in runs.items() if str(seed) in losses}
+    table.write_text("".join(line + "\n" for line in kept.values()))
+    return set(kept)
+
+
+def main() -> None:
+    """Record the runs that OUT lacks."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, metavar="OUT.jsonl")
+    parser.add_argument("--data", default="FashionMNIST")
+    parser.add_argument("--data-root", type=Path, default=Path("data"))
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--schedule", choices=("anytime", "one-cycle"), default="anytime")
+    parser.add_argument("--train-size", type=int, default=2000)
+    parser.add_argument("--val-size", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=joblib.cpu_count())
+    options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+    losses_file = options.out.with_suffix(".npz")
+    losses = dict(np.load(losses_file)) if losses_file.exists() else {}
+    done = _resume(options.out, losses)
+    configs = random_configs(options.runs, options.seed)
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(options.workers, context, _initialize, load(options)) as pool:
+        jobs = [
+            pool.submit(record, config, seed, options.epochs, options.schedule)
+            for seed, config in enumerate(configs, start=1000 * options.seed)
+            if seed not in done
+        ]
+        began = time.monotonic()
+        for number, job in enumerate(as_completed(jobs), start=1):
+            line, at_best = job.result()
+            losses[str(line["seed"])] = at_best.astype(np.float16)
+            with options.out.open("a") as table:
+                table.write(json.dumps(line) + "\n")
+            if number % 10 == 0 or number == len(jobs):
+                np.savez_compressed(losses_file, **losses)
+                left = (time.monotonic() - began) / number * (len(jobs) - number)
+                print(f"{len(done) + number} of {options.runs} runs, {left / 60:.0f} min left", flush=True)
+
+
+if __name__ == "__main__":
+    main()

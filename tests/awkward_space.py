@@ -1,0 +1,29 @@
+"""A space for tests of what goes wrong: some of its networks run out of memory, raise, or kill their process."""
+
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+from spaces import cnn
+
+
+def suggest(trial):
+    config = cnn.suggest(trial, cnn.Ranges(depth=(2, 2), width=(8, 8)))
+    fault = os.environ.get("FAULT", "")
+    return config | {"fault": fault if trial.number in (1, 3) or fault == "always" else ""}
+
+
+def build(config, **shape):
+    if multiprocessing.parent_process() is None:  # faults are for workers
+        return cnn.build(config, **shape)
+    if config["fault"] == "memory":
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 PB")
+    if config["fault"] in ("error", "always"):
+        raise ValueError("no such layer\nsecond line")
+    if config["fault"] == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if config["fault"] == "kill once" and not Path("killed").exists():
+        Path("killed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return cnn.build(config, **shape)

@@ -1,0 +1,75 @@
+"""Real digits, small networks, and a cache of the tests' own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from search import datasets
+from search.data import prepare
+from search.precision import Precision
+from search.selection import Terms
+from search.trial import Conditions
+
+ROOT = Path(__file__).parent.parent
+CONFIG = {
+    "depth": 2,
+    "width": 8,
+    "kernel_size": 3,
+    "dropout": 0.1,
+    "weight_decay": 0.01,
+    "batch_size": 64,
+    "augmentation": 0.2,
+    "learning_rate": 5e-3,
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Nothing is read from or left in the user's own cache."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["XDG_CACHE_HOME"]
+    else:
+        os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """As workers have."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def digits(cache):
+    """400 digits to train on, 200 to validate on."""
+    source = datasets.load("digits", "train", Path("data"))
+    return prepare(source, train_size=400, val_size=200, seed=0, flip=False)
+
+
+@pytest.fixture
+def conditions(tmp_path):
+    """Of a study with an easy baseline."""
+    return Conditions(Terms(baseline_loss=2.0), Precision(), tmp_path)
+
+
+@pytest.fixture
+def run_script(tmp_path):
+    """Run a study script to its end, in a folder of its own."""
+
+    def run(*flags, script="digits.py", timeout=120, **environment):
+        return subprocess.run(
+            [sys.executable, str(ROOT / "studies" / script), *flags],
+            cwd=tmp_path,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run

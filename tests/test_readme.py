@@ -1,0 +1,81 @@
+"""The README's commands work as printed, made small where they are long."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+COMMANDS = [line for block in BLOCKS for line in block.replace("\\\n", " ").splitlines() if line.strip()]
+SETUP = [command for command in COMMANDS if command.startswith("python3 -m venv")]  # run by .ci/run
+STUDIES = [command for command in COMMANDS if command.startswith("python studies/")]
+OTHERS = [command for command in COMMANDS if command not in SETUP + STUDIES]
+PORT = 18423
+
+
+def run(command, folder):
+    words = shlex.split(command)
+    words[0] = str(Path(sys.executable).parent / words[0])
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=200)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A folder that looks like a clone after `studies/digits.py`."""
+    folder = tmp_path_factory.mktemp("clone") / "gapsearch"
+    folder.mkdir()
+    (folder / "studies").symlink_to(ROOT / "studies")
+    if (ROOT.parent / "shared").is_dir():
+        (folder.parent / "shared").symlink_to(ROOT.parent / "shared")
+    done = run("python studies/digits.py --trials 4 --epochs 6 --seed 1", folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_readme_opens_with_the_two_setup_commands():
+    assert len(SETUP) == 2
+    assert "studies/digits.py" in SETUP[0]
+    assert "pytest" in SETUP[1]
+
+
+@pytest.mark.parametrize("command", STUDIES)
+def test_study_commands(clone, tmp_path, command):
+    if "../shared/data" in command and not (ROOT.parent / "shared" / "data" / "FashionMNIST").is_dir():
+        pytest.skip("no FashionMNIST beside the repository")
+    done = run(f"{command} --trials 2 --epochs 1 --train-size 400 --val-size 200 --out {tmp_path / 'run'}", clone)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", OTHERS)
+def test_other_commands(clone, command):
+    if command.startswith("optuna-dashboard"):
+        assert dashboard_answers(command, clone)
+    else:
+        done = run(command, clone)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def dashboard_answers(command, folder):
+    words = [*shlex.split(command), "--port", str(PORT)]
+    words[0] = str(Path(sys.executable).parent / words[0])
+    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/api/studies", timeout=5) as answer:
+                    return b"digits" in answer.read()
+            except OSError:
+                time.sleep(0.2)
+        return False
+    finally:
+        process.kill()
+        process.wait()
