@@ -1,4 +1,4 @@
-"""Where images come from: digits, torchvision's sets; read once, then kept as a cache file that workers map.
+"""Where images come from: digits, torchvision's sets, a folder of images; read once, then mapped from a cache.
 
 A source has two parts. `train` is what a search splits into train and validation; `test` is opened by
 `confirm` alone.
@@ -8,44 +8,33 @@ import contextlib
 import glob
 import hashlib
 import importlib.util
-import json
 import os
 import pickle
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from search import cache, folder
+from search.cache import CachedImages, Contents, Part
 from search.errors import UserError
+from search.settings import FOLDER
 
-Part = Literal["train", "test"]
 Arrays = tuple[np.ndarray, np.ndarray, tuple[str, ...]]  # uint8 (n, c, h, w), int64 (n,), class names
-
-
-@dataclass(frozen=True)
-class CachedImages:
-    """One part of a data set as files: `images` uint8 (n, c, h, w), `labels` int64 (n,)."""
-
-    name: str
-    images: Path
-    labels: Path
-    classes: tuple[str, ...]
-    fingerprint: str  # of images and labels
 
 
 @dataclass(frozen=True)
 class Source:
     """A data set by name.
 
-    read: part and data root -> arrays. location: the folder under the data root whose files tell whether
-    the cache is still fresh; None for data that comes with a package.
+    read: part and data root -> arrays; None for a folder of images, which `search.folder` reads. location: the
+    folder under the data root whose files tell whether the cache is still fresh; None for data that comes with
+    a package.
     """
 
-    read: Callable[[Part, Path], Arrays]
+    read: Callable[[Part, Path], Arrays] | None
     flip: bool
     location: str | None = None
 
@@ -97,63 +86,50 @@ SOURCES: dict[str, Source] = {
     "CIFAR10": Source(torchvision_reader("CIFAR10"), flip=True, location="cifar-10-batches-py"),
     "CIFAR100": Source(torchvision_reader("CIFAR100"), flip=True, location="cifar-100-python"),
     "SVHN": Source(torchvision_reader("SVHN"), flip=False, location="."),
+    FOLDER: Source(None, flip=True),
 }
 
 
-def load(name: str, part: Part, data_root: Path) -> CachedImages:
+def load(
+    name: str, part: Part, data_root: Path, *, image_size: int | None = None, skip_bad_images: bool = False
+) -> CachedImages:
     """The images of one part, from the cache or read anew.
 
-    Raises UserError for an unknown name, and where the files can be neither found nor downloaded.
+    image_size (pixels) and skip_bad_images are for a folder of images, see `search.folder.load`; the other
+    sets have one size and are not damaged.
+
+    Raises UserError for an unknown name, where the files can be neither found nor downloaded, and for a
+    folder that cannot be searched on.
     """
     if name not in SOURCES:
         raise UserError(f"there is no data set {name!r}; choose one of {', '.join(SOURCES)}")
-    source = SOURCES[name]
-    folder = cache_folder() / f"{name}-{part}-{_stamp(source, data_root)}"
-    if not (folder / "meta.json").is_file():
-        images, labels, classes = source.read(part, data_root)
-        # a download has changed the stamp
-        folder = cache_folder() / f"{name}-{part}-{_stamp(source, data_root)}"
-        _write(folder, images, labels, classes)
-    meta = json.loads((folder / "meta.json").read_text())
-    return CachedImages(name, folder / "images.npy", folder / "labels.npy", tuple(meta["classes"]), meta["fingerprint"])
+    if SOURCES[name].read is None:
+        return folder.load(part, data_root, image_size, skip_bad_images)
+    return cache.find(name, _key(name, part, data_root)) or _read(name, part, data_root)
 
 
-def cache_folder() -> Path:
-    """`gapsearch` in the user's cache folder ($XDG_CACHE_HOME, or ~/.cache)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gapsearch"
+def _read(name: str, part: Part, data_root: Path) -> CachedImages:
+    read = SOURCES[name].read
+    assert read is not None
+    images, labels, classes = read(part, data_root)
+
+    def fill(scratch: Path) -> Contents:
+        np.save(scratch / "images.npy", np.ascontiguousarray(images))
+        return Contents(labels, classes)
+
+    return cache.store(name, _key(name, part, data_root), fill)  # a download has changed the key
 
 
-def _stamp(source: Source, data_root: Path) -> str:
+def _key(name: str, part: Part, data_root: Path) -> str:
     """Changes when the files behind a source change."""
     state: list[object] = [1]  # version of the cache's layout
-    if source.location is not None:
-        location = (data_root / source.location).resolve()
-        state.append(str(location))
-        for file in sorted(location.glob("*")):
+    location = SOURCES[name].location
+    if location is not None:
+        place = (data_root / location).resolve()
+        state.append(str(place))
+        for file in sorted(place.glob("*")):
             state.append((file.name, file.stat().st_size, file.stat().st_mtime_ns))
-    return hashlib.sha256(repr(state).encode()).hexdigest()[:16]
-
-
-def _write(folder: Path, images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> None:
-    """Write a cache entry next to its place, then move it there: nobody ever sees half of one."""
-    images, labels = np.ascontiguousarray(images), np.ascontiguousarray(labels)
-    digest = hashlib.sha256(repr((images.shape, classes)).encode())
-    digest.update(images.data)
-    digest.update(labels.data)
-    meta = {"classes": list(classes), "fingerprint": digest.hexdigest()[:16]}
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=folder.parent))
-        np.save(scratch / "images.npy", images)
-        np.save(scratch / "labels.npy", labels)
-        (scratch / "meta.json").write_text(json.dumps(meta))
-        with contextlib.suppress(FileExistsError, IsADirectoryError):
-            scratch.rename(folder)
-        shutil.rmtree(scratch, ignore_errors=True)  # where another process was first
-    except OSError as error:
-        raise UserError(
-            f"cannot write the image cache {folder.parent}: {error.strerror}; set XDG_CACHE_HOME to a folder with space"
-        ) from error
+    return f"{part}-{hashlib.sha256(repr(state).encode()).hexdigest()[:16]}"
 
 
 def _channels_first(images: np.ndarray) -> np.ndarray:
@@ -184,8 +160,8 @@ def _torchvision_datasets() -> Any:  # noqa: ANN401
     import torch
 
     spec = importlib.util.find_spec("torchvision")
-    folders = (spec.submodule_search_locations if spec else None) or []
-    for library in [path for folder in folders for path in glob.glob(os.path.join(folder, "_C.*"))]:
+    places = (spec.submodule_search_locations if spec else None) or []
+    for library in [path for place in places for path in glob.glob(os.path.join(place, "_C.*"))]:
         try:
             torch.ops.load_library(library)
         except OSError:

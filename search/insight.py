@@ -1,9 +1,8 @@
 """What a study teaches: which parameters matter, what a smaller gap costs, where the space is too narrow."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -98,18 +97,10 @@ def _bound(good: Sequence[FrozenTrial], name: str, side: str) -> Bound | None:
     end = low if side == "lower" else high
     if values < 4 or _natural(name, side, end):
         return None
-    at_end = [trial for trial in having if abs(_position(trial.params, name, low, high) - (side == "upper")) <= NEAR]
-    if len(at_end) < PILED * len(having):
-        return None
-    return Bound(name, side, end, len(at_end), len(having))
-
-
-def _position(params: Mapping[str, Any], name: str, low: float, high: float) -> float:
-    """Where a value lies in its range, from 0 to 1; on a log scale where the range spans tenfold."""
-    value = float(params[name])
-    if low > 0 and high / low >= 10:
-        value, low, high = math.log(value), math.log(low), math.log(high)
-    return (value - low) / (high - low)
+    scale = math.log if getattr(distribution, "log", False) else float
+    positions = [(scale(float(trial.params[name])) - scale(low)) / (scale(high) - scale(low)) for trial in having]
+    piled = sum(abs(position - (side == "upper")) <= NEAR for position in positions)
+    return Bound(name, side, end, piled, len(having)) if piled >= PILED * len(having) else None
 
 
 def _natural(name: str, side: str, end: float) -> bool:

@@ -43,13 +43,20 @@ def run_search(settings: Settings) -> int | None:
     make_folder(settings.folder)
     with _lock(settings.folder):
         store = Store(settings.storage_url, settings.name, settings.seed)
-        store.settle(settings.comparable(data.fingerprint, len(data.splits.train), len(data.splits.val), data.flip))
+        sizes = data.shape[1], len(data.splits.train), len(data.splits.val)
+        store.settle(settings.comparable(data.fingerprint, *sizes, data.flip))
         return _run(settings, devices, suggest, data, store)
 
 
 def load_data(settings: Settings) -> SearchData:
     """The images to search on, split."""
-    source = datasets.load(settings.dataset, "train", settings.data_root)
+    source = datasets.load(
+        settings.dataset,
+        "train",
+        settings.data_root,
+        image_size=settings.image_size,
+        skip_bad_images=settings.skip_bad_images,
+    )
     flip = datasets.SOURCES[settings.dataset].flip if settings.flip is None else settings.flip
     return prepare(source, train_size=settings.train_size, val_size=settings.val_size, seed=settings.seed, flip=flip)
 

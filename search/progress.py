@@ -18,7 +18,7 @@ from search.trial import History, Outcome
 REFRESH_SECONDS = 0.5
 FRONT_ROWS = 5
 ENDED_ROWS = 4
-WIDE = 100  # columns from which everything is shown
+WIDE, NARROW = 100, 60  # columns from which everything is shown, and below which only the essential is
 COLOURS = {trials.FINISHED: "green", trials.OVERFIT: "bold yellow", trials.HOPELESS: "dim"}
 
 
@@ -107,12 +107,12 @@ def make_progress(tally: Tally, stream: TextIO | None = None) -> Progress:
 
 def view(tally: Tally, width: int) -> RenderableType:
     """The whole live view, for a terminal of that many columns."""
-    wide = width >= WIDE
+    wide, narrow = width >= WIDE, width < NARROW
     parts: list[RenderableType] = [_header(tally, width)]
     if tally.running:
-        parts += [Text(), _running(list(tally.running.values()), tally.epochs, wide)]
+        parts += [Text(), _running(list(tally.running.values()), tally.epochs, wide, narrow)]
     if tally.ended:
-        parts += [Text(), _ended(tally.ended[-ENDED_ROWS:], wide)]
+        parts += [Text(), _ended(tally.ended[-ENDED_ROWS:], wide, narrow)]
     if tally.front:
         parts += [Text(), _front(tally.front[:FRONT_ROWS], wide)]
     if tally.stops():
@@ -129,44 +129,42 @@ def _header(tally: Tally, width: int) -> RenderableType:
     return grid
 
 
-def _running(running: list[Running], epochs: int, wide: bool) -> Table:
-    table = _table("running", "epoch", *(["train_loss"] if wide else []), "val_loss", "gap", "best")
+def _running(running: list[Running], epochs: int, wide: bool, narrow: bool) -> Table:
+    train_loss, best = (["train_loss"] if wide else []), ([] if narrow else ["best"])
+    table = _table("running", "epoch", *train_loss, "val_loss", "gap", *best)
     for trial in running:
         history = trial.history
         if not history:
             table.add_row(f"trial {trial.number}", f"0/{epochs}")
             continue
-        best = min(history["val_loss"])
+        lowest = min(history["val_loss"])
         train = [_number(history["train_loss"][-1])] if wide else []
+        best = [] if narrow else [f"{_number(lowest)} at {history['val_loss'].index(lowest) + 1}"]
         table.add_row(
             f"trial {trial.number}",
             f"{trial.epochs}/{epochs}",
             *train,
             _number(history["val_loss"][-1]),
             _number(history["gap"][-1]),
-            f"{_number(best)} at {history['val_loss'].index(best) + 1}",
+            *best,
         )
     return table
 
 
-def _ended(ended: list[Outcome], wide: bool) -> Table:
-    table = _table("ended", "val_loss", "gap", *(["accuracy"] if wide else []), "best epoch", "stopped")
+def _ended(ended: list[Outcome], wide: bool, narrow: bool) -> Table:
+    more = (["accuracy"] if wide else []) + ([] if narrow else ["best epoch"])
+    table = _table("ended", "val_loss", "gap", *more, "stopped")
     for outcome in ended:
         style = COLOURS.get(outcome.stopped, "red")
         stopped = Text(outcome.stopped, style=style)
         if outcome.best_epoch is None:
-            table.add_row(f"trial {outcome.number}", *[""] * (4 if wide else 3), stopped)
+            table.add_row(f"trial {outcome.number}", *[""] * (2 + len(more)), stopped)
             continue
         values: dict[str, Any] = {name: curve[outcome.best_epoch] for name, curve in outcome.history.items()}
         accuracy = [f"{values['val_accuracy']:.1%}"] if wide else []
-        table.add_row(
-            f"trial {outcome.number}",
-            _number(values["val_loss"]),
-            _number(values["gap"]),
-            *accuracy,
-            f"{outcome.best_epoch + 1} of {len(outcome.history['val_loss'])}",
-            stopped,
-        )
+        best = [] if narrow else [f"{outcome.best_epoch + 1} of {len(outcome.history['val_loss'])}"]
+        losses = _number(values["val_loss"]), _number(values["gap"])
+        table.add_row(f"trial {outcome.number}", *losses, *accuracy, *best, stopped)
     return table
 
 
@@ -180,7 +178,7 @@ def _front(runs: list[Run], wide: bool) -> Table:
 
 def _table(first: str, *others: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
-    table.add_column(first, no_wrap=True, min_width=12)
+    table.add_column(first, no_wrap=True, min_width=9)
     for name in others:
         text = name in ("stopped", "fit")
         table.add_column(name, justify="left" if text else "right", no_wrap=True)

@@ -22,7 +22,13 @@ def retrain(path: Path, data_root: Path, device: str) -> bool:
     Raises UserError where the data is not what the configuration was found on.
     """
     best = load(path)
-    source = datasets.load(best.data["name"], "train", data_root)
+    source = datasets.load(
+        best.data["name"],
+        "train",
+        data_root,
+        image_size=best.data["image_size"][0],
+        skip_bad_images=True,  # the fingerprint tells whether they are the same ones
+    )
     if source.fingerprint != best.data["fingerprint"]:
         raise UserError(
             f"the images under {data_root} are not those of {path}: their fingerprint is {source.fingerprint}, "

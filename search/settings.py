@@ -9,6 +9,9 @@ from typing import Any
 from search.errors import UserError
 from search.spaces import identity
 
+FOLDER = "folder"  # the data set that is a folder of images
+SMALLEST_IMAGE = 8  # pixels
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -17,7 +20,8 @@ class Settings:
     space: a module's dotted name, or a Python file. ranges: changes to the space's ranges, parameter ->
     (lowest, highest). trials: in all, over every start of this search. epochs: at most, for each trial.
     workers: None for as many as fit. timeout: seconds. max_gap: a ceiling for the gap, in nats. flip: mirror
-    images; None for what suits the data set.
+    images; None for what suits the data set. image_size: to which a folder's images are brought, in pixels;
+    None for what suits them. skip_bad_images: leave out those that cannot be read.
 
     Raises UserError for values that make no sense.
     """
@@ -39,6 +43,8 @@ class Settings:
     timeout: float | None = None
     max_gap: float | None = None
     flip: bool | None = None
+    image_size: int | None = None
+    skip_bad_images: bool = False
 
     def __post_init__(self) -> None:
         for flag, lowest in (
@@ -47,6 +53,7 @@ class Settings:
             ("workers", 1),
             ("train_size", 1),
             ("val_size", 1),
+            ("image_size", SMALLEST_IMAGE),
         ):
             self._at_least(flag, lowest)
         self._at_least("seed", 0)
@@ -54,6 +61,8 @@ class Settings:
             value = getattr(self, flag)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise UserError(f"{_flag(flag)} is {value:g}; it must be a number above 0")
+        if self.image_size is not None and self.dataset != FOLDER:
+            raise UserError(f"--image-size is for a folder of images; those of {self.dataset} have one size")
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"--out {self.folder} is a file; name a folder")
 
@@ -67,10 +76,13 @@ class Settings:
         """Where Optuna keeps the study."""
         return self.storage or f"sqlite:///{self.folder / 'study.db'}"
 
-    def comparable(self, fingerprint: str, train_size: int, val_size: int, flip: bool) -> dict[str, Any]:
+    def comparable(
+        self, fingerprint: str, image_size: int, train_size: int, val_size: int, flip: bool
+    ) -> dict[str, Any]:
         """What must be the same at every start, since runs could not be compared otherwise; by flag name."""
         return {
             "data set": self.dataset,
+            "--image-size": image_size,  # before the fingerprint, which changes with it and says less
             "data fingerprint": fingerprint,
             "--train-size": train_size,
             "--val-size": val_size,

@@ -249,7 +249,7 @@ def _open(url: str, name: str) -> optuna.Study:
     sqlite = shown.get_backend_name() == "sqlite"
     engine_kwargs = {"connect_args": {"timeout": 60}} if sqlite else {}
     try:
-        storage = optuna.storages.RDBStorage(url, engine_kwargs=engine_kwargs)
+        storage = _storage(url, engine_kwargs)
         if sqlite:
             _write_ahead(storage.engine)
         return optuna.create_study(
@@ -266,6 +266,15 @@ def _open(url: str, name: str) -> optuna.Study:
             f"cannot open the storage {shown.render_as_string(hide_password=True)}: {cause}; "
             f"give a reachable database with --storage, or leave it out"
         ) from error
+
+
+def _storage(url: str, engine_kwargs: dict[str, Any]) -> optuna.storages.RDBStorage:
+    """Tried twice: where a dashboard makes the tables of a new database at the same moment, one of the two fails."""
+    try:
+        return optuna.storages.RDBStorage(url, engine_kwargs=engine_kwargs)
+    except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.OperationalError):
+        time.sleep(1)
+        return optuna.storages.RDBStorage(url, engine_kwargs=engine_kwargs)
 
 
 def _write_ahead(engine: sqlalchemy.Engine) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from search.cli import Parser, guarded
 from search.errors import UserError
-from search.settings import Settings
+from search.settings import FOLDER, Settings
 from search.spaces import CHOICES, full_name
 
 
@@ -65,10 +65,28 @@ def parse(arguments: Sequence[str] | None, study: dict[str, Any]) -> Settings:
         default=defaults["flip"],
         help="mirror images left to right (default: what suits the data set)",
     )
+    if study["dataset"] == FOLDER:
+        _add_folder_flags(parser, defaults)
     chosen = study | vars(parser.parse_args(arguments))
     if chosen["space"] != full_name(str(defaults["space"])):
         chosen["ranges"] = {}  # the study's are meant for its own space
     return Settings(**chosen)
+
+
+def _add_folder_flags(parser: Parser, defaults: dict[str, Any]) -> None:
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        metavar="N",
+        default=defaults["image_size"],
+        help="bring images to NxN pixels (default: what suits most of them)",
+    )
+    parser.add_argument(
+        "--skip-bad-images",
+        action="store_true",
+        default=defaults["skip_bad_images"],
+        help="leave out images that cannot be read, instead of ending",
+    )
 
 
 def _workers(text: str) -> int | None:

@@ -1,0 +1,9 @@
+"""Search on your own images: --data-root DIR, where each class has a folder of its own.
+
+DIR/<class>/*, of which a fifth is set aside as the test part, or DIR/train/<class>/* and DIR/test/<class>/*.
+"""
+
+from search.study import main
+
+if __name__ == "__main__":
+    main(name="folder", dataset="folder", trials=60, epochs=30)
