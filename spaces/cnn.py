@@ -1,4 +1,7 @@
-"""Plain convolutional networks: convolution, pooling while the image is large enough, batch norm, ReLU, dropout."""
+"""Plain convolutional networks: convolution, pooling while the image is large enough, batch norm, ReLU, dropout.
+
+The first convolution of images beyond 64 pixels has strides, without which most of the time would go there.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from spaces import Trial
-from spaces._pooling import averaged
+from spaces._shapes import averaged, stem_stride
 
 SMALLEST_POOLED = 8  # images with a shorter side are not pooled any more
 LARGEST_HEAD = 4  # the classifier sees feature maps averaged down to at most this side
@@ -47,13 +50,14 @@ def build(config: Mapping[str, Any], *, channels: int, image_size: tuple[int, in
 
     config needs `depth`, `width`, `kernel_size` and `dropout`; its other entries concern training alone.
     """
-    height, width = image_size
+    stride = stem_stride(image_size)
+    height, width = (-(-side // stride) for side in image_size)
     layers: list[nn.Module] = []
     filters = config["width"]
     for _ in range(config["depth"]):
         pooled = min(height, width) >= SMALLEST_POOLED
-        layers += _stage(channels, filters, config["kernel_size"], config["dropout"], pooled)
-        channels = filters
+        layers += _stage(channels, filters, config["kernel_size"], stride, config["dropout"], pooled)
+        channels, stride = filters, 1
         if pooled:
             height, width = height // 2, width // 2
             filters = min(2 * filters, 4 * config["width"])
@@ -67,10 +71,10 @@ def build(config: Mapping[str, Any], *, channels: int, image_size: tuple[int, in
     return nn.Sequential(*layers, *head)
 
 
-def _stage(channels: int, filters: int, kernel_size: int, dropout: float, pooled: bool) -> list[nn.Module]:
+def _stage(channels: int, filters: int, kernel_size: int, stride: int, dropout: float, pooled: bool) -> list[nn.Module]:
     """Pooling comes before batch norm and ReLU, which then have a quarter of the work."""
     return [
-        nn.Conv2d(channels, filters, kernel_size, padding=kernel_size // 2, bias=False),
+        nn.Conv2d(channels, filters, kernel_size, stride, padding=kernel_size // 2, bias=False),
         *([nn.MaxPool2d(2)] if pooled else []),
         nn.BatchNorm2d(filters),
         nn.ReLU(inplace=True),

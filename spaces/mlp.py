@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from spaces import Trial
-from spaces._pooling import averaged
+from spaces._shapes import averaged
 
 LARGEST_INPUT = 32  # side; a layer on all pixels of a 224x224 photograph would have 150,000 weights per unit
 

@@ -12,9 +12,8 @@ import torch
 from torch import nn
 
 from spaces import Trial
-from spaces._pooling import averaged
+from spaces._shapes import averaged, stem_stride
 
-LARGEST_TRUNK = 64  # the stem's stride is doubled until the shorter side is at most this
 SMALLEST_HALVED = 8  # maps with a shorter side are not halved any more
 STAGES = 3
 LARGEST_HEAD = 4  # the classifier sees feature maps averaged down to at most this side
@@ -55,7 +54,7 @@ def build(config: Mapping[str, Any], *, channels: int, image_size: tuple[int, in
     config needs `depth`, `width`, `kernel_size` and `dropout`; its other entries concern training alone.
     """
     depth, width, kernel_size = config["depth"], config["width"], config["kernel_size"]
-    stride = _stem_stride(image_size)
+    stride = stem_stride(image_size)
     layers: list[nn.Module] = [_convolution(channels, width, max(kernel_size, 2 * stride - 1), stride)]
     rows, columns = (-(-side // stride) for side in image_size)
     filters = width
@@ -73,13 +72,6 @@ def build(config: Mapping[str, Any], *, channels: int, image_size: tuple[int, in
         nn.Dropout(config["dropout"]),
         nn.Linear(filters * rows * columns, classes),
     )
-
-
-def _stem_stride(image_size: tuple[int, int]) -> int:
-    stride = 1
-    while min(image_size) > LARGEST_TRUNK * stride:
-        stride *= 2
-    return stride
 
 
 class Block(nn.Module):

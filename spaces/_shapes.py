@@ -1,6 +1,16 @@
-"""What the families share."""
+"""How the families bring images down to sizes that they can work on."""
 
 from torch import nn
+
+LARGEST_TRUNK = 64
+
+
+def stem_stride(image_size: tuple[int, int]) -> int:
+    """The stride of the first convolution: doubled until the shorter side is at most 64."""
+    stride = 1
+    while min(image_size) > LARGEST_TRUNK * stride:
+        stride *= 2
+    return stride
 
 
 def averaged(height: int, width: int, largest: int) -> tuple[nn.AvgPool2d, int, int]:
