@@ -12,6 +12,7 @@ import torch
 
 from search import datasets, export
 from search.baseline import fit_baseline
+from search.cache import remembered
 from search.corners import check_corners
 from search.data import SearchData, prepare
 from search.errors import UserError
@@ -127,7 +128,7 @@ def _conditions(
 
 
 def _measure_precision(settings: Settings, suggest: Suggest, data: SearchData, device: torch.device) -> Precision:
-    """Time the formats on a network of middling size, out of a few drawn from the space."""
+    """Time the formats on a network of middling size, out of a few drawn from the space; once on each machine."""
     build = load_space(settings.space).build
     channels, height, width = data.shape
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
@@ -138,7 +139,11 @@ def _measure_precision(settings: Settings, suggest: Suggest, data: SearchData, d
     configs = [suggest(study.ask()) for _ in range(5)]
     config = sorted(configs, key=lambda config: sum(p.numel() for p in network(config).parameters()))[2]
     batch_size = min(int(Recipe.of(config).batch_size), len(data.splits.train))
-    return fastest_precision(lambda: network(config), data.shape, batch_size, device)
+    key = (torch.__version__, torch.backends.cpu.get_cpu_capability(), device.type, data.shape, config)
+    measured = remembered(
+        "precision", key, lambda: asdict(fastest_precision(lambda: network(config), data.shape, batch_size, device))
+    )
+    return Precision(**measured)
 
 
 def _export(settings: Settings, conditions: Conditions, data: SearchData, store: Store, choice: Choice) -> None:

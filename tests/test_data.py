@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from search import datasets
+from search.cache import remembered
 from search.data import prepare, split
 from search.errors import UserError
 from search.launch import run_search
@@ -133,3 +134,10 @@ def test_fashion_mnist_is_read_from_torchvisions_layout():
     source = datasets.load("FashionMNIST", "train", root)
     assert np.load(source.images, mmap_mode="r").shape == (60000, 1, 28, 28)
     assert source.classes[9] == "Ankle boot"
+
+
+def test_what_was_measured_on_this_machine_is_not_measured_again():
+    values = iter([{"bf16": True}, {"bf16": False}])
+    first, again = (remembered("test", ("torch", (1, 8, 8)), lambda: next(values)) for _ in range(2))
+    assert first == again == {"bf16": True}
+    assert remembered("test", ("torch", (3, 8, 8)), lambda: next(values)) == {"bf16": False}
