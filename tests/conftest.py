@@ -1,8 +1,6 @@
 """Real digits, small networks, and a cache of the tests' own."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -56,20 +54,3 @@ def digits(cache):
 def conditions(tmp_path):
     """Of a study with an easy baseline."""
     return Conditions(Terms(baseline_loss=2.0), Precision(), tmp_path)
-
-
-@pytest.fixture
-def run_script(tmp_path):
-    """Run a study script to its end, in a folder of its own."""
-
-    def run(*flags, script="digits.py", timeout=120, **environment):
-        return subprocess.run(
-            [sys.executable, str(ROOT / "studies" / script), *flags],
-            cwd=tmp_path,
-            env=os.environ | environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-
-    return run

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import optuna
 import pytest
@@ -22,6 +23,7 @@ from search.launch import run_search
 from search.settings import Settings
 
 RANGES = {"depth": (2, 3), "width": (12, 16), "batch_size": (16, 24), "learning_rate": (5e-3, 1e-2)}
+AWKWARD = str(Path(__file__).parent / "awkward_space.py")
 SMALL = ("--train-size", "200", "--val-size", "100", "--epochs", "3")
 ATTRIBUTES = {
     *("val_loss", "gap", "train_loss", "train_accuracy", "val_accuracy", "accuracy_gap", "val_loss_se", "gap_se"),
@@ -223,14 +225,13 @@ def test_two_searches_in_one_folder_are_refused(tmp_path):
         ("memory", {"finished": 3, "out_of_memory": 2}),
         ("error", {"finished": 3, "error": 2}),
         ("kill once", {"finished": 5}),
+        ("kill", {"finished": 3, "error": 2}),
     ],
 )
-def test_a_trial_that_fails_does_not_end_the_search(tmp_path, run_script, fault, expected):
-    done = run_script(
-        *SMALL, "--trials", "5", "--workers", "2", "--out", "run",
-        script="../tests/awkward_study.py", FAULT=fault, PYTHONPATH=str(ROOT / "tests"),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_a_trial_that_fails_does_not_end_the_search(tmp_path, monkeypatch, fault, expected):
+    monkeypatch.setenv("FAULT", fault)
+    monkeypatch.setenv("KILLED", str(tmp_path / "killed"))
+    run_search(settings(tmp_path / "run", space=AWKWARD, ranges={}, trials=5))
     trials = study_of(tmp_path / "run").get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
     assert Counter(trial.user_attrs["stopped"] for trial in trials) == expected
     for trial in trials:
@@ -239,14 +240,12 @@ def test_a_trial_that_fails_does_not_end_the_search(tmp_path, run_script, fault,
             assert trial.constraints["baseline"] > 0
 
 
-def test_a_space_whose_every_network_fails_ends_with_one_line(run_script):
-    done = run_script(
-        *SMALL, "--trials", "50", "--workers", "2", "--out", "run",
-        script="../tests/awkward_study.py", FAULT="always", PYTHONPATH=str(ROOT / "tests"),
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert "ValueError: no such layer" in done.stderr
+def test_a_space_whose_every_network_fails_ends_with_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAULT", "always")
+    with pytest.raises(
+        search.errors.UserError, match=r"the first 3 trials failed; the last one with ValueError: no such"
+    ):
+        run_search(settings(tmp_path / "run", space=AWKWARD, ranges={}, trials=50))
 
 
 def test_a_time_limit_ends_the_search_and_keeps_what_runs(tmp_path):

@@ -1,4 +1,0 @@
-from search.study import main
-
-if __name__ == "__main__":
-    main(name="digits", dataset="digits", space="awkward_space")
