@@ -3,7 +3,7 @@
 The test split is not here. It is read by `search.datasets` for `confirm` alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +105,14 @@ def prepare(source: CachedImages, *, train_size: int | None, val_size: int | Non
         mean=mean,
         std=std,
     )
+
+
+def held_out(source: CachedImages, data: SearchData) -> SearchData:
+    """All images of `source`, a test part, as the validation split; normalized as `data` is."""
+    labels = np.load(source.labels)
+    nothing = np.arange(0)
+    splits = Splits(train=nothing, val=np.arange(len(labels)), probe=nothing)
+    return replace(data, images=source.images, labels=labels, fingerprint=source.fingerprint, splits=splits)
 
 
 def split(labels: np.ndarray, train_size: int | None, val_size: int | None, seed: int) -> Splits:

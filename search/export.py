@@ -26,6 +26,7 @@ class Best:
 
     config: what the space drew. epochs: to train, up to and including the best epoch. metrics: at that
     epoch, with standard errors. data, environment: what the figures were measured on and with.
+    confirmation: what `python -m search confirm` found, or None before.
     """
 
     study: str
@@ -40,6 +41,7 @@ class Best:
     environment: dict[str, Any]
     build_network: Callable[..., torch.nn.Module]
     weights_file: Path
+    confirmation: dict[str, Any] | None = None
 
     def build(self) -> torch.nn.Module:
         """The network of this configuration, its weights fresh."""
@@ -73,7 +75,7 @@ def load(path: str | Path, space: Space | None = None) -> Best:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(
             f"cannot read {path}: {error.strerror}; a finished search writes it to its run folder"
@@ -163,10 +165,15 @@ def write(
         "environment": environment(precision, trial["device"]),
     }
     path = folder / "best.yaml"
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
-    _replace(path, lambda scratch: scratch.write_text(text))
+    _write_yaml(path, content)
     _replace(folder / "best.pt", lambda scratch: torch.save(dict(weights), scratch))
     return path
+
+
+def add_confirmation(path: Path, confirmation: Mapping[str, Any]) -> None:
+    """Write what a confirmation found into the best.yaml at `path`."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) | {"confirmation": dict(confirmation)}
+    _write_yaml(path, content)
 
 
 def environment(precision: Precision, device: str) -> dict[str, Any]:
@@ -181,6 +188,11 @@ def environment(precision: Precision, device: str) -> dict[str, Any]:
         "python": platform.python_version(),
         **{name: version(name) for name in LIBRARIES},
     }
+
+
+def _write_yaml(path: Path, content: Mapping[str, Any]) -> None:
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+    _replace(path, lambda scratch: scratch.write_text(text, encoding="utf-8"))
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:

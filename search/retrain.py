@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from search import datasets
-from search.data import prepare
+from search.cache import CachedImages, Part
+from search.data import SearchData, prepare
 from search.errors import UserError
 from search.export import Best, load
 from search.gap import Measurement, measure
@@ -22,25 +23,7 @@ def retrain(path: Path, data_root: Path, device: str) -> bool:
     Raises UserError where the data is not what the configuration was found on.
     """
     best = load(path)
-    source = datasets.load(
-        best.data["name"],
-        "train",
-        data_root,
-        image_size=best.data["image_size"][0],
-        skip_bad_images=True,  # the fingerprint tells whether they are the same ones
-    )
-    if source.fingerprint != best.data["fingerprint"]:
-        raise UserError(
-            f"the images under {data_root} are not those of {path}: their fingerprint is {source.fingerprint}, "
-            f"not {best.data['fingerprint']}; point --data-root at the same data"
-        )
-    data = prepare(
-        source,
-        train_size=best.data["train_size"],
-        val_size=best.data["val_size"],
-        seed=best.data["seed"],
-        flip=best.data["flip"],
-    )
+    data = search_data(best, data_root)
     where = torch.device(resolve_devices(device)[0])
     torch.set_num_threads(best.environment["threads"])
     trainer = Trainer(best.build_network, best.config, data.to(where), seed=best.seed, precision=best.precision)
@@ -56,6 +39,37 @@ def retrain(path: Path, data_root: Path, device: str) -> bool:
     torch.save(trainer.weights(), saved)
     print(f"weights: {saved}")
     return _compare(best, result, where)
+
+
+def search_data(best: Best, data_root: Path) -> SearchData:
+    """The images that `best` was found on, split as they were.
+
+    Raises UserError where those under `data_root` are others.
+    """
+    source = read_part(best, "train", data_root)
+    if source.fingerprint != best.data["fingerprint"]:
+        raise UserError(
+            f"the images under {data_root} are not those of this best.yaml: their fingerprint is "
+            f"{source.fingerprint}, not {best.data['fingerprint']}; point --data-root at the same data"
+        )
+    return prepare(
+        source,
+        train_size=best.data["train_size"],
+        val_size=best.data["val_size"],
+        seed=best.data["seed"],
+        flip=best.data["flip"],
+    )
+
+
+def read_part(best: Best, part: Part, data_root: Path) -> CachedImages:
+    """One part of the data set that `best` was found on."""
+    return datasets.load(
+        best.data["name"],
+        part,
+        data_root,
+        image_size=best.data["image_size"][0],
+        skip_bad_images=True,  # the fingerprint tells whether they are the same ones
+    )
 
 
 def _compare(best: Best, now: Measurement, device: torch.device) -> bool:
