@@ -70,5 +70,5 @@ def test_other_images_are_refused(best_yaml, monkeypatch):
     content["data"]["fingerprint"] = "0" * 16
     other = best_yaml.with_name("other.yaml")
     other.write_text(yaml.safe_dump(content))
-    with pytest.raises(UserError, match="are not those of this best.yaml"):
+    with pytest.raises(UserError, match="are not those of this"):
         confirm(other, Path("data"), "cpu", seeds=1)

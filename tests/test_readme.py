@@ -18,6 +18,7 @@ COMMANDS = [line for block in BLOCKS for line in block.replace("\\\n", " ").spli
 SETUP = [command for command in COMMANDS if command.startswith("python3 -m venv")]  # run by .ci/run
 STUDIES = [command for command in COMMANDS if command.startswith("python studies/")]
 OTHERS = [command for command in COMMANDS if command not in SETUP + STUDIES]
+MY_SPACE = re.search(r"This is `my_space.py`:\n\n```python\n(.*?)```", README, flags=re.DOTALL)[1]
 PORT = 18423
 
 
@@ -35,6 +36,7 @@ def clone(tmp_path_factory):
     (folder / "studies").symlink_to(ROOT / "studies")
     if (ROOT.parent / "shared").is_dir():
         (folder.parent / "shared").symlink_to(ROOT.parent / "shared")
+    (folder / "my_space.py").write_text(MY_SPACE)
     done = run("python studies/digits.py --trials 4 --epochs 6 --seed 1", folder)
     assert done.returncode == 0, done.stderr
     return folder
@@ -44,6 +46,10 @@ def test_the_readme_opens_with_the_two_setup_commands():
     assert len(SETUP) == 2
     assert "studies/digits.py" in SETUP[0]
     assert "pytest" in SETUP[1]
+
+
+def test_a_space_takes_at_most_25_lines():
+    assert len(MY_SPACE.splitlines()) <= 25
 
 
 @pytest.mark.parametrize("command", STUDIES)
