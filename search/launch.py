@@ -110,6 +110,9 @@ def _run(settings: Settings, devices: list[str], suggest: Suggest, data: SearchD
         signal = runner.run()
     except SearchFailed as error:
         raise UserError(f"{error}; mend the space {settings.space} and start anew with another --out") from error
+    except (optuna.exceptions.StorageInternalError, OSError) as error:  # a full disk, a database that went away
+        cause = str(error.__cause__ or error).splitlines()[0]
+        raise UserError(f"the search could not be recorded: {cause}; mend that and start again, it goes on") from error
     choice = runner.choice()
     if choice is not None:
         _export(settings, conditions, data, store, choice)
