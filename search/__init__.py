@@ -1,17 +1,28 @@
 """gapsearch: hyperparameter search for image classifiers that targets the generalization gap."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from search.export import load
+    from search.api import Search
+    from search.best import Best, load
+    from search.errors import UserError
+    from search.results import Result, TrialResult
 
-__all__ = ["load"]
+__all__ = ["Best", "Result", "Search", "TrialResult", "UserError", "load"]
+
+_MODULES = {
+    "Best": "search.best",
+    "Result": "search.results",
+    "Search": "search.api",
+    "TrialResult": "search.results",
+    "UserError": "search.errors",
+    "load": "search.best",
+}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
     """Import what is asked for only then: torch takes seconds, and rules do without it."""
-    if name == "load":
-        from search.export import load
-
-        return load
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'search' has no attribute {name!r}")

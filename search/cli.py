@@ -5,9 +5,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from search import commands
 from search.errors import UserError
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction["Parser"]
 
 BAD_INPUT = 2
 
@@ -23,7 +27,9 @@ class Parser(argparse.ArgumentParser):
 def guarded(command: Callable[[], int]) -> int:
     """Run a command; its exit code. 2 with one line on stderr after bad input, 130 after Ctrl-C."""
     try:
-        return command()
+        code = command()
+        sys.stdout.flush()  # so that a broken pipe shows here
+        return code
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -42,21 +48,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     parser = Parser(prog="python -m search", description="Use what a search has found.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    train = commands.add_parser(
-        "train",
-        help="train the configuration of a best.yaml again",
-        description="Train the configuration of a best.yaml again: to the last digit on a CPU, "
-        "and within 5% of the recorded validation loss on CUDA. Exits 1 where it comes out otherwise.",
-        epilog="example: python -m search train runs/digits/best.yaml",
+    to = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_add_best, _add_list, _add_train):
+        add(to)
+    options = vars(parser.parse_args(arguments))
+    del options["command"]
+    run: Callable[..., int] = options.pop("run")
+    return run(**options)
+
+
+def _add_best(to: "Commands") -> None:
+    text = "show the chosen configuration"
+    best = _add(to, "best", commands.best, text, f"{text}, its figures, and why it was chosen.", "runs/digits")
+    best.add_argument("place", type=Path, metavar="RUN", help="run folder, or the best.yaml in it")
+
+
+def _add_list(to: "Commands") -> None:
+    text = "list all trials"
+    about = f"{text} by validation loss, those that may be chosen first; also while the search is running."
+    trials = _add(to, "list", commands.list_trials, text, about, "runs/digits")
+    trials.add_argument("folder", type=Path, metavar="RUN", help="run folder")
+    trials.add_argument("--storage", metavar="URL", help="the study's database (default: study.db in the run folder)")
+    trials.add_argument("--study", metavar="NAME", help="which study, where the database holds several")
+    trials.add_argument("--csv", action="store_true", help="every figure and parameter, for a spreadsheet")
+
+
+def _add_train(to: "Commands") -> None:
+    text = "train the configuration of a best.yaml again"
+    about = (
+        f"{text}: to the last digit on a CPU, and within 5% of the recorded validation loss on CUDA. "
+        "Exits 1 where it comes out otherwise."
     )
+    train = _add(to, "train", commands.train, text, about, "runs/digits/best.yaml")
     train.add_argument("best", type=Path, metavar="best.yaml")
     train.add_argument("--data-root", type=Path, default=Path("data"), metavar="DIR", help="where the images are")
     train.add_argument("--device", default=None, help="default: the one it was found on")
-    options = parser.parse_args(arguments)
 
-    from search.export import load
-    from search.retrain import retrain
 
-    device = options.device or load(options.best).environment["device"]
-    return 0 if retrain(options.best, options.data_root, device) else 1
+def _add(to: "Commands", name: str, run: Callable[..., int], text: str, about: str, example: str) -> Parser:
+    """A command: `run` is called with its options, and returns the exit code."""
+    epilog = f"example: python -m search {name} {example}"
+    parser = to.add_parser(name, help=text, description=about[0].upper() + about[1:], epilog=epilog)
+    parser.set_defaults(run=run)
+    return parser

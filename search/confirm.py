@@ -17,9 +17,11 @@ from typing import Any
 import joblib
 import torch
 
+from search.best import Best, load
 from search.data import SearchData, held_out
-from search.export import Best, add_confirmation, load
+from search.export import add_confirmation
 from search.gap import evaluate, measure, standard_error
+from search.processes import hidden_main
 from search.retrain import read_part, search_data
 from search.settings import resolve_devices
 from search.training import Trainer
@@ -103,10 +105,11 @@ def _train_all(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["search.confirm"])
     with ProcessPoolExecutor(min(places, len(seeds)), context) as pool:
-        jobs = [
-            pool.submit(_train, path, data, test, devices[number % len(devices)], seed)
-            for number, seed in enumerate(seeds)
-        ]
+        with hidden_main():
+            jobs = [
+                pool.submit(_train, path, data, test, devices[number % len(devices)], seed)
+                for number, seed in enumerate(seeds)
+            ]
         runs = []
         for job in as_completed(jobs):
             runs.append(job.result())

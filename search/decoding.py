@@ -21,6 +21,7 @@ import numpy as np
 from search.cache import CHUNK
 from search.errors import UserError
 from search.images import BadImage, read, to_grey
+from search.processes import hidden_main
 
 TASK = 32  # images decoded at a time by one worker
 FEW = 2000  # up to so many, threads are done before processes have started
@@ -87,7 +88,9 @@ def _in_parallel(task: "functools.partial[list[Decoded]]", paths: Sequence[str],
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow, about odd metadata; threads share the setting
-            for result in executor.map(task, starts, parts):
+            with hidden_main():
+                results = executor.map(task, starts, parts)
+            for result in results:
                 decoded += result
                 counter.add(len(result))
     except BrokenProcessPool as error:

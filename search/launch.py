@@ -18,11 +18,12 @@ from search.data import SearchData, prepare
 from search.errors import UserError
 from search.precision import Precision, fastest_precision
 from search.progress import make_progress
+from search.results import complete_runs
 from search.runner import Runner, SearchFailed
 from search.selection import Choice, Terms
 from search.settings import Settings, resolve_devices
 from search.spaces import keep, load_space, portable, suggester
-from search.store import Store, complete_runs
+from search.store import Store
 from search.summary import summary
 from search.tally import Tally
 from search.training import Recipe
@@ -54,7 +55,7 @@ def load_data(settings: Settings) -> SearchData:
     source = datasets.load(
         settings.dataset,
         "train",
-        settings.data_root,
+        Path(settings.data_root),
         image_size=settings.image_size,
         skip_bad_images=settings.skip_bad_images,
     )
@@ -72,10 +73,10 @@ def make_folder(folder: Path) -> None:
         raise UserError(f"cannot write to --out {folder}: {error.strerror}; name another folder") from error
 
 
-def _lock(folder: Path) -> filelock.BaseFileLock:
+def _lock(folder: Path) -> filelock.AcquireReturnProxy:
     lock = filelock.FileLock(folder / ".lock")
     try:
-        return lock.acquire(timeout=0).lock
+        return lock.acquire(timeout=0)
     except filelock.Timeout:
         raise UserError(
             f"another search is running in {folder}; wait for it, or name another folder with --out"

@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 
 from search import datasets
+from search.best import Best, load
 from search.cache import CachedImages, Part
 from search.data import SearchData, prepare
 from search.errors import UserError
-from search.export import Best, load
 from search.gap import Measurement, measure
 from search.settings import resolve_devices
 from search.training import Trainer

@@ -11,10 +11,11 @@ from optuna.trial import Trial
 
 from search import trial as trials
 from search.progress import Progress
+from search.results import complete_runs, stored_history
 from search.selection import Choice, Run, Terms, candidates, choose, nearest
 from search.settings import Settings
 from search.stopping import HopelessRule
-from search.store import EndedOutside, Store, complete_runs, curve, stored_history
+from search.store import EndedOutside, Store, curve
 from search.trial import Conditions, History, Job, Outcome, Report, Stop, load_weights
 from search.workers import STOP_SECONDS, Interruption, Worker, WorkerPool
 

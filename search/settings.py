@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from search.errors import UserError
-from search.spaces import identity
+from search.spaces import full_name, identity
 
 FOLDER = "folder"  # the data set that is a folder of images
 SMALLEST_IMAGE = 8  # pixels
@@ -17,8 +17,9 @@ SMALLEST_IMAGE = 8  # pixels
 class Settings:
     """What to search, on which images, with what effort.
 
-    space: a module's dotted name, or a Python file. ranges: changes to the space's ranges, parameter ->
-    (lowest, highest). trials: in all, over every start of this search. epochs: at most, for each trial.
+    space: `cnn` and the like, a module's dotted name, or a Python file's path. ranges: changes to the space's
+    ranges, parameter -> (lowest, highest). trials: in all, over every start of this search. epochs: at most, for
+    each trial.
     workers: None for as many as fit. timeout: seconds. max_gap: a ceiling for the gap, in nats. flip: mirror
     images; None for what suits the data set. image_size: to which a folder's images are brought, in pixels;
     None for what suits them. skip_bad_images: leave out those that cannot be read.
@@ -34,9 +35,9 @@ class Settings:
     epochs: int = 20
     workers: int | None = None
     device: str = "auto"
-    out: Path | None = None
+    out: str | Path | None = None
     storage: str | None = None
-    data_root: Path = Path("data")
+    data_root: str | Path = Path("data")
     train_size: int | None = None
     val_size: int | None = None
     seed: int = 0
@@ -47,6 +48,7 @@ class Settings:
     skip_bad_images: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "space", full_name(str(self.space)))
         for flag, lowest in (
             ("trials", 1),
             ("epochs", 1),
@@ -59,8 +61,8 @@ class Settings:
         self._at_least("seed", 0)
         for flag in ("timeout", "max_gap"):
             value = getattr(self, flag)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise UserError(f"{_flag(flag)} is {value:g}; it must be a number above 0")
+            if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+                raise UserError(f"{_flag(flag)} is {value}; it must be a number above 0")
         if self.image_size is not None and self.dataset != FOLDER:
             raise UserError(f"--image-size is for a folder of images; those of {self.dataset} have one size")
         if self.folder.exists() and not self.folder.is_dir():
@@ -69,7 +71,7 @@ class Settings:
     @property
     def folder(self) -> Path:
         """The run folder."""
-        return self.out if self.out is not None else Path("runs") / self.name
+        return Path(self.out) if self.out is not None else Path("runs") / self.name
 
     @property
     def storage_url(self) -> str:
@@ -95,7 +97,11 @@ class Settings:
 
     def _at_least(self, name: str, lowest: int) -> None:
         value = getattr(self, name)
-        if value is not None and value < lowest:
+        if value is None and getattr(Settings, name) is None:  # left to us
+            return
+        if not isinstance(value, int):
+            raise UserError(f"{_flag(name)} is {value!r}; it must be a whole number")
+        if value < lowest:
             raise UserError(f"{_flag(name)} is {value}; it must be at least {lowest}")
 
 

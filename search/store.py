@@ -156,12 +156,6 @@ class Store:
         self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
 
-def complete_runs(study: optuna.Study) -> list[Run]:
-    """The runs of the COMPLETE trials, in order."""
-    trials_ = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return [_stored_run(trial) for trial in trials_ if "val_loss" in trial.user_attrs]
-
-
 def curve(history: History) -> Curve:
     """The curves that rules compare."""
     return Curve(history["val_loss"], history["gap"], history["val_loss_se"])
@@ -220,25 +214,12 @@ def _attributes(outcome: Outcome, run: Run | None, device: str) -> dict[str, Any
     }
 
 
-def _stored_run(trial: FrozenTrial) -> Run:
-    attributes = trial.user_attrs
-    stored = {field.name: attributes[field.name] for field in fields(Run) if field.name not in ("number", "feasible")}
-    feasible = all(violation <= 0 for violation in trial.constraints.values())
-    return Run(number=trial.number, feasible=feasible, **stored)
-
-
 def _storable(history: History) -> dict[str, list[float | None]]:
     """Six digits; None for what JSON has no word for."""
     return {
         name: [float(f"{value:.6g}") if math.isfinite(value) else None for value in values]
         for name, values in history.items()
     }
-
-
-def stored_history(trial: FrozenTrial) -> History:
-    """The curves of a trial as they were measured; NaN where a value was not finite."""
-    stored = trial.user_attrs.get("history", {})
-    return {name: [math.nan if value is None else value for value in values] for name, values in stored.items()}
 
 
 def _open(url: str, name: str) -> optuna.Study:

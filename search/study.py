@@ -13,9 +13,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
+from search.api import Search
 from search.cli import Parser, guarded
 from search.errors import UserError
-from search.settings import FOLDER, Settings
+from search.settings import FOLDER
 from search.spaces import CHOICES, full_name
 
 
@@ -25,17 +26,13 @@ def main(arguments: Sequence[str] | None = None, **study: Any) -> NoReturn:  # n
 
 
 def _run(arguments: Sequence[str] | None, study: dict[str, Any]) -> int:
-    settings = parse(arguments, study)
-    print(f"{settings.name}: run folder {settings.folder}", flush=True)  # what follows takes seconds to import
-    from search.launch import run_search  # imports torch and Optuna, seconds that --help need not take
-
-    signal = run_search(settings)
-    return 0 if signal is None else 128 + signal
+    parse(arguments, study).run()
+    return 0
 
 
-def parse(arguments: Sequence[str] | None, study: dict[str, Any]) -> Settings:
-    """Flags and the study's own settings -> checked settings. Raises UserError."""
-    defaults = {field.name: field.default for field in fields(Settings)} | study
+def parse(arguments: Sequence[str] | None, study: dict[str, Any]) -> Search:
+    """Flags and the study's own settings -> a search. Raises UserError."""
+    defaults = {field.name: field.default for field in fields(Search)} | study
     parser = Parser(
         description=f"Search a configuration for {study['dataset']} with a low validation loss and a small "
         "train-validation gap. Started again with the same --out, it adds the trials that are missing.",
@@ -70,7 +67,7 @@ def parse(arguments: Sequence[str] | None, study: dict[str, Any]) -> Settings:
     chosen = study | vars(parser.parse_args(arguments))
     if chosen["space"] != full_name(str(defaults["space"])):
         chosen["ranges"] = {}  # the study's are meant for its own space
-    return Settings(**chosen)
+    return Search(**chosen)
 
 
 def _add_folder_flags(parser: Parser, defaults: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ class Recipe:
     learning_rate, weight_decay: AdamW's, by default those that torch gives it; no decay of biases and
         normalization. augmentation: its strength, from 0 (none) to 1. batch_size: images in a step, about.
 
-    Changing a default changes what a best.yaml stands for: raise `search.export.VERSION` with it.
+    Changing a default changes what a best.yaml stands for: raise `search.best.VERSION` with it.
     Raises ValueError for values that cannot be trained with.
     """
 

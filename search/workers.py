@@ -17,6 +17,7 @@ import torch
 from search import trial as trials
 from search.data import SearchData
 from search.errors import described
+from search.processes import hidden_main
 from search.spaces import load_space
 from search.trial import Conditions, Job, Outcome, Report, Stop
 
@@ -125,7 +126,8 @@ class WorkerPool:
             args=(theirs, self._stop, worker.device, self.space, self.data, self.conditions),
             daemon=True,
         )
-        worker.process.start()
+        with hidden_main():
+            worker.process.start()
         theirs.close()
 
     def _receive(self, worker: Worker) -> Message:

@@ -1,0 +1,171 @@
+"""The commands of `python -m search`: each takes its options and returns an exit code, 0 where all is well.
+
+What takes long to import is imported in the functions, so that --help answers at once.
+"""
+
+import csv
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search.errors import UserError
+
+if TYPE_CHECKING:
+    from search.results import TrialResult
+
+HEADER = ("", "trial", "stopped", "state", "val_loss", "gap", "accuracy", "epoch", "fit", "parameters", "front")
+
+
+def best(place: Path) -> int:
+    """Show the best.yaml at `place`, or in the run folder `place`."""
+    from search.best import read
+
+    path = place / "best.yaml" if place.is_dir() else place
+    if place.is_dir() and not path.exists():
+        raise UserError(
+            f"{place} has no best.yaml: its search has not ended, or none of its trials may be chosen; "
+            f"see python -m search list {place}"
+        )
+    content = read(path)
+    try:
+        print("\n".join(_describe(content, path)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is no complete best.yaml: {type(error).__name__}: {error}") from error
+    return 0
+
+
+def list_trials(folder: Path, storage: str | None, study: str | None, csv: bool) -> int:
+    """Show all trials of the search in `folder`."""
+    from search.results import Result, ranked
+
+    trials = ranked(Result(folder, storage, study).trials)
+    if csv:
+        _write_csv(trials)
+    else:
+        _show([*_table(trials), *_legend(trials)])
+    return 0
+
+
+def train(best: Path, data_root: Path, device: str | None) -> int:
+    """Train a best.yaml again; 1 where it does not give the recorded figures."""
+    from search.best import load
+    from search.retrain import retrain
+
+    return 0 if retrain(best, data_root, device or load(best).environment["device"]) else 1
+
+
+def _describe(content: dict[str, Any], path: Path) -> Iterator[str]:
+    metrics, choice = content["metrics"], content["choice"]
+    yield f"trial {content['trial']} of the study {content['study']}"
+    yield (
+        f"  val_loss    {metrics['val_loss']:.4f} ± {metrics['val_loss_se']:.4f}  "
+        f"(linear baseline {choice['baseline_loss']:.4f})"
+    )
+    yield (
+        f"  gap         {metrics['gap']:.4f} ± {metrics['gap_se']:.4f}"
+        + ("" if choice["max_gap"] is None else f"  (at most {choice['max_gap']:g} allowed)")
+    )
+    yield (
+        f"  accuracy    {metrics['val_accuracy']:.1%} on {content['data']['val_size']:,} validation images, "
+        f"{metrics['train_accuracy']:.1%} on the train probe"
+    )
+    yield f"  fit         {metrics['fit']}; best at epoch {content['epochs']}, stopped: {choice['stopped']}"
+    yield f"  parameters  {metrics['parameters']:,}"
+    yield f"chosen: {choice['because']}"
+    if choice["over"]:
+        yield f"  over trial{'s' * (len(choice['over']) > 1)} {', '.join(map(str, choice['over']))}"
+    if confirmed := content.get("confirmation"):
+        yield (
+            f"confirmed with fresh seeds on the test split: test_loss {confirmed['test_loss']:.4f}, "
+            f"accuracy {confirmed['test_accuracy']:.1%}, optimism of the search {confirmed['optimism']:+.4f}"
+        )
+    yield f"configuration, of the space {content['space']}"
+    width = max(map(len, content["config"]), default=0)
+    for name, value in content["config"].items():
+        yield f"  {name:{width}}  {_short(value)}"
+    yield f"load it:         search.load({str(path)!r}).trained()"
+    yield f"train it again:  python -m search train {path}"
+
+
+def _table(trials: Sequence["TrialResult"]) -> list[str]:
+    """A header and one line for each trial; of the parameters those that differ between trials."""
+    names = _names(trials)
+    if len(trials) > 1:
+        names = [name for name in names if len({str(trial.params.get(name)) for trial in trials}) > 1]
+    rows = [(*HEADER, *names)]
+    rows += [(*_cells(trial), *(_short(trial.params.get(name, "")) for name in names)) for trial in trials]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    left = {HEADER.index(name) for name in ("stopped", "state", "fit", "front")}
+    return [
+        "  ".join(
+            cell.ljust(width) if number in left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _cells(trial: "TrialResult") -> tuple[str, ...]:
+    """The cells of `HEADER`."""
+    head = "->" if trial.chosen else "", str(trial.number), trial.stopped or "", trial.state
+    if trial.val_loss is None or trial.best_epoch is None:
+        return (*head, *[""] * (len(HEADER) - len(head)))
+    return (
+        *head,
+        f"{trial.val_loss:.4f} ± {trial.val_loss_se:.4f}",
+        f"{trial.gap:.4f} ± {trial.gap_se:.4f}",
+        f"{trial.val_accuracy:.1%}",
+        f"{trial.best_epoch + 1} of {trial.epochs_run}",
+        f"{trial.fit or ''}{'' if trial.feasible or trial.fit in (None, 'underfit') else ' (above --max-gap)'}",
+        "" if trial.parameters is None else f"{trial.parameters:,}",
+        "front" if trial.front else "",
+    )
+
+
+def _legend(trials: Sequence["TrialResult"]) -> list[str]:
+    counts = Counter(trial.stopped or trial.state.lower() for trial in trials)
+    chosen = any(trial.chosen for trial in trials)
+    return [
+        "",
+        f"{len(trials)} trials: {', '.join(f'{count} {what}' for what, count in counts.most_common()) or 'none yet'}"
+        + "; -> is the chosen one" * chosen,
+    ]
+
+
+def _show(lines: Sequence[str]) -> None:
+    """On a terminal, lines end at its edge and overfitted runs stand out: their state COMPLETE hides it."""
+    if not sys.stdout.isatty():
+        print("\n".join(lines))
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for line in lines:
+        text = Text(line)
+        text.highlight_words(["overfit "], "bold yellow")
+        console.print(text, no_wrap=True, overflow="crop", crop=True)
+
+
+def _write_csv(trials: Sequence["TrialResult"]) -> None:
+    from dataclasses import fields
+
+    from search.results import TrialResult
+
+    figures = [field.name for field in fields(TrialResult) if field.name not in ("params", "history")]
+    names = _names(trials)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow([*figures, *names])
+    for trial in trials:
+        writer.writerow([getattr(trial, name) for name in figures] + [trial.params.get(name) for name in names])
+
+
+def _names(trials: Sequence["TrialResult"]) -> list[str]:
+    """The parameters of all trials, in the order in which they were drawn."""
+    return list(dict.fromkeys(name for trial in trials for name in trial.params))
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

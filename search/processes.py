@@ -1,0 +1,29 @@
+"""Worker processes that leave the user's script alone."""
+
+import contextlib
+import sys
+import threading
+import types
+from collections.abc import Iterator
+
+_LOCK = threading.Lock()
+
+
+@contextlib.contextmanager
+def hidden_main() -> Iterator[None]:
+    """Processes started meanwhile do not import the main script of this one.
+
+    multiprocessing has every new process run that script, since what it is sent may be defined there. Ours are
+    sent nothing of the kind, and a script without `if __name__ == "__main__"` would begin its search anew in
+    each of them. It finds the script by the spec and the file of `__main__`. So a stand-in takes that place: it
+    lacks these two and has all the rest, for other threads that use `__main__` at this moment.
+    """
+    with _LOCK:  # of two threads, the second must not take the first one's stand-in for the script
+        main = sys.modules["__main__"]
+        stand_in = types.ModuleType("__main__")
+        vars(stand_in).update(vars(main) | {"__spec__": None, "__file__": None})
+        sys.modules["__main__"] = stand_in
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main

@@ -1,0 +1,188 @@
+"""What a search has found, read from its run folder: while it runs, and once it has ended.
+
+Without torch, which takes seconds to import.
+"""
+
+import contextlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import optuna
+import sqlalchemy
+from optuna.trial import FrozenTrial, TrialState
+
+from search.best import Best, load, read
+from search.errors import UserError
+from search.selection import Run, Terms, best_epoch, front
+
+if TYPE_CHECKING:
+    from search.trial import History
+
+BUSY_SECONDS = 20  # for another process to let go of an SQLite database
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """One trial at its best epoch, or at the best so far where it is running; None is what it does not have.
+
+    state: Optuna's; COMPLETE hides that a run overfitted, so look at `stopped` too. feasible: it beats the
+    linear baseline and keeps within the ceiling for the gap. Losses and gap in nats, the gap signed; best_epoch
+    counts from 0; parameters: the network's weights. params: what was drawn. history: one list per curve.
+    """
+
+    number: int
+    state: str
+    stopped: str | None = None
+    feasible: bool = False
+    front: bool = False
+    chosen: bool = False
+    val_loss: float | None = None
+    val_loss_se: float | None = None
+    gap: float | None = None
+    gap_se: float | None = None
+    train_loss: float | None = None
+    train_accuracy: float | None = None
+    val_accuracy: float | None = None
+    accuracy_gap: float | None = None
+    best_epoch: int | None = None
+    epochs_run: int = 0
+    fit: str | None = None
+    parameters: int | None = None
+    seconds: float | None = None
+    device: str | None = None
+    reason: str | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    history: "History" = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A search as its run folder shows it now; every access reads anew.
+
+    folder: the run folder, as a string too. storage: URL of the database, None for study.db in the folder.
+    study: its name, needed where the database holds several.
+    """
+
+    folder: Path
+    storage: str | None = None
+    study: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", Path(self.folder))
+
+    @property
+    def best(self) -> Best | None:
+        """The chosen configuration; None where nothing may be chosen, or the search has not ended yet."""
+        path = self.folder / "best.yaml"
+        return load(path) if path.exists() else None
+
+    @property
+    def trials(self) -> list[TrialResult]:
+        """All trials, by number. Raises UserError where there is no study to read."""
+        if not self.folder.is_dir():
+            raise UserError(f"there is no folder {self.folder}; name a run folder such as runs/digits")
+        with _opened(self.storage or f"sqlite:///{self.folder / 'study.db'}", self.study) as study:
+            terms, chosen = _terms(study), self._chosen(study.study_name)
+            on_front = {run.number for run in front(complete_runs(study))}
+            return [
+                _trial_result(trial, terms, front=trial.number in on_front, chosen=trial.number == chosen)
+                for trial in study.get_trials(deepcopy=False)
+            ]
+
+    def _chosen(self, study: str) -> int | None:
+        path = self.folder / "best.yaml"
+        best = read(path) if path.exists() else {}
+        return best["trial"] if best.get("study") == study else None
+
+
+def ranked(trials: Sequence[TrialResult]) -> list[TrialResult]:
+    """By validation loss, the feasible ones first; at the end those that run, and those that have no figures."""
+
+    def rank(trial: TrialResult) -> tuple[bool, bool, bool, float, int]:
+        loss = math.inf if trial.val_loss is None else trial.val_loss
+        return trial.val_loss is None, trial.state == "RUNNING", not trial.feasible, loss, trial.number
+
+    return sorted(trials, key=rank)
+
+
+def complete_runs(study: optuna.Study) -> list[Run]:
+    """The runs of the COMPLETE trials, in order."""
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return [_stored_run(trial) for trial in trials if "val_loss" in trial.user_attrs]
+
+
+def stored_history(trial: FrozenTrial) -> "History":
+    """The curves of a trial as they were measured; NaN where a value was not finite."""
+    stored = trial.user_attrs.get("history", {})
+    return {name: [math.nan if value is None else value for value in values] for name, values in stored.items()}
+
+
+def _stored_run(trial: FrozenTrial) -> Run:
+    attributes = trial.user_attrs
+    stored = {field.name: attributes[field.name] for field in fields(Run) if field.name not in ("number", "feasible")}
+    feasible = all(violation <= 0 for violation in trial.constraints.values())
+    return Run(number=trial.number, feasible=feasible, **stored)
+
+
+def _terms(study: optuna.Study) -> Terms:
+    """What the trials had to respect; nothing before the first start has measured the baseline."""
+    baseline = study.user_attrs.get("baseline", {"val_loss": math.inf})
+    return Terms(baseline["val_loss"], study.user_attrs.get("settings", {}).get("--max-gap"))
+
+
+def _trial_result(trial: FrozenTrial, terms: Terms, *, front: bool, chosen: bool) -> TrialResult:
+    history = stored_history(trial)
+    figures = trial.user_attrs if "val_loss" in trial.user_attrs else trial.user_attrs | _so_far(history, terms)
+    names = {field.name for field in fields(TrialResult)} & figures.keys()
+    known = {name: figures[name] for name in names} | {"history": history}
+    respected = "val_loss" in known and terms.respected(known["val_loss"], known["gap"])
+    return TrialResult(
+        number=trial.number,
+        state=trial.state.name,
+        feasible=respected,
+        front=front,
+        chosen=chosen,
+        params=trial.params,
+        **known,
+    )
+
+
+def _so_far(history: "History", terms: Terms) -> dict[str, Any]:
+    """The figures of a trial that has not ended, or has ended without a result."""
+    epochs = len(history.get("val_loss", ()))
+    best = best_epoch(history["val_loss"], history["gap"], terms) if epochs else None
+    at_best: dict[str, Any] = {} if best is None else {name: values[best] for name, values in history.items()}
+    return at_best | {"best_epoch": best, "epochs_run": epochs}
+
+
+@contextlib.contextmanager
+def _opened(url: str, name: str | None) -> Iterator[optuna.Study]:
+    """The study of that name, or the only one, in a database that exists: SQLite would make one where there is none."""
+    try:
+        place = sqlalchemy.engine.make_url(url)
+    except sqlalchemy.exc.ArgumentError:
+        raise UserError("--storage is no database URL; write for example sqlite:///runs/digits/study.db") from None
+    sqlite = place.get_backend_name() == "sqlite"
+    if sqlite and not Path(place.database or "").is_file():
+        raise UserError(f"there is no {place.database}; name the folder of a search, or its database with --storage")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    options = {"connect_args": {"timeout": BUSY_SECONDS}} if sqlite else {}
+    try:
+        storage = optuna.storages.RDBStorage(url, engine_kwargs=options, skip_table_creation=True)
+        yield optuna.load_study(study_name=_study_name(storage, name), storage=storage)
+        storage.remove_session()
+        storage.engine.dispose()
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError, optuna.exceptions.OptunaError, RuntimeError) as error:
+        cause = str(getattr(error.__cause__ or error, "orig", None) or error).splitlines()[0]
+        raise UserError(f"cannot read {place.render_as_string(hide_password=True)}: {cause}") from error
+
+
+def _study_name(storage: optuna.storages.RDBStorage, name: str | None) -> str:
+    names = optuna.get_all_study_names(storage)
+    if name in names or (name is None and len(names) == 1):
+        return name or names[0]
+    held = f"{len(names)} studies: {', '.join(names)}" if names else "no study"
+    raise UserError(f"the database holds {held}" + "; name one with --study" * bool(names))
