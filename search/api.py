@@ -7,16 +7,19 @@ result = Search(name="digits", dataset="digits", trials=8, epochs=5, out="runs/m
 
 import signal
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from search.results import Result
 from search.settings import Settings
+
+if TYPE_CHECKING:
+    from search.results import Result
 
 
 @dataclass(frozen=True)
 class Search(Settings):
     """A search that can be run, from any thread and as often as wanted; for its fields see `Settings`."""
 
-    def run(self) -> Result:
+    def run(self) -> "Result":
         """Run the trials that are missing, choose and export.
 
         Raises UserError for input that cannot work, and KeyboardInterrupt after Ctrl-C: everything is kept,
@@ -24,6 +27,7 @@ class Search(Settings):
         """
         print(f"{self.name}: run folder {self.folder}", flush=True)  # what follows takes seconds to import
         from search.launch import run_search  # imports torch and Optuna, seconds that --help need not take
+        from search.results import Result
 
         ended_by = run_search(self)
         if ended_by == signal.SIGINT:

@@ -62,7 +62,8 @@ class Settings:
         for flag in ("timeout", "max_gap"):
             value = getattr(self, flag)
             if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-                raise UserError(f"{_flag(flag)} is {value}; it must be a number above 0")
+                shown = repr(value) if isinstance(value, str) else f"{value:g}"
+                raise UserError(f"{_flag(flag)} is {shown}; it must be a number above 0")
         if self.image_size is not None and self.dataset != FOLDER:
             raise UserError(f"--image-size is for a folder of images; those of {self.dataset} have one size")
         if self.folder.exists() and not self.folder.is_dir():

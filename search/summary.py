@@ -25,6 +25,7 @@ def summary(settings: Settings, study: optuna.Study, runs: Sequence[Run], choice
             _stops(finished, settings.epochs),
             *sentences(finished, runs),
             *_chosen(settings, runs, choice, terms),
+            *_others(settings),
             f"dashboard: optuna-dashboard {shlex.quote(_shown_url(settings))} "
             f"--artifact-dir {shlex.quote(str(settings.folder / 'artifacts'))}",
         ]
@@ -78,6 +79,11 @@ def _chosen(settings: Settings, runs: Sequence[Run], choice: Choice | None, term
         f"no best.yaml is written",
         f"        nearest: trial {closest.number}, val_loss {closest.val_loss:.4f}, gap {closest.gap:.4f}",
     ]
+
+
+def _others(settings: Settings) -> list[str]:
+    """Where to see the trials that are not in the table; a database elsewhere may need its password."""
+    return [] if settings.storage else [f"all trials: python -m search list {shlex.quote(str(settings.folder))}"]
 
 
 def _shown_url(settings: Settings) -> str:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from search import cache, datasets, decoding, folder, images
+from search import Search, cache, datasets, decoding, folder, images
 from search.decoding import Counter, decode
 from search.errors import UserError
 from search.folder import choose_size, find_images
@@ -555,7 +555,7 @@ class TestFlags:
         settings = parse(["--image-size", "48", "--skip-bad-images"], self.STUDY)
         assert settings.image_size == 48
         assert settings.skip_bad_images
-        assert parse([], self.STUDY) == Settings(**self.STUDY)
+        assert parse([], self.STUDY) == Search(**self.STUDY)
 
     @pytest.mark.parametrize("flag", [["--image-size", "48"], ["--skip-bad-images"]])
     def test_no_other_study_has_them(self, flag):

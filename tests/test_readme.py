@@ -19,6 +19,7 @@ SETUP = [command for command in COMMANDS if command.startswith("python3 -m venv"
 STUDIES = [command for command in COMMANDS if command.startswith("python studies/")]
 OTHERS = [command for command in COMMANDS if command not in SETUP + STUDIES]
 MY_SPACE = re.search(r"This is `my_space.py`:\n\n```python\n(.*?)```", README, flags=re.DOTALL)[1]
+FROM_PYTHON = re.search(r"## From Python.*?```python\n(.*?)```", README, flags=re.DOTALL)[1]
 PORT = 18423
 
 
@@ -67,6 +68,14 @@ def test_other_commands(clone, command):
     else:
         done = run(command, clone)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_few_lines_from_python(clone):
+    code = FROM_PYTHON + "print('done:', len(result.trials), result.folder)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=clone, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("done: 8 runs/first\n")
+    assert run("python -m search list runs/first", clone).returncode == 0
 
 
 def dashboard_answers(command, folder):
