@@ -145,7 +145,7 @@ def _show(lines: Sequence[str]) -> None:
     console = Console(highlight=False)
     for line in lines:
         text = Text(line)
-        text.highlight_words(["overfit "], "bold yellow")
+        text.highlight_regex(r"(?<!partial )(?<!true )overfit ", "bold yellow")  # `stopped`, not `fit`
         console.print(text, no_wrap=True, overflow="crop", crop=True)
 
 
