@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     parser = Parser(prog="python -m search", description="Use what a search has found.")
     to = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_best, _add_list, _add_train):
+    for add in (_add_best, _add_list, _add_train, _add_confirm):
         add(to)
     options = vars(parser.parse_args(arguments))
     del options["command"]
@@ -83,6 +83,19 @@ def _add_train(to: "Commands") -> None:
     train.add_argument("best", type=Path, metavar="best.yaml")
     train.add_argument("--data-root", type=Path, default=Path("data"), metavar="DIR", help="where the images are")
     train.add_argument("--device", default=None, help="default: the one it was found on")
+
+
+def _add_confirm(to: "Commands") -> None:
+    text = "measure the chosen configuration on the test split"
+    about = (
+        f"{text}, which the search never saw, after training it with fresh seeds; prints how optimistic the search "
+        "was, and writes the figures into best.yaml."
+    )
+    confirm = _add(to, "confirm", commands.confirm, text, about, "runs/digits/best.yaml")
+    confirm.add_argument("best", type=Path, metavar="best.yaml")
+    confirm.add_argument("--data-root", type=Path, default=Path("data"), metavar="DIR", help="where the images are")
+    confirm.add_argument("--device", default=None, help="default: the one it was found on")
+    confirm.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings (default: 5)")
 
 
 def _add(to: "Commands", name: str, run: Callable[..., int], text: str, about: str, example: str) -> Parser:

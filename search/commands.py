@@ -56,6 +56,18 @@ def train(best: Path, data_root: Path, device: str | None) -> int:
     return 0 if retrain(best, data_root, device or load(best).environment["device"]) else 1
 
 
+def confirm(best: Path, data_root: Path, device: str | None, seeds: int) -> int:
+    """Train a best.yaml with fresh seeds and measure it on the test split."""
+    if seeds < 1:
+        raise UserError(f"--seeds is {seeds}; it must be at least 1")
+
+    from search import confirm as confirmation
+    from search.best import load
+
+    confirmation.confirm(best, data_root, device or load(best).environment["device"], seeds)
+    return 0
+
+
 def _describe(content: dict[str, Any], path: Path) -> Iterator[str]:
     metrics, choice = content["metrics"], content["choice"]
     yield f"trial {content['trial']} of the study {content['study']}"

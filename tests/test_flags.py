@@ -89,6 +89,8 @@ def test_help_answers_within_a_second_and_names_every_flag(script):
         (["train", "broken.yaml"], "broken.yaml is not YAML"),
         (["train", "future.yaml"], "another version"),
         (["train", "half.yaml"], "half.yaml is no complete best.yaml"),
+        (["confirm", "nowhere.yaml"], "cannot read nowhere.yaml"),
+        (["confirm", "nowhere.yaml", "--seeds", "0"], "--seeds is 0; it must be at least 1"),
         (["fly"], "invalid choice: 'fly'"),
     ],
 )
