@@ -24,7 +24,7 @@ class Ranges:
     width: tuple[int, int] = (8, 48)  # channels of the first one; doubled at each pooling, up to four times
     kernel_size: tuple[int, int] = (3, 5)  # odd
     dropout: tuple[float, float] = (0.0, 0.5)
-    weight_decay: tuple[float, float] = (1e-3, 1.0)  # AdamW's; log scale
+    weight_decay: tuple[float, float] = (1e-2, 3.0)  # AdamW's; log scale
     batch_size: tuple[int, int] = (32, 256)  # log scale
     augmentation: tuple[float, float] = (0.0, 1.0)
     learning_rate: tuple[float, float] = (5e-4, 1e-2)  # log scale

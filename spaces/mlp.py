@@ -19,7 +19,7 @@ class Ranges:
     depth: tuple[int, int] = (1, 3)  # hidden layers
     width: tuple[int, int] = (64, 512)  # units in each of them; log scale
     dropout: tuple[float, float] = (0.0, 0.5)
-    weight_decay: tuple[float, float] = (1e-3, 1.0)  # AdamW's; log scale
+    weight_decay: tuple[float, float] = (1e-2, 3.0)  # AdamW's; log scale
     batch_size: tuple[int, int] = (32, 256)  # log scale
     augmentation: tuple[float, float] = (0.0, 0.5)  # a shifted image is a new one to it
     learning_rate: tuple[float, float] = (1e-3, 1e-2)  # log scale
