@@ -1,5 +1,7 @@
 """One start of a search, from settings to best.yaml."""
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -38,6 +40,7 @@ def run_search(settings: Settings) -> int | None:
 
     Raises UserError for input that cannot work, before anything has been trained.
     """
+    deadline = time.monotonic() + (settings.timeout or math.inf)
     devices = resolve_devices(settings.device)
     suggest = suggester(settings.space, settings.ranges)
     data = load_data(settings)
@@ -47,7 +50,7 @@ def run_search(settings: Settings) -> int | None:
         store = Store(settings.storage_url, settings.name, settings.seed)
         sizes = data.shape[1], len(data.splits.train), len(data.splits.val)
         store.settle(settings.comparable(data.fingerprint, *sizes, data.flip))
-        return _run(settings, devices, suggest, data, store)
+        return _run(settings, devices, suggest, data, store, deadline)
 
 
 def load_data(settings: Settings) -> SearchData:
@@ -83,7 +86,9 @@ def _lock(folder: Path) -> filelock.AcquireReturnProxy:
         ) from None
 
 
-def _run(settings: Settings, devices: list[str], suggest: Suggest, data: SearchData, store: Store) -> int | None:
+def _run(
+    settings: Settings, devices: list[str], suggest: Suggest, data: SearchData, store: Store, deadline: float
+) -> int | None:
     channels, height, width = data.shape
     print(
         f"{len(data.splits.train):,} images to train on, {len(data.splits.val):,} to validate on, "
@@ -106,7 +111,7 @@ def _run(settings: Settings, devices: list[str], suggest: Suggest, data: SearchD
     tally = Tally(
         settings.trials, settings.epochs, min(len(places), missing), done=done, runs=complete_runs(store.study)
     )
-    runner = Runner(settings, store, pool, suggest, make_progress(tally))
+    runner = Runner(settings, store, pool, suggest, make_progress(tally), deadline)
     try:
         signal = runner.run()
     except SearchFailed as error:

@@ -124,7 +124,9 @@ def _header(tally: Tally, width: int) -> RenderableType:
     left = tally.seconds_left()
     time_left = f"{duration(left)} left" if left is not None else f"{duration(tally.seconds_gone())} gone"
     grid = Table.grid(padding=(0, 1))
-    bar = ProgressBar(total=tally.planned, completed=tally.done, width=max(10, min(40, width - 40)))
+    bar = ProgressBar(
+        total=tally.planned, completed=tally.done, width=max(10, min(40, width - 40)), complete_style="green"
+    )
     grid.add_row(f"{tally.done} of {tally.planned} trials", bar, time_left)
     return grid
 

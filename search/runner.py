@@ -28,7 +28,7 @@ class SearchFailed(Exception):
 
 
 class Runner:
-    """One start of a search: the trials that are missing, on the workers of `pool`."""
+    """One start of a search: the trials that are missing, on the workers of `pool`, until `deadline` (monotonic)."""
 
     def __init__(
         self,
@@ -37,8 +37,9 @@ class Runner:
         pool: WorkerPool,
         suggest: Callable[[Trial], dict[str, Any]],
         progress: Progress,
+        deadline: float,
     ) -> None:
-        self._settings, self._store, self._pool = settings, store, pool
+        self._settings, self._store, self._pool, self._deadline = settings, store, pool, deadline
         self._suggest, self._progress = suggest, progress
         self._conditions: Conditions = pool.conditions
         self._terms: Terms = pool.conditions.terms
@@ -59,10 +60,9 @@ class Runner:
 
         Raises SearchFailed where nothing but errors came of the first trials.
         """
-        deadline = time.monotonic() + (self._settings.timeout or float("inf"))
         with self._progress, Interruption(self._last_words) as interruption:
             try:
-                while interruption.signal is None and time.monotonic() < deadline:
+                while interruption.signal is None and time.monotonic() < self._deadline:
                     self._dispatch()
                     if all(worker.job is None for worker in self._pool.workers):
                         break

@@ -21,7 +21,8 @@ from search.processes import hidden_main
 from search.spaces import load_space
 from search.trial import Conditions, Job, Outcome, Report, Stop
 
-STOP_SECONDS = 4.0  # for workers to end by themselves once told to
+STOP_SECONDS = 3.0  # for workers to give up their jobs once told to
+HANG_UP_SECONDS = 1.0  # for idle ones to end once nobody is there to give them another
 
 
 def place_workers(workers: int | None, devices: Sequence[str], cores: int) -> list[str]:
@@ -102,22 +103,25 @@ class WorkerPool:
         self._stop.set()
 
     def close(self) -> None:
-        """End all workers, by force if they do not end by themselves."""
+        """End all workers: idle ones by hanging up, those that still have a job by force."""
         self._stop.set()
         processes = [worker.process for worker in self.workers if worker.process is not None]
         for worker in self.workers:
+            if worker.job is not None and worker.process is not None:
+                worker.process.kill()
             if worker.connection is not None:
                 worker.connection.close()
             worker.process = worker.connection = worker.job = None
         for process in processes:
-            process.join(STOP_SECONDS)
-        self.kill(processes)
-
-    def kill(self, processes: Sequence[ForkServerProcess] | None = None) -> None:
-        """End workers by force."""
-        for process in processes or [worker.process for worker in self.workers if worker.process is not None]:
+            process.join(HANG_UP_SECONDS)
             if process.is_alive():
                 process.kill()
+
+    def kill(self) -> None:
+        """End workers by force."""
+        for worker in self.workers:
+            if worker.process is not None and worker.process.is_alive():
+                worker.process.kill()
 
     def _start(self, worker: Worker) -> None:
         worker.connection, theirs = self._context.Pipe()
