@@ -80,9 +80,11 @@ class OverfitRule:
         self._largest_recovered = 0.0
         self._held = 0
 
-    def update(self, train_losses: Losses, val_losses: Losses) -> Decision:
+    def update(self, train_losses: Losses, val_losses: Losses, *, rise_z: float | None = None) -> Decision:
         """Take one epoch's losses, lower is better: arrays of shape (n,) of the same images each epoch, or floats.
 
+        rise_z: for plain floats, the paired z of this epoch's validation losses against those of the best epoch
+        so far, where it has been measured elsewhere: so recorded curves decide as the losses themselves did.
         An epoch with a loss that is NaN or infinite neither stops the run nor becomes its best.
         """
         self._epoch += 1
@@ -94,7 +96,7 @@ class OverfitRule:
             return Decision(False, self._best_epoch)
         rise = val - self._best_val
         self._largest_since_best = max(self._largest_since_best, rise)
-        z = _rise_z(val_losses, self._best_losses)
+        z = _rise_z(val_losses, self._best_losses) if rise_z is None else rise_z
         if rise <= self.material * abs(self._best_val) or (z is not None and z <= self.z):
             self._held = 0
             return Decision(False, self._best_epoch)
@@ -150,9 +152,9 @@ def _rise_z(now: Losses, best: Losses) -> float | None:
 class Curve:
     """A run so far, one entry for each epoch: clean validation loss, gap, and the loss's standard error."""
 
-    val_loss: Sequence[float]
-    gap: Sequence[float]
-    val_loss_se: Sequence[float]
+    val_loss: Sequence[float] | np.ndarray
+    gap: Sequence[float] | np.ndarray
+    val_loss_se: Sequence[float] | np.ndarray
 
 
 class HopelessRule:
