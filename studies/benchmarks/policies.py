@@ -1,6 +1,5 @@
 """Policies for the replay: the project's own rules, and what anybody would try first."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -59,9 +58,8 @@ def overfit_stop(run: Run, settings: Settings) -> int:
     """How many epochs the overfitting rule gives a run: no other run has a say in it."""
     rule = OverfitRule(**dict(settings))
     for epoch in range(run.epochs):
-        z = run.val_rise_z[epoch]
-        recorded = None if math.isnan(z) else float(z)
-        if rule.update(run.train_loss[epoch], run.val_loss[epoch], rise_z=recorded).stop:
+        z = float(run.val_rise_z[epoch])
+        if rule.update(run.train_loss[epoch], run.val_loss[epoch], rise_z=z).stop:
             return epoch + 1
     return run.epochs
 
@@ -74,18 +72,15 @@ class Rules:
     hopeless: Settings = ()
 
     def __call__(self, runs: Sequence[Run], rng: np.random.Generator) -> list[int]:
-        rule = HopelessRule(**dict(self.hopeless))
-        given: list[int] = []
-        for run in runs:
-            others = [_curve(other, epochs) for other, epochs in zip(runs, given, strict=False)]
-            given.append(self._given(rule, run, others))
-        return given
+        rule = HopelessRule(total_epochs=max(run.epochs for run in runs), **dict(self.hopeless))
+        return [self._given(rule, number, run) for number, run in enumerate(runs)]
 
-    def _given(self, rule: HopelessRule, run: Run, others: Sequence[Curve]) -> int:
+    def _given(self, rule: HopelessRule, number: int, run: Run) -> int:
         end = overfit_stop(run, self.overfit)
-        for epochs in range(1, end):
-            if rule.update(_curve(run, epochs), others).stop:
+        for epochs in range(1, end + 1):
+            if rule.update(number, _curve(run, epochs)).stop and epochs < end:
                 return epochs
+        rule.end(number, overfitted=end < run.epochs)
         return end
 
 
@@ -97,7 +92,7 @@ DEFAULT = Rules()
 
 
 def sweep() -> dict[str, Policy]:
-    """Our rules with thresholds from strict to lenient; the default is marked."""
-    ends = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
-    marked = {end: " (default)" if end == HopelessRule().end else "" for end in ends}
-    return {f"end = {end}{marked[end]}": Rules(hopeless=(("start", end + 0.18), ("end", end))) for end in ends}
+    """Our rules from strict to lenient, by the benefit of the doubt that a run has; the default is marked."""
+    default = HopelessRule().z
+    steps = sorted({0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, default})
+    return {f"z = {z}{' (default)' if z == default else ''}": Rules(hopeless=(("z", z),)) for z in steps}
