@@ -43,10 +43,9 @@ class Runner:
         self._suggest, self._progress = suggest, progress
         self._conditions: Conditions = pool.conditions
         self._terms: Terms = pool.conditions.terms
-        self._hopeless = HopelessRule(max_gap=settings.max_gap)
-        self._histories: dict[int, History] = {
-            trial.number: history for trial in store.finished() if (history := stored_history(trial))
-        }
+        self._hopeless = HopelessRule(max_gap=settings.max_gap, total_epochs=settings.epochs)
+        for trial in store.finished():
+            self._remember(trial.number, stored_history(trial), trial.user_attrs.get("stopped"))
         self.runs: list[Run] = complete_runs(store.study)
         self._val_losses: dict[int, np.ndarray] = {}
         self._retries: deque[Job] = deque()  # out of memory: each to be tried once more with nothing beside it
@@ -105,15 +104,20 @@ class Runner:
 
     def _judge(self, report: Report) -> Stop | None:
         """Take in the curves of a running trial; a reason to stop it, or None."""
-        self._histories[report.number] = report.history
         self._progress.epoch(report.number, report.history)
         try:
             self._store.live(report.number, report.history)
         except EndedOutside:
             return Stop(trials.CANCELLED, "ended from outside, in the dashboard perhaps")
-        others = [curve(other) for number, other in self._histories.items() if number != report.number]
-        decision = self._hopeless.update(curve(report.history), others)
+        decision = self._hopeless.update(report.number, curve(report.history))
         return Stop(trials.HOPELESS, decision.reason or "") if decision.stop else None
+
+    def _remember(self, number: int, history: History, stopped: str | None) -> None:
+        """An ended trial, as one to compare others with."""
+        if history:
+            self._hopeless.update(number, curve(history))
+        if stopped in (trials.FINISHED, trials.OVERFIT):
+            self._hopeless.end(number, overfitted=stopped == trials.OVERFIT)
 
     def _end(self, worker: Worker, job: Job, outcome: Outcome) -> None:
         number = outcome.number
@@ -124,14 +128,14 @@ class Runner:
             self._retried.add(number)
             self._retries.append(job)
             return
-        if outcome.history:
-            self._histories[number] = outcome.history
+        self._remember(number, outcome.history, outcome.stopped)
         try:
             if outcome.stopped == trials.CANCELLED:
                 raise EndedOutside
             run = self._store.tell(outcome, self._terms, worker.device, self.runs)
         except EndedOutside:
             self._store.drop(number)
+            self._hopeless.forget(number)
             self._progress.ended(replace(outcome, stopped=trials.CANCELLED), None)
             return
         if run is not None:
@@ -154,7 +158,7 @@ class Runner:
 
     def _requeue(self, number: int) -> None:
         self._store.interrupt(number)
-        self._histories.pop(number, None)
+        self._hopeless.forget(number)
         self._progress.dropped(number)
 
     def _count_errors(self, outcome: Outcome) -> None:

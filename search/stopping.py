@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from search.field import Field, Worth, paced, worth
+
 Losses = float | np.ndarray
 
 
@@ -43,13 +45,13 @@ class OverfitRule:
     of the best epoch:
 
     - material: v > (1 + material) v*;
-    - image noise: the mean of the per-image differences (now - best epoch, same images) is more than z of
-      its standard errors above 0 (only with per-image losses);
+    - image noise: weak evidence must last. With k epochs of a material rise in a row, the present one included,
+      k is at least `patience`, and the paired z of the per-image differences (now - best epoch, same images), times
+      sqrt(k / patience), is above z. So few images need longer, not for ever. With plain floats, where image noise
+      cannot be measured, k is at least twice the patience;
     - own scatter: v - v* is more than `scatter` times the largest rise that this run has had before and
       recovered from, by reaching a new best;
-    - t < t*: what was learned since is the training set;
-    - the first two have held for `patience` epochs in a row, the present one included (twice as many
-      with plain floats, where image noise cannot be measured).
+    - t < t*: what was learned since is the training set.
 
     The first condition is Prechelt's GL ("Early Stopping - But When?", 1998); the others tell overfitting
     from noise, from a rate of learning that is too high, and from annealing.
@@ -61,7 +63,7 @@ class OverfitRule:
         self,
         *,
         material: float = 0.02,
-        z: float = 3.0,
+        z: float = 2.5,
         scatter: float = 1.5,
         patience: int = 2,
         total_epochs: int | None = None,
@@ -80,9 +82,11 @@ class OverfitRule:
         self._largest_recovered = 0.0
         self._held = 0
 
-    def update(self, train_losses: Losses, val_losses: Losses) -> Decision:
+    def update(self, train_losses: Losses, val_losses: Losses, *, rise_z: float | None = None) -> Decision:
         """Take one epoch's losses, lower is better: arrays of shape (n,) of the same images each epoch, or floats.
 
+        rise_z: for plain floats, the paired z of this epoch's validation losses against those of the best epoch
+        so far, where it has been measured elsewhere: so recorded curves decide as the losses themselves did.
         An epoch with a loss that is NaN or infinite neither stops the run nor becomes its best.
         """
         self._epoch += 1
@@ -94,13 +98,9 @@ class OverfitRule:
             return Decision(False, self._best_epoch)
         rise = val - self._best_val
         self._largest_since_best = max(self._largest_since_best, rise)
-        z = _rise_z(val_losses, self._best_losses)
-        if rise <= self.material * abs(self._best_val) or (z is not None and z <= self.z):
-            self._held = 0
-            return Decision(False, self._best_epoch)
-        self._held += 1
-        needed = self.patience if z is not None else 2 * self.patience
-        if self._held < needed or train >= self._best_train or rise <= self.scatter * self._largest_recovered:
+        self._held = self._held + 1 if rise > self.material * abs(self._best_val) else 0
+        z = _rise_z(val_losses, self._best_losses) if rise_z is None or math.isnan(rise_z) else rise_z
+        if not self._beyond_noise(z) or train >= self._best_train or rise <= self.scatter * self._largest_recovered:
             return Decision(False, self._best_epoch)
         return Decision(True, self._best_epoch, self._reason(train, rise, z))
 
@@ -118,6 +118,12 @@ class OverfitRule:
         self._held = 0
         self._best_epoch, self._best_train, self._best_val = self._epoch, train, val
         self._best_losses = np.array(val_losses, dtype=np.float64)
+
+    def _beyond_noise(self, z: float | None) -> bool:
+        """Whether the rise has lasted, and long enough for its z."""
+        if z is None:
+            return self._held >= 2 * self.patience
+        return self._held >= self.patience and z * math.sqrt(self._held / self.patience) > self.z
 
     def _reason(self, train: float, rise: float, z: float | None) -> str:
         assert self._best_epoch is not None
@@ -150,82 +156,119 @@ def _rise_z(now: Losses, best: Losses) -> float | None:
 class Curve:
     """A run so far, one entry for each epoch: clean validation loss, gap, and the loss's standard error."""
 
-    val_loss: Sequence[float]
-    gap: Sequence[float]
-    val_loss_se: Sequence[float]
+    val_loss: Sequence[float] | np.ndarray
+    gap: Sequence[float] | np.ndarray
+    val_loss_se: Sequence[float] | np.ndarray
 
 
 class HopelessRule:
     """Stop a run that cannot reach the useful front any more, judged against other runs at the same epoch.
 
-    After e epochs (e = 1, 2, ...) a run is hopeless when its best validation loss so far exceeds the best
-    that any other run had after e epochs by more than both
+    After e epochs a run's best loss so far is carried on in three steps, all in logarithms, so that losses near 2
+    and near 0.001 are alike:
 
-    - a margin that shrinks as curves settle, from `start` to `end` of that best loss:
-      end + (start - end) * exp(-(e - 1) / decay), and
-    - z standard errors of the difference.
+    - its own pace: a power law of the epoch, with the slope since epoch e/2, up to epoch `ahead` * e and to the
+      planned end at most;
+    - the others' experience: what the runs that have ended still gained from there, on average. So it holds whatever
+      the schedule of the learning rate is;
+    - the benefit of the doubt: z standard deviations of that gain, times sqrt(1 + 1/n) n / (n - 1), for n ended runs
+      are no certain knowledge.
 
-    With `max_gap`, epochs above that ceiling count for nothing: each run is worth its best epoch within
-    the ceiling and is compared with runs that have one; a run that has none yet is compared by its loss alone
-    with runs that have none either.
-    Nothing is decided before `first_epoch` epochs, nor with fewer than `peers` runs to compare with.
+    It is hopeless where even that is
+
+    - above the best loss of all other runs by more than `useful` of it, and by more than `noise` standard errors of
+      the difference, or
+    - above the loss of another run whose gap is no larger than this run's is now: as training goes on, gaps grow.
+
+    With `max_gap`, epochs above that ceiling count for nothing: a run is worth its best epoch within the ceiling, and
+    is compared with runs that have one. A run that has none yet is carried on by its loss alone, which flatters it.
+
+    Nothing is decided before `first_epoch` epochs, nor with fewer than `peers` ended runs: trained for `total_epochs`
+    (None: for as long as the longest), or overfitted. No run waits for another.
     """
 
     def __init__(
         self,
         *,
         max_gap: float | None = None,
-        start: float = 0.20,
-        end: float = 0.02,
-        decay: float = 6.0,
-        z: float = 2.0,
-        first_epoch: int = 2,
+        total_epochs: int | None = None,
+        useful: float = 0.10,
+        z: float = 0.75,
+        noise: float = 1.0,
+        ahead: float = 1.5,
+        first_epoch: int = 3,
         peers: int = 4,
     ) -> None:
-        if not start >= end >= 0:
-            raise ValueError(f"start is {start} and end {end}; needed: start >= end >= 0")
-        for name, value in (("decay", decay), ("first_epoch", first_epoch), ("peers", peers)):
-            if not value > 0:
-                raise ValueError(f"{name} is {value}; it must be above 0")
-        if not z >= 0:
-            raise ValueError(f"z is {z}; it must be at least 0")
-        self.max_gap = max_gap
-        self.start, self.end, self.decay, self.z = start, end, decay, z
+        for name, value, lowest in (
+            ("useful", useful, 0),
+            ("z", z, 0),
+            ("noise", noise, 0),
+            ("ahead", ahead, 1),
+            ("first_epoch", first_epoch, 1),
+            ("peers", peers, 2),
+        ):
+            if not value >= lowest:
+                raise ValueError(f"{name} is {value}; it must be at least {lowest}")
+        self.max_gap, self.total_epochs = max_gap, total_epochs
+        self.useful, self.z, self.noise, self.ahead = useful, z, noise, ahead
         self.first_epoch, self.peers = first_epoch, peers
+        self._all, self._within = Field(), Field()  # every epoch counts; those within the ceiling do
 
-    def update(self, run: Curve, others: Sequence[Curve]) -> Decision:
-        """Judge `run` at its present epoch against `others`, finished or not, that have come as far."""
-        epochs = len(run.val_loss)
-        own, epoch, within = self._worth(run, epochs)
-        worths = [self._worth(other, epochs) for other in others if len(other.val_loss) >= epochs]
-        peers = [loss for loss, _, theirs in worths if math.isfinite(loss) and theirs == within]
-        if epoch is None or epochs < self.first_epoch or len(peers) < self.peers:
-            return Decision(False, epoch)
-        best = min(peers)
-        margin = self.end + (self.start - self.end) * math.exp(-(epochs - 1) / self.decay)
-        noise = self.z * math.sqrt(2) * run.val_loss_se[epoch]
-        if own - best <= max(margin * abs(best), noise):
-            return Decision(False, epoch)
-        return Decision(
-            True,
-            epoch,
-            f"best validation loss {own:.3g} after {epochs} epochs; another run had {best:.3g} by then, "
-            f"and {margin:.0%} is what a run still makes up",
-        )
+    def update(self, number: int, run: Curve) -> Decision:
+        """Take in the curves so far of a run, by any number that tells it from the others, and judge it."""
+        loss, gap = (np.asarray(values, dtype=np.float64) for values in (run.val_loss, run.gap))
+        finite = np.isfinite(loss) & np.isfinite(gap)
+        ceiling = math.inf if self.max_gap is None else self.max_gap
+        anyway, own = worth(loss, gap, finite), worth(loss, gap, finite & (gap <= ceiling))
+        self._all.put(number, anyway)
+        self._within.put(number, own)
+        field = self._within if own.best_epoch is not None else self._all
+        own = own if own.best_epoch is not None else anyway
+        if own.best_epoch is None or len(loss) < self.first_epoch:
+            return Decision(False, own.best_epoch)
+        reason = self._hopeless(number, own, field, run.val_loss_se[own.best_epoch])
+        return Decision(reason is not None, own.best_epoch, reason)
 
-    def _worth(self, curve: Curve, epochs: int) -> tuple[float, int | None, bool]:
-        """Lowest loss of the first epochs, within the ceiling where any is; its epoch; whether it is within."""
-        losses = np.asarray(curve.val_loss[:epochs], dtype=np.float64)
-        losses = np.where(np.isfinite(losses), losses, np.inf)
-        within = False
-        if self.max_gap is not None:
-            respecting = np.isfinite(losses) & (np.asarray(curve.gap[:epochs], dtype=np.float64) <= self.max_gap)
-            within = bool(respecting.any())
-            losses = np.where(respecting, losses, np.inf) if within else losses
-        if not np.isfinite(losses).any():
-            return math.inf, None, within
-        epoch = int(losses.argmin())
-        return float(losses[epoch]), epoch, within
+    def end(self, number: int, *, overfitted: bool = False) -> None:
+        """A run has come to its end: trained as planned, or overfitted. Not told of runs that were given up."""
+        for field in (self._all, self._within):
+            field.end(number, settled=overfitted)
+
+    def forget(self, number: int) -> None:
+        """A run does not count any more."""
+        for field in (self._all, self._within):
+            field.forget(number)
+
+    def _hopeless(self, number: int, own: Worth, field: Field, se: float) -> str | None:
+        """The reason why a run is, or None."""
+        losses, gaps = self._within.results(number)
+        if not len(losses):
+            losses, gaps = self._all.results(number)
+        epochs = len(own.log_loss)
+        hope = self._hope(own, field)
+        if hope is None or not len(losses):
+            return None
+        said = f"after {epochs} epochs its validation loss, {math.exp(own.log_loss[-1]):.3g}"
+        best, gap = losses.min(), own.gap[-1]
+        noise = self.noise * math.sqrt(2) * se / math.exp(best)
+        if hope - best > math.log1p(max(self.useful, noise if math.isfinite(noise) else 0.0)):
+            return f"{said}, may still reach {math.exp(hope):.3g}; another run has {math.exp(best):.3g}"
+        beaten = losses[(losses < hope) & (gaps <= gap)]
+        if len(beaten):
+            other = math.exp(beaten.min())
+            return f"{said}, may still reach {math.exp(hope):.3g}; another run has {other:.3g} and no larger a gap"
+        return None
+
+    def _hope(self, own: Worth, field: Field) -> float | None:
+        """Log of the loss that a run may still reach; None where too few runs have ended to tell."""
+        epochs = len(own.log_loss)
+        total = self.total_epochs or field.longest()
+        gains = field.gains(epochs, total, self.ahead)
+        n = len(gains)
+        if n < self.peers:
+            return None
+        doubt = self.z * float(gains.std(ddof=1)) * math.sqrt(1 + 1 / n) * n / (n - 1)
+        return float(paced(own.log_loss, epochs, total, self.ahead) - gains.mean()) - doubt
 
 
 class DivergedRule:

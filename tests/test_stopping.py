@@ -1,12 +1,15 @@
 """Rules are pinned by cases worked by hand, with every setting written out: defaults may be tuned freely."""
 
 import math
+import time
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search.field import paced
+from search.gap import paired_z
 from search.stopping import Curve, DivergedRule, HopelessRule, OverfitRule
 
 NAN, INF = math.nan, math.inf
@@ -79,9 +82,12 @@ def test_overfit_rule_on_plain_floats(changed, train, val, stop, best):
     ("changed", "late", "stop"),
     [
         pytest.param({"z": 5.1}, [four(1.9, 0.3)] * 3, 2, id="z is 5.2"),
-        pytest.param({"z": 5.3}, [four(1.9, 0.3)] * 3, None, id="5.2 is not beyond 5.3"),
+        pytest.param({"z": 9.1}, [four(1.9, 0.3)] * 3, None, id="5.2 sqrt(3) is not beyond 9.1"),
         pytest.param({"z": 5.1, "patience": 3}, [four(1.9, 0.3)] * 3, 4, id="the patience itself where there is z"),
-        pytest.param({"z": 5.1, "patience": 2}, [four(1.9, 0.3), four(1.9, 0.9)] * 3, None, id="in a row"),
+        pytest.param({"z": 5.1, "patience": 2}, [four(1.9, 0.3), four(1.4)] * 3, None, id="in a row"),
+        pytest.param({"z": 3.4}, [four(1.9, 0.9)] * 6, 5, id="z is 1.73: four epochs give 3.46"),
+        pytest.param({"z": 3.4, "patience": 2}, [four(1.9, 0.9)] * 9, 9, id="eight, where two are asked for"),
+        pytest.param({"z": 3.5}, [four(1.9, 0.9)] * 3 + [four(1.9, 0.3)], 5, id="the present z counts"),
         pytest.param({"z": 5.1}, [four(1.4)] * 3, None, id="beyond noise but not material"),
         pytest.param({"z": 5.1}, [four(1.9)] * 3, 2, id="every image alike"),
         pytest.param({"z": 0.0}, [four(NAN), four(INF), np.array([9, 9, 9, NAN])], None, id="an image without number"),
@@ -99,6 +105,27 @@ def test_pairing_compares_with_the_images_of_the_best_epoch():
     assert replay(OverfitRule(**PROMPT | {"z": 50.0}), FALLING, val) == (1, 0)
     shuffled = [val[0], val[1][::-1]]
     assert replay(OverfitRule(**PROMPT | {"z": 50.0}), FALLING, shuffled) == (None, 0)
+
+
+def test_a_recorded_z_decides_as_the_images_did():
+    settings_ = {"material": 0.02, "z": 2.5, "scatter": 1.0, "patience": 2}
+    for seed in range(20):
+        train, val = overfitting_run(seed)
+        by_images, by_floats = OverfitRule(**settings_), OverfitRule(**settings_)
+        best, expected, decided = None, [], []
+        for epoch, losses in enumerate(val):
+            z = 0.0 if best is None else paired_z(losses, val[best])
+            expected.append(by_images.update(train[epoch], losses))
+            decided.append(by_floats.update(float(train[epoch].mean()), float(losses.mean()), rise_z=z))
+            best = expected[-1].best_epoch
+        assert [(d.stop, d.best_epoch) for d in decided] == [(d.stop, d.best_epoch) for d in expected]
+
+
+@pytest.mark.parametrize(("z", "stop"), [(9.0, 2), (1.0, None), (NAN, 3)])
+def test_a_recorded_z_of_no_number_is_none(z, stop):
+    rule = OverfitRule(**PROMPT | {"z": 3.0})
+    stops = [rule.update(1 / (epoch + 1), val, rise_z=z).stop for epoch, val in enumerate([2, 1, 1.6, 1.6])]
+    assert (stops.index(True) if any(stops) else None) == stop
 
 
 def test_a_best_epoch_is_remembered_even_if_its_array_is_reused():
@@ -138,7 +165,7 @@ def test_the_decision_ignores_the_unit_of_the_loss_and_the_order_of_the_images(c
         "hundredfold": lambda losses: 100 * losses,
         "shuffled": lambda losses: losses[order],
     }[change]
-    own = {"material": 0.05, "z": 3.0, "scatter": 1.5, "patience": 2}
+    own = {"material": 0.05, "z": 9.0, "scatter": 1.5, "patience": 2}
     runs = [overfitting_run(seed) for seed in range(40)]
     expected = [replay(OverfitRule(**own), *run) for run in runs]
     changed = [replay(OverfitRule(**own), *([apply(losses) for losses in curve] for curve in run)) for run in runs]
@@ -201,11 +228,11 @@ def test_the_number_of_epochs_planned_is_accepted():
         (OverfitRule, {"z": NAN}, "z is nan"),
         (OverfitRule, {"scatter": -1}, "scatter is -1"),
         (OverfitRule, {"patience": 0}, "patience is 0"),
-        (HopelessRule, {"start": 0.1, "end": 0.2}, "start is 0.1 and end 0.2"),
-        (HopelessRule, {"end": -0.1}, "end -0.1"),
-        (HopelessRule, {"decay": 0}, "decay is 0"),
+        (HopelessRule, {"useful": -0.1}, "useful is -0.1"),
         (HopelessRule, {"z": -1}, "z is -1"),
-        (HopelessRule, {"peers": 0}, "peers is 0"),
+        (HopelessRule, {"noise": NAN}, "noise is nan"),
+        (HopelessRule, {"ahead": 0.9}, "ahead is 0.9"),
+        (HopelessRule, {"peers": 1}, "peers is 1; it must be at least 2"),
         (HopelessRule, {"first_epoch": 0}, "first_epoch is 0"),
     ],
 )
@@ -219,50 +246,181 @@ def curve(*val, gap=0.0, se=0.0):
     return Curve(list(val), gaps, [se] * len(val))
 
 
-SETTLING = {"start": 0.5, "end": 0.1, "decay": 1.0, "z": 0.0, "first_epoch": 1, "peers": 1}
+# Nothing but the others' experience: a run keeps its loss times what the ended runs still gained.
+PLAIN = {"useful": 0.1, "z": 0.0, "noise": 0.0, "ahead": 1.0, "first_epoch": 1, "peers": 2}
+HALVING = [curve(8, 4, 2, gap=0.5)] * 2  # after two epochs a factor of 2 is still to come, after one of 4
+
+
+def judged(changed, run, ended, others=()):
+    """What a rule says of a run beside ended runs and others, which are still training or were given up."""
+    rule = HopelessRule(**PLAIN | changed)
+    for number, other in enumerate([*ended, *others], start=1):
+        rule.update(number, other)
+        if number <= len(ended):
+            rule.end(number)
+    return rule.update(0, run)
 
 
 @pytest.mark.parametrize(
-    ("changed", "run", "others", "stop", "best"),
+    ("changed", "run", "stop", "best"),
     [
-        pytest.param({}, curve(1.49), [curve(1)], False, 0, id="first epoch: half is made up"),
-        pytest.param({}, curve(1.51), [curve(1)], True, 0, id="first epoch: more is not"),
-        pytest.param({}, curve(2, 1.24), [curve(2, 1)], False, 1, id="second: 0.1 + 0.4 / e = 0.247"),
-        pytest.param({}, curve(2, 1.25), [curve(2, 1)], True, 1, id="second: beyond it"),
-        pytest.param({}, curve(*[1.11] * 20), [curve(*[1] * 20)], True, 0, id="late: a tenth"),
-        pytest.param({}, curve(1.09, *[2] * 19), [curve(*[1] * 20)], False, 0, id="its best counts, not its last"),
-        pytest.param({}, curve(1.25), [curve(1, 0.1)], False, 0, id="the other run at the same epoch"),
-        pytest.param({}, curve(2, 2), [curve(1), curve(1.9, 1.9)], False, 0, id="a shorter run is no peer"),
-        pytest.param({}, curve(1.6), [curve(2), curve(1), curve(3)], True, 0, id="the best of the others"),
-        pytest.param({}, curve(-1.9), [curve(-4)], True, 0, id="negative losses"),
-        pytest.param({}, curve(-2.1), [curve(-4)], False, 0, id="negative losses within half"),
-        pytest.param({"z": 2.0}, curve(1.55, se=0.2), [curve(1)], False, 0, id="within 2 sqrt(2) 0.2 = 0.566"),
-        pytest.param({"z": 2.0}, curve(1.58, se=0.2), [curve(1)], True, 0, id="beyond noise"),
-        pytest.param({"peers": 2}, curve(9), [curve(1)], False, 0, id="one peer of two"),
-        pytest.param({"peers": 2}, curve(9), [curve(1), curve(8)], True, 0, id="two peers"),
-        pytest.param({"peers": 2}, curve(9), [curve(1), curve(NAN)], False, 0, id="a peer without number is none"),
-        pytest.param({"first_epoch": 2}, curve(9), [curve(1)], False, 0, id="too early"),
-        pytest.param({"first_epoch": 2}, curve(9, 9), [curve(1, 1)], True, 0, id="early enough"),
-        pytest.param({}, curve(NAN, INF), [curve(1, 1)], False, None, id="no number: not for this rule"),
-        pytest.param({}, curve(NAN, 3, INF), [curve(1, 1, 1)], True, 1, id="its best number"),
-        pytest.param({"max_gap": 0.2}, curve(1, 1.6, gap=[0.3, 0.1]), [curve(9, 1)], True, 1, id="within the ceiling"),
-        pytest.param({"max_gap": 0.2}, curve(1, gap=0.2), [curve(0.1, gap=0.3)], False, 0, id="above: no peer"),
-        pytest.param({"max_gap": 0.2}, curve(1, gap=0.3), [curve(0.1)], False, 0, id="none yet: not against one"),
-        pytest.param({"max_gap": 0.2}, curve(1, gap=0.3), [curve(0.1, gap=0.9)], True, 0, id="neither has one"),
-        pytest.param(
-            {"max_gap": 0.2}, curve(INF, 1, gap=[0, 1]), [curve(9, 0.1, gap=1)], True, 1, id="no number, no gap"
-        ),
+        pytest.param({}, curve(9, 4.3), False, 1, id="may reach 2.15, and 2.2 is useful"),
+        pytest.param({}, curve(9, 4.5), True, 1, id="may reach 2.25"),
+        pytest.param({}, curve(8.6), False, 0, id="after one epoch: 2.15"),
+        pytest.param({}, curve(9.0), True, 0, id="after one epoch: 2.25"),
+        pytest.param({}, curve(4.3, 9), False, 0, id="its best counts, not its last"),
+        pytest.param({}, curve(9, 4.3, gap=0.4), False, 1, id="a smaller gap than the others"),
+        pytest.param({}, curve(9, 4.3, gap=0.5), True, 1, id="not as good, and its gap is no smaller"),
+        pytest.param({}, curve(9, 3.9, gap=0.9), False, 1, id="may beat them"),
+        pytest.param({"useful": 0.2}, curve(9, 4.7), False, 1, id="a wider front"),
+        pytest.param({"noise": 1.0}, curve(9, 4.5, se=0.3), False, 1, id="0.25 is within sqrt(2) 0.3 = 0.42"),
+        pytest.param({"noise": 1.0}, curve(9, 5, se=0.3), True, 1, id="0.5 is not"),
+        pytest.param({"noise": 1.0}, curve(9, 4.5, se=INF), True, 1, id="an error without number"),
+        pytest.param({"ahead": 1.5}, curve(16, 4.5), False, 1, id="pace: 4.5 after 16 becomes 4.5 / 1.5^2 and wins"),
+        pytest.param({"first_epoch": 3}, curve(9, 9), False, 0, id="too early"),
+        pytest.param({"peers": 3}, curve(9, 9), False, 0, id="too few have ended"),
+        pytest.param({"total_epochs": 4}, curve(9, 9), False, 0, id="none has been trained as planned"),
+        pytest.param({"total_epochs": 3}, curve(9, 9), True, 0, id="they have"),
+        pytest.param({}, curve(NAN, INF), False, None, id="no number: not for this rule"),
+        pytest.param({}, curve(NAN, 5), True, 1, id="its best number"),
+        pytest.param({}, curve(3.9, 1, gap=[0, NAN]), False, 0, id="no training loss, no result"),
     ],
 )
-def test_hopeless_rule(changed, run, others, stop, best):
-    decision = HopelessRule(**SETTLING | changed).update(run, others)
+def test_hopeless_rule(changed, run, stop, best):
+    decision = judged(changed, run, HALVING)
     assert (decision.stop, decision.best_epoch, decision.reason is not None) == (stop, best, stop)
 
 
+def test_pace_is_no_more_than_the_others_had_at_the_same_epoch():
+    halving = {"ahead": 1.5}  # they went on as their pace said, 4 / 1.5: to 2 is a factor of 0.75
+    assert not judged(halving, curve(9, 4.3), HALVING).stop  # 4.3 / (9 / 4.3)^0.585 * 0.75 = 2.09
+    assert judged(halving, curve(6, 4.3), HALVING).stop  # 4.3 / (6 / 4.3)^0.585 * 0.75 = 2.65
+
+
+@pytest.mark.parametrize(
+    ("losses", "total", "expected"),
+    [
+        pytest.param([9, 4.5, 2.25], 9, 2.25 / 1.5 ** (math.log(4) / math.log(3)), id="slope since epoch 3 // 2"),
+        pytest.param([9, 4.5, 2.25], 4, 2.25 / (4 / 3) ** (math.log(4) / math.log(3)), id="to the planned end"),
+        pytest.param([9, 4.5, 2.25], 3, 2.25, id="this is the end"),
+        pytest.param([9, 4.5, 2.25], 2, 2.25, id="beyond the plan"),
+        pytest.param([16, 8, 4, 4], 9, 4 / 1.5, id="halved since epoch 2"),
+        pytest.param([9], 9, 9, id="one epoch has no pace"),
+        pytest.param([INF, INF, 2], 9, 2, id="nor has the first result"),
+    ],
+)
+def test_pace(losses, total, expected):
+    assert math.exp(paced(np.log(losses), len(losses), total, 1.5)) == pytest.approx(expected)
+
+
+def test_the_benefit_of_the_doubt_grows_with_the_scatter_of_the_others():
+    ended = [curve(8, 4, 2, gap=0.5), curve(8, 8, 2, gap=0.5)]  # gains of ln 2 and ln 4: mean 1.04, deviation 0.49
+    assert judged({}, curve(9, 6.3), ended).stop  # 6.3 / 2.83 = 2.23
+    doubt = {"z": 1.0}  # times exp(-0.49 sqrt(3/2) 2) = 0.301
+    assert not judged(doubt, curve(30, 20), ended).stop  # 2.13
+    assert judged(doubt, curve(30, 22), ended).stop  # 2.34
+
+
+def test_runs_that_were_given_up_set_a_mark_but_teach_nothing():
+    assert not judged({}, curve(9, 4.3), HALVING).stop
+    assert judged({}, curve(9, 4.3), HALVING, [curve(1.9)]).stop  # 2.15 > 1.1 * 1.9
+    assert not judged({"peers": 3}, curve(9, 9), HALVING, [curve(1.9)]).stop
+
+
+def test_an_overfitted_run_teaches_though_it_is_short():
+    rule = HopelessRule(**PLAIN, total_epochs=9)
+    for number in (1, 2):
+        rule.update(number, curve(8, 4))
+        rule.end(number, overfitted=True)
+    assert not rule.update(0, curve(8, 8, 8, 4, gap=-1)).stop
+    assert rule.update(0, curve(8, 8, 8, 5, gap=-1)).stop
+
+
+def test_a_forgotten_run_does_not_count():
+    rule = HopelessRule(**PLAIN)
+    for number, run in enumerate([*HALVING, curve(1)], start=1):
+        rule.update(number, run)
+        rule.end(number)
+    assert rule.update(0, curve(9, 4.3)).stop
+    rule.forget(3)
+    rule.forget(99)
+    assert not rule.update(0, curve(9, 4.3)).stop
+
+
+WITHIN = curve(8, 4, 2, gap=0.1)
+ABOVE = curve(0.8, 0.4, 0.2, gap=0.9)
+
+
+@pytest.mark.parametrize(
+    ("run", "ended", "stop", "best"),
+    [
+        pytest.param(curve(4, 9, gap=[0.05, 0.3]), [WITHIN, WITHIN], False, 0, id="its best within the ceiling"),
+        pytest.param(curve(9, 1, gap=[0.05, 0.3]), [WITHIN, WITHIN], True, 0, id="not its best above it"),
+        pytest.param(curve(9, 4.3), [WITHIN, WITHIN, ABOVE], False, 1, id="runs above it set no mark"),
+        pytest.param(curve(9, 9, gap=0.3), [WITHIN, WITHIN, ABOVE], True, 0, id="none yet: by its loss alone"),
+        pytest.param(curve(9, 3, gap=0.3), [WITHIN, WITHIN, ABOVE], False, 1, id="none yet, but a low loss"),
+        pytest.param(curve(9, 9, gap=0.3), [ABOVE, ABOVE], True, 0, id="nobody has one"),
+        pytest.param(curve(9, 9), [ABOVE, ABOVE], False, 0, id="the first to have one"),
+    ],
+)
+def test_a_ceiling_for_the_gap(run, ended, stop, best):
+    decision = judged({"max_gap": 0.2}, run, ended)
+    assert (decision.stop, decision.best_epoch) == (stop, best)
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 100.0])
+def test_a_hopeless_run_is_hopeless_in_any_unit(unit):
+    rng = np.random.default_rng(0)
+    levels, falls = rng.uniform(0.9, 1.3, 60), rng.uniform(0.2, 2.0, 60)
+    stops = []
+    for scale in (1.0, unit):
+        runs = [
+            curve(*(scale * (level + fall / np.arange(1, 21))), gap=scale * (2 - level), se=0.01 * scale)
+            for level, fall in zip(levels, falls, strict=True)
+        ]
+        rule = HopelessRule()
+        for number, run in enumerate(runs[:10]):
+            rule.update(number, run)
+            rule.end(number)
+        part = [Curve(run.val_loss[:6], run.gap[:6], run.val_loss_se[:6]) for run in runs[10:]]
+        stops.append([rule.update(10, run).stop for run in part])
+    assert stops[0] == stops[1]
+    assert 5 < sum(stops[0]) < 45
+
+
+def test_many_runs_of_many_lengths_are_kept_apart():
+    rule = HopelessRule(**PLAIN, total_epochs=40)
+    for number in range(50):
+        rule.update(number, curve(*[8.0] * (1 + number % 40)))
+    for number in (100, 101):
+        rule.update(number, curve(*[4.0] * 40))
+        rule.end(number)
+    assert rule.update(49, curve(*[4.5] * 30)).stop
+    assert not rule.update(48, curve(*[3.9] * 30)).stop
+
+
+def test_a_decision_among_a_thousand_runs_takes_less_than_two_milliseconds():
+    rng = np.random.default_rng(0)
+    hopeless, overfit = HopelessRule(max_gap=0.5), OverfitRule()
+    for number in range(1000):
+        hopeless.update(number, curve(*rng.uniform(1, 2, 30)))
+        hopeless.end(number)
+    losses = rng.exponential(1, 10_000)
+    run = curve(*rng.uniform(1, 2, 15), se=0.01)
+    seconds = []
+    for _ in range(20):
+        started = time.perf_counter()
+        overfit.update(losses, losses + 0.1)
+        hopeless.update(1000, run)
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 2e-3
+
+
 def test_the_reason_of_a_hopeless_run_holds_the_numbers():
-    reason = HopelessRule(**SETTLING).update(curve(1.7, 1.6), [curve(3, 2), curve(2, 1)]).reason
-    for part in ("1.6 after 2 epochs", "another run had 1 ", "25%"):
+    reason = judged({}, curve(9, 5), HALVING).reason
+    for part in ("after 2 epochs", "its validation loss, 5,", "reach 2.5;", "another run has 2"):
         assert part in reason
+    assert "2.15; another run has 2 and no larger a gap" in judged({}, curve(9, 4.3, gap=0.6), HALVING).reason
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,98 @@
+"""Policies for the replay: the project's own rules, and what anybody would try first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from replay import Policy, Run
+from search.stopping import Curve, HopelessRule, OverfitRule
+
+Settings = tuple[tuple[str, Any], ...]  # of a rule, where they are not the defaults; hashable
+
+
+def no_pruning(runs: Sequence[Run], rng: np.random.Generator) -> list[int]:
+    """Every run goes to its end."""
+    return [run.epochs for run in runs]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Usual early stopping: end a run `epochs` epochs after its last new best."""
+
+    epochs: int
+
+    def __call__(self, runs: Sequence[Run], rng: np.random.Generator) -> list[int]:
+        return [self._given(run) for run in runs]
+
+    def _given(self, run: Run) -> int:
+        waited = np.arange(run.epochs) - np.maximum(run.best_by, 0)
+        return min(int(np.argmax(waited >= self.epochs)) + 1, run.epochs) if waited.max() >= self.epochs else run.epochs
+
+
+@dataclass(frozen=True)
+class RandomPrune:
+    """The epochs that another policy gives, dealt out to the same runs at random."""
+
+    like: Policy
+
+    def __call__(self, runs: Sequence[Run], rng: np.random.Generator) -> list[int]:
+        given = rng.permutation(self.like(runs, rng))
+        return [min(int(epochs), run.epochs) for epochs, run in zip(given, runs, strict=True)]
+
+
+@dataclass(frozen=True)
+class Overfit:
+    """The overfitting rule alone."""
+
+    settings: Settings = ()
+
+    def __call__(self, runs: Sequence[Run], rng: np.random.Generator) -> list[int]:
+        return [overfit_stop(run, self.settings) for run in runs]
+
+
+@cache
+def overfit_stop(run: Run, settings: Settings) -> int:
+    """How many epochs the overfitting rule gives a run: no other run has a say in it."""
+    rule = OverfitRule(**dict(settings))
+    for epoch in range(run.epochs):
+        z = float(run.val_rise_z[epoch])
+        if rule.update(run.train_loss[epoch], run.val_loss[epoch], rise_z=z).stop:
+            return epoch + 1
+    return run.epochs
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The whole of our rules, one run after the other, in the order of a trial: overfitting first, then hopeless."""
+
+    overfit: Settings = ()
+    hopeless: Settings = ()
+
+    def __call__(self, runs: Sequence[Run], rng: np.random.Generator) -> list[int]:
+        rule = HopelessRule(total_epochs=max(run.epochs for run in runs), **dict(self.hopeless))
+        return [self._given(rule, number, run) for number, run in enumerate(runs)]
+
+    def _given(self, rule: HopelessRule, number: int, run: Run) -> int:
+        end = overfit_stop(run, self.overfit)
+        for epochs in range(1, end + 1):
+            if rule.update(number, _curve(run, epochs)).stop and epochs < end:
+                return epochs
+        rule.end(number, overfitted=end < run.epochs)
+        return end
+
+
+def _curve(run: Run, epochs: int) -> Curve:
+    return Curve(run.val_loss[:epochs], run.gap[:epochs], run.val_loss_se[:epochs])
+
+
+DEFAULT = Rules()
+
+
+def sweep() -> dict[str, Policy]:
+    """Our rules from strict to lenient, by the benefit of the doubt that a run has; the default is marked."""
+    default = HopelessRule().z
+    steps = sorted({0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, default})
+    return {f"z = {z}{' (default)' if z == default else ''}": Rules(hopeless=(("z", z),)) for z in steps}
