@@ -3,4 +3,4 @@
 from search.study import main
 
 if __name__ == "__main__":
-    main(name="digits", dataset="digits", trials=40, epochs=20, ranges={"width": (8, 32), "depth": (2, 4)})
+    main(name="digits", dataset="digits", trials=60, epochs=20, ranges={"width": (8, 32), "depth": (2, 4)})
