@@ -22,6 +22,7 @@ import numpy as np
 from search.field import Field, Worth, paced, worth
 
 Losses = float | np.ndarray
+TIE = 1e-9  # relative: less is rounding
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,8 @@ class HopelessRule:
 
     - above the best loss of all other runs by more than `useful` of it, and by more than `noise` standard errors of
       the difference, or
-    - above the loss of another run whose gap is no larger than this run's is now: as training goes on, gaps grow.
+    - above the loss of another run, by more than `noise` standard errors of the difference, whose gap is no larger
+      than this run's is now: as training goes on, gaps grow.
 
     With `max_gap`, epochs above that ceiling count for nothing: a run is worth its best epoch within the ceiling, and
     is compared with runs that have one. A run that has none yet is carried on by its loss alone, which flatters it.
@@ -193,7 +195,7 @@ class HopelessRule:
         max_gap: float | None = None,
         total_epochs: int | None = None,
         useful: float = 0.10,
-        z: float = 0.75,
+        z: float = 0.7,
         noise: float = 1.0,
         ahead: float = 1.5,
         first_epoch: int = 3,
@@ -250,10 +252,10 @@ class HopelessRule:
             return None
         said = f"after {epochs} epochs its validation loss, {math.exp(own.log_loss[-1]):.3g}"
         best, gap = losses.min(), own.gap[-1]
-        noise = self.noise * math.sqrt(2) * se / math.exp(best)
-        if hope - best > math.log1p(max(self.useful, noise if math.isfinite(noise) else 0.0)):
+        noise = self.noise * math.sqrt(2) * (se if math.isfinite(se) else 0.0)
+        if hope - best > math.log1p(max(self.useful, noise / math.exp(best))):
             return f"{said}, may still reach {math.exp(hope):.3g}; another run has {math.exp(best):.3g}"
-        beaten = losses[(losses < hope) & (gaps <= gap)]
+        beaten = losses[(np.exp(losses) < math.exp(hope) * (1 - TIE) - noise) & (gaps <= gap)]
         if len(beaten):
             other = math.exp(beaten.min())
             return f"{said}, may still reach {math.exp(hope):.3g}; another run has {other:.3g} and no larger a gap"

@@ -94,5 +94,5 @@ DEFAULT = Rules()
 def sweep() -> dict[str, Policy]:
     """Our rules from strict to lenient, by the benefit of the doubt that a run has; the default is marked."""
     default = HopelessRule().z
-    steps = sorted({0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, default})
+    steps = sorted({0.0, 0.25, 0.5, 1.0, 1.25, 1.5, 2.0, 3.0, default})
     return {f"z = {z}{' (default)' if z == default else ''}": Rules(hopeless=(("z", z),)) for z in steps}
