@@ -80,9 +80,7 @@ def _add_train(to: "Commands") -> None:
         "Exits 1 where it comes out otherwise."
     )
     train = _add(to, "train", commands.train, text, about, "runs/digits/best.yaml")
-    train.add_argument("best", type=Path, metavar="best.yaml")
-    train.add_argument("--data-root", type=Path, default=Path("data"), metavar="DIR", help="where the images are")
-    train.add_argument("--device", default=None, help="default: the one it was found on")
+    _add_retraining_flags(train)
 
 
 def _add_confirm(to: "Commands") -> None:
@@ -92,10 +90,14 @@ def _add_confirm(to: "Commands") -> None:
         "was, and writes the figures into best.yaml."
     )
     confirm = _add(to, "confirm", commands.confirm, text, about, "runs/digits/best.yaml")
-    confirm.add_argument("best", type=Path, metavar="best.yaml")
-    confirm.add_argument("--data-root", type=Path, default=Path("data"), metavar="DIR", help="where the images are")
-    confirm.add_argument("--device", default=None, help="default: the one it was found on")
+    _add_retraining_flags(confirm)
     confirm.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings (default: 5)")
+
+
+def _add_retraining_flags(parser: Parser) -> None:
+    parser.add_argument("best", type=Path, metavar="best.yaml")
+    parser.add_argument("--data-root", type=Path, default=Path("data"), metavar="DIR", help="where the images are")
+    parser.add_argument("--device", default=None, help="default: the one it was found on")
 
 
 def _add(to: "Commands", name: str, run: Callable[..., int], text: str, about: str, example: str) -> Parser:
