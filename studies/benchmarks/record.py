@@ -1,6 +1,7 @@
 """Record learning curves of random configurations, trained without any stopping, as a curve table.
 
     python studies/benchmarks/record.py --data FashionMNIST --data-root ../shared/data --runs 200 OUT.jsonl
+    python studies/benchmarks/record.py --data folder --data-root MY_IMAGES --range dropout 0 0.1 OUT.jsonl
 
 One run per line: {"config", "seed", "parameters", "history"}, with one value per epoch in each curve. OUT.npz holds
 the per-image validation losses at each run's best epoch (float16). An interrupted recording goes on where it was.
@@ -13,6 +14,7 @@ import argparse
 import json
 import multiprocessing
 import time
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +26,10 @@ import optuna
 import torch
 
 from search import datasets
-from search.data import DeviceData, SearchData, prepare
+from search.data import DeviceData, SearchData, held_out, prepare, split
 from search.gap import PerImage, evaluate, measure, paired_z
 from search.precision import Precision
+from search.spaces import suggester
 from search.training import Trainer
 from spaces import cnn
 
@@ -88,20 +91,23 @@ def _data() -> tuple[DeviceData, DeviceData]:
     return _worker_data
 
 
-def random_configs(count: int, seed: int) -> list[dict[str, Any]]:
-    """Configurations drawn at random from the `cnn` space."""
+def random_configs(count: int, seed: int, ranges: Mapping[str, tuple[float, float]]) -> list[dict[str, Any]]:
+    """Configurations drawn at random from the `cnn` space with some of its ranges changed."""
+    suggest = suggester("spaces.cnn", ranges)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-    return [cnn.suggest(study.ask()) for _ in range(count)]
+    return [suggest(study.ask()) for _ in range(count)]
 
 
 def load(options: argparse.Namespace) -> tuple[SearchData, SearchData]:
-    """The development images, and the test images normalized as they are."""
+    """The development images, and up to `TEST_IMAGES` stratified test images normalized as they are."""
     sources = [datasets.load(options.data, part, options.data_root) for part in ("train", "test")]
     flip = datasets.SOURCES[options.data].flip
     data = prepare(sources[0], train_size=options.train_size, val_size=options.val_size, seed=0, flip=flip)
-    classes = len(data.classes)
-    held = prepare(sources[1], train_size=2 * classes, val_size=TEST_IMAGES, seed=0, flip=flip)
-    return data, replace(held, mean=data.mean, std=data.std)
+    test = held_out(sources[1], data)
+    if len(test.labels) > TEST_IMAGES:
+        some = split(test.labels, TEST_IMAGES, 2 * len(data.classes), seed=0).train
+        test = replace(test, splits=replace(test.splits, val=some))
+    return data, test
 
 
 def _resume(table: Path, losses: dict[str, np.ndarray]) -> set[int]:
@@ -124,6 +130,7 @@ def main() -> None:
     parser.add_argument("--schedule", choices=("anytime", "one-cycle"), default="anytime")
     parser.add_argument("--train-size", type=int, default=2000)
     parser.add_argument("--val-size", type=int, default=2000)
+    parser.add_argument("--range", nargs=3, action="append", default=[], metavar=("NAME", "LOW", "HIGH"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=joblib.cpu_count())
     options = parser.parse_args()
@@ -132,7 +139,8 @@ def main() -> None:
     losses_file = options.out.with_suffix(".npz")
     losses = dict(np.load(losses_file)) if losses_file.exists() else {}
     done = _resume(options.out, losses)
-    configs = random_configs(options.runs, options.seed)
+    ranges = {name: (float(low), float(high)) for name, low, high in options.range}
+    configs = random_configs(options.runs, options.seed, ranges)
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(options.workers, context, _initialize, load(options)) as pool:
         jobs = [
