@@ -5,6 +5,7 @@ The test split is not here. It is read by `search.datasets` for `confirm` alone.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,6 +46,16 @@ class SearchData:
         """Channels, height, width."""
         channels, height, width = np.load(self.images, mmap_mode="r").shape[1:]
         return channels, height, width
+
+    def description(self) -> dict[str, Any]:
+        """For people: name, class names, shape and sizes."""
+        return {
+            "name": self.name,
+            "classes": list(self.classes),
+            "shape": list(self.shape),
+            "train_size": len(self.splits.train),
+            "val_size": len(self.splits.val),
+        }
 
     def to(self, device: torch.device) -> "DeviceData":
         """Tensors for training on `device`."""

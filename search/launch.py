@@ -50,6 +50,8 @@ def run_search(settings: Settings) -> int | None:
         store = Store(settings.storage_url, settings.name, settings.seed)
         sizes = data.shape[1], len(data.splits.train), len(data.splits.val)
         store.settle(settings.comparable(data.fingerprint, *sizes, data.flip))
+        store.describe("plan", {"trials": settings.trials, "epochs": settings.epochs, "out": str(settings.folder)})
+        store.describe("data", data.description())
         return _run(settings, devices, suggest, data, store, deadline)
 
 

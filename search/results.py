@@ -14,7 +14,7 @@ import optuna
 import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
 
-from search.best import Best, load, read
+from search.best import Best, load
 from search.errors import UserError
 from search.selection import Run, Terms, best_epoch, front
 
@@ -84,18 +84,18 @@ class Result:
         """All trials, by number. Raises UserError where there is no study to read."""
         if not self.folder.is_dir():
             raise UserError(f"there is no folder {self.folder}; name a run folder such as runs/digits")
-        with _opened(self.storage or f"sqlite:///{self.folder / 'study.db'}", self.study) as study:
-            terms, chosen = _terms(study), self._chosen(study.study_name)
-            on_front = {run.number for run in front(complete_runs(study))}
-            return [
-                _trial_result(trial, terms, front=trial.number in on_front, chosen=trial.number == chosen)
-                for trial in study.get_trials(deepcopy=False)
-            ]
+        with opened(self.storage or f"sqlite:///{self.folder / 'study.db'}", self.study) as study:
+            return trial_results(study)
 
-    def _chosen(self, study: str) -> int | None:
-        path = self.folder / "best.yaml"
-        best = read(path) if path.exists() else {}
-        return best["trial"] if best.get("study") == study else None
+
+def trial_results(study: optuna.Study) -> list[TrialResult]:
+    """All trials of a study, by number; the chosen one is the choice at present."""
+    terms, chosen = terms_of(study), (study.user_attrs.get("choice") or {}).get("trial")
+    on_front = {run.number for run in front(complete_runs(study))}
+    return [
+        _trial_result(trial, terms, front=trial.number in on_front, chosen=trial.number == chosen)
+        for trial in study.get_trials(deepcopy=False)
+    ]
 
 
 def ranked(trials: Sequence[TrialResult]) -> list[TrialResult]:
@@ -127,8 +127,8 @@ def _stored_run(trial: FrozenTrial) -> Run:
     return Run(number=trial.number, feasible=feasible, **stored)
 
 
-def _terms(study: optuna.Study) -> Terms:
-    """What the trials had to respect; nothing before the first start has measured the baseline."""
+def terms_of(study: optuna.Study) -> Terms:
+    """What the trials of a study have to respect; nothing before the first start has measured the baseline."""
     baseline = study.user_attrs.get("baseline", {"val_loss": math.inf})
     return Terms(baseline["val_loss"], study.user_attrs.get("settings", {}).get("--max-gap"))
 
@@ -159,7 +159,7 @@ def _so_far(history: "History", terms: Terms) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _opened(url: str, name: str | None) -> Iterator[optuna.Study]:
+def opened(url: str, name: str | None) -> Iterator[optuna.Study]:
     """The study of that name, or the only one, in a database that exists: SQLite would make one where there is none."""
     try:
         place = sqlalchemy.engine.make_url(url)

@@ -72,8 +72,10 @@ class Runner:
         return interruption.signal
 
     def choice(self) -> Choice | None:
-        """The choice among the runs so far."""
-        return choose(self.runs, self._val_losses)
+        """The choice among the runs so far, recorded in the study too."""
+        choice = choose(self.runs, self._val_losses)
+        self._store.describe("choice", None if choice is None else choice.as_dict())
+        return choice
 
     def _dispatch(self) -> None:
         """Give idle workers a job: a retry once nothing else runs, or else a new trial while some are missing."""
@@ -143,6 +145,7 @@ class Runner:
             if outcome.val_losses is not None:
                 self._val_losses[number] = outcome.val_losses
         self._update_circle()
+        self.choice()
         self._progress.ended(outcome, run)
         self._count_errors(outcome)
 

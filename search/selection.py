@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -64,6 +65,10 @@ class Choice:
     run: Run
     band: tuple[Run, ...]
     reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the study's attributes; runs by number."""
+        return {"trial": self.run.number, "band": [run.number for run in self.band], "because": self.reason}
 
 
 def best_epoch(val_loss: Sequence[float], gap: Sequence[float], terms: Terms) -> int | None:

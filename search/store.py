@@ -77,6 +77,11 @@ class Store:
             self.study.set_user_attr(key, dict(make()))
         return dict(self.study.user_attrs[key])
 
+    def describe(self, key: str, content: Mapping[str, Any] | None) -> None:
+        """Record `content` under `key` in place of what was there, for those who look at the study."""
+        if self.study.user_attrs.get(key) != content:
+            self.study.set_user_attr(key, content)
+
     def finished(self) -> list[FrozenTrial]:
         """COMPLETE and PRUNED trials, in order."""
         return self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))

@@ -40,6 +40,7 @@ def folder(tmp_path, monkeypatch):
     study = new_study("run/study.db", "by hand")
     study.set_user_attr("baseline", {"val_loss": 1.0})
     study.set_user_attr("settings", {"--max-gap": 0.5})
+    study.set_user_attr("choice", {"trial": 4, "band": [4], "because": "by hand"})
     add(study, val_loss=0.4, gap=0.3, stopped="overfit", best_epoch=4, depth=3)
     add(study, val_loss=0.2, gap=0.9, stopped="finished", best_epoch=9, depth=5)
     add(study, val_loss=0.9, gap=0.1, stopped="hopeless", best_epoch=1, depth=2, state=TrialState.PRUNED)
