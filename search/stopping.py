@@ -51,7 +51,8 @@ class OverfitRule:
       sqrt(k / patience), is above z. So few images need longer, not for ever. With plain floats, where image noise
       cannot be measured, k is at least twice the patience;
     - own scatter: v - v* is more than `scatter` times the largest rise that this run has had before and
-      recovered from, by reaching a new best;
+      recovered from, by reaching a new best after n' epochs; after n epochs it counts n'/n as much, for the
+      first epochs of a run are its wildest;
     - t < t*: what was learned since is the training set.
 
     The first condition is Prechelt's GL ("Early Stopping - But When?", 1998); the others tell overfitting
@@ -63,7 +64,7 @@ class OverfitRule:
     def __init__(
         self,
         *,
-        material: float = 0.02,
+        material: float = 0.015,
         z: float = 2.5,
         scatter: float = 1.5,
         patience: int = 2,
@@ -91,6 +92,7 @@ class OverfitRule:
         An epoch with a loss that is NaN or infinite neither stops the run nor becomes its best.
         """
         self._epoch += 1
+        self._largest_recovered *= self._epoch / (self._epoch + 1)
         train, val = _mean(train_losses), _mean(val_losses)
         if not (math.isfinite(train) and math.isfinite(val)):
             return Decision(False, self._best_epoch)
@@ -195,10 +197,10 @@ class HopelessRule:
         max_gap: float | None = None,
         total_epochs: int | None = None,
         useful: float = 0.10,
-        z: float = 0.7,
+        z: float = 0.9,
         noise: float = 1.0,
         ahead: float = 1.5,
-        first_epoch: int = 3,
+        first_epoch: int = 2,
         peers: int = 4,
     ) -> None:
         for name, value, lowest in (

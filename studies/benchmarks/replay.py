@@ -87,7 +87,7 @@ def load(path: Path, baseline_loss: float | None = None) -> Table:
     Without a baseline the 90th percentile of the runs' best losses bounds the hypervolume. Raises ValueError,
     naming file and line, for what is no curve table.
     """
-    runs = tuple(_run(record) for record in _records(path))
+    runs = tuple(_run(record) for record in read_records(path))
     finished = [run for run in runs if run.result(run.epochs) >= 0]
     if len(finished) < 2:
         raise ValueError(f"{path}: {len(finished)} runs with a finite loss; a search needs at least two")
@@ -102,7 +102,7 @@ def load(path: Path, baseline_loss: float | None = None) -> Table:
     )
 
 
-def _records(path: Path) -> list[dict[str, Any]]:
+def read_records(path: Path) -> list[dict[str, Any]]:
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     text = gzip.decompress(path.read_bytes()).decode() if packed else path.read_text()

@@ -1,0 +1,212 @@
+"""What choosing within noise costs and gains: recorded runs replayed as searches, each ended by several choices.
+
+    python studies/benchmarks/choice.py TABLE.jsonl.gz [--repeats REPEATS.jsonl.gz]
+
+No run is stopped. The usual choice, the run of lowest validation loss, is compared with `search.selection.choose`: with
+image noise alone (paired where TABLE.npz holds the per-image losses), with seed noise too, and with every epoch of the
+runs in the band as a candidate. Seed noise is measured in each search as a real one does it, from the repeats of its
+best three runs that REPEATS holds (record.py --again). Standard errors by bootstrap over runs.
+"""
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from replay import read_records
+from search.repeats import TOP, Repeat, seed_error
+from search.selection import Run, candidates, choose
+
+SEARCHES, RESAMPLES = 100, 20
+
+Losses = Mapping[int, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One recorded run: its curves, its result, and with other seeds its results and test losses."""
+
+    curves: Mapping[str, np.ndarray]
+    run: Run
+    repeats: tuple[Repeat, ...]
+    test_again: tuple[float, ...]
+
+    def test_loss(self, epoch: int) -> float:
+        """At an epoch, from 0."""
+        return float(self.curves["test_loss"][epoch])
+
+
+Choose = Callable[[Sequence[Recorded], Losses], Run]
+
+
+def lowest(recorded: Sequence[Recorded], losses: Losses) -> Run:
+    """The usual choice."""
+    return min((one.run for one in recorded), key=lambda run: run.val_loss)
+
+
+def image_noise(recorded: Sequence[Recorded], losses: Losses) -> Run:
+    """Within the noise of the validation images."""
+    choice = choose([one.run for one in recorded], losses)
+    assert choice is not None
+    return choice.run
+
+
+def image_and_seed_noise(recorded: Sequence[Recorded], losses: Losses) -> Run:
+    """What a search does."""
+    runs = [one.run for one in recorded]
+    top = {run.number for run in candidates(runs)[:TOP]}
+    repeats = [repeat for one in recorded if one.run.number in top for repeat in one.repeats]
+    choice = choose(runs, losses, seed_error(runs, repeats))
+    assert choice is not None
+    return choice.run
+
+
+def every_epoch(recorded: Sequence[Recorded], losses: Losses) -> Run:
+    """Within image noise, other epochs of the runs in the band too; an epoch's noise is taken to be its run's."""
+    runs = [one.run for one in recorded]
+    choice = choose(runs, losses)
+    assert choice is not None
+    by_number = {one.run.number: one for one in recorded}
+    epochs = [at for run in choice.band for at in _epochs(by_number[run.number])]
+    known = {at.number: losses[at.number % STEP] for at in epochs if at.number % STEP in losses}
+    within = choose(epochs, known)
+    assert within is not None
+    return replace(within.run, number=within.run.number % STEP)
+
+
+STEP = 1_000_000  # between the numbers that stand for epochs of one run
+
+
+def _epochs(recorded: Recorded) -> list[Run]:
+    curves, run = recorded.curves, recorded.run
+    return [
+        replace(run, number=run.number + STEP * epoch, val_loss=float(loss), gap=float(gap), best_epoch=epoch)
+        for epoch, (loss, gap) in enumerate(zip(curves["val_loss"], curves["gap"], strict=True))
+        if math.isfinite(loss) and math.isfinite(gap)
+    ]
+
+
+CHOICES: dict[str, Choose] = {
+    "lowest val_loss": lowest,
+    "within image noise": image_noise,
+    "within image and seed noise": image_and_seed_noise,
+    "within image noise, every epoch": every_epoch,
+}
+
+
+def figures(recorded: Sequence[Recorded], losses: Losses, choice: Choose, searches: int, size: int, seed: int) -> dict:
+    """Means over searches: test loss relative to the usual choice, here and with other seeds; gaps; how often they differ."""
+    by_number = {one.run.number: one for one in recorded}
+    rows: dict[str, list[float]] = {"loss": [], "again": [], "gap": [], "usual_gap": [], "differs": []}
+    for search in range(searches):
+        rng = np.random.default_rng([seed, search])
+        drawn = [recorded[i] for i in rng.permutation(len(recorded))[:size]]
+        usual, other = lowest(drawn, losses), choice(drawn, losses)
+        one, two = by_number[usual.number], by_number[other.number]
+        rows["loss"].append(two.test_loss(other.best_epoch) / one.test_loss(usual.best_epoch) - 1)
+        if one.test_again and two.test_again:
+            rows["again"].append(np.mean(two.test_again) / np.mean(one.test_again) - 1)
+        rows["gap"].append(other.gap)
+        rows["usual_gap"].append(usual.gap)
+        rows["differs"].append((usual.number, usual.best_epoch) != (other.number, other.best_epoch))
+    worst = sorted(rows["loss"])[-max(1, searches // 10) :]
+    means = {name: float(np.mean(values)) if values else math.nan for name, values in rows.items()}
+    return means | {"worst": float(np.mean(worst))}
+
+
+def errors(recorded: Sequence[Recorded], losses: Losses, choice: Choose, size: int, seed: int) -> dict[str, float]:
+    """Standard errors by bootstrap over runs."""
+    found = []
+    for resample in range(RESAMPLES):
+        rng = np.random.default_rng([seed, resample, 1])
+        drawn = [recorded[i] for i in rng.integers(len(recorded), size=len(recorded))]
+        found.append(figures(drawn, losses, choice, SEARCHES // 5, size, seed + 1 + resample))
+    return {name: float(np.nanstd([one[name] for one in found], ddof=1)) for name in ("loss", "again", "gap")}
+
+
+def load(table: Path, repeats: Path | None) -> tuple[list[Recorded], Losses]:
+    """The runs of a table with what belongs to them. Raises ValueError and OSError for what cannot be read."""
+    again = read_records(repeats) if repeats else []
+    stem = table.name.split(".")[0]
+    side = table.with_name(f"{stem}.npz")
+    arrays = np.load(side) if side.exists() else {}
+    recorded, losses = [], {}
+    for record in read_records(table):
+        mine = [other for other in again if other["repeats"] == record["seed"]]
+        one = _recorded(record, mine)
+        recorded.append(one)
+        if str(record["seed"]) in arrays:
+            losses[one.run.number] = arrays[str(record["seed"])].astype(np.float64)
+    return recorded, losses
+
+
+def _recorded(record: Mapping[str, Any], again: Sequence[Mapping[str, Any]]) -> Recorded:
+    curves = {name: np.asarray(values, dtype=np.float64) for name, values in record["history"].items()}
+    best = int(np.nanargmin(curves["val_loss"]))
+    at_best = {name: float(values[best]) for name, values in curves.items()}
+    run = Run(
+        number=record["seed"],
+        parameters=record["parameters"],
+        best_epoch=best,
+        epochs_run=len(curves["val_loss"]),
+        stopped="finished",
+        fit="",
+        feasible=True,
+        **{name: at_best[name] for name in FIGURES},
+    )
+    repeats, tests = [], []
+    for other in again:  # to the epoch that was best with the first seed, as a search repeats
+        losses = np.asarray(other["history"]["val_loss"][: best + 1], dtype=np.float64)
+        epoch = int(np.nanargmin(losses))
+        gap = float(other["history"]["gap"][epoch])
+        repeats.append(Repeat(run.number, other["seed"], float(losses[epoch]), gap, best + 1))
+        tests.append(float(other["history"]["test_loss"][epoch]))
+    return Recorded(curves, run, tuple(repeats), tuple(tests))
+
+
+FIGURES = ("val_loss", "gap", "val_loss_se", "gap_se", "train_loss", "train_accuracy", "val_accuracy", "accuracy_gap")
+
+
+def report(table: Path, repeats: Path | None, size: int) -> None:
+    """Print the comparison for one table."""
+    recorded, losses = load(table, repeats)
+    size = min(size, len(recorded))
+    print(f"{table.name}: {len(recorded)} runs, {SEARCHES} searches of {size}; {len(losses)} with per-image losses")
+    runs = [one.run for one in recorded]
+    if repeats:
+        every = [repeat for one in recorded for repeat in one.repeats]
+        fresh = seed_error([], []) if not every else _fresh_error(every)
+        print(f"seed noise of {len(every)} repeats: {fresh:.4f} among themselves, {seed_error(runs, every):.4f} with the first runs")
+    print("\n| choice | test loss | worst tenth | with other seeds | gap | differs |\n| --- | --- | --- | --- | --- | --- |")
+    for name, choice in CHOICES.items():
+        mean, se = figures(recorded, losses, choice, SEARCHES, size, 0), errors(recorded, losses, choice, size, 0)
+        again = "-" if math.isnan(mean["again"]) else f"{mean['again']:+.2%} ± {se['again']:.2%}"
+        print(
+            f"| {name} | {mean['loss']:+.2%} ± {se['loss']:.2%} | {mean['worst']:+.1%} | {again} "
+            f"| {mean['gap']:.3f} ± {se['gap']:.3f} | {mean['differs']:.0%} |",
+            flush=True,
+        )
+
+
+def main() -> int:
+    """Compare the choices on every table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", type=Path)
+    parser.add_argument("--repeats", type=Path, metavar="REPEATS")
+    parser.add_argument("--runs", type=int, default=80, help="in each search (default %(default)s)")
+    options = parser.parse_args()
+    try:
+        report(options.table, options.repeats, options.runs)
+    except (OSError, ValueError, KeyError) as error:
+        print(f"choice.py: {options.table}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
