@@ -244,12 +244,12 @@ def test_the_command_prints_and_writes_every_policy(tmp_path, capsys):
         for epochs in [np.arange(1.0, 9.0)]
     ]
     path = write(tmp_path / "curves.jsonl.gz", histories, pack=True)
-    effort = ["--searches", "3", "--resamples", "2", "--workers", "1", "--csv", str(tmp_path / "out.csv")]
+    effort = ["--searches", "3", "--resamples", "2", "--workers", "1"]
     assert pruning.main([str(path), *effort]) == 0
     printed = capsys.readouterr().out
     assert "curves: 12 runs of 8 epochs, 0 of them overfitting; 3 searches of 12 runs" in printed
     assert "(default)" in printed
-    rows = list(csv.DictReader((tmp_path / "out.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "curves.pruning.csv").open()))
     assert {row["policy"] for row in rows} >= set(pruning.POLICIES)
     assert all(name in printed for name in pruning.POLICIES)
     nothing = next(row for row in rows if row["policy"] == "no pruning")

@@ -41,6 +41,7 @@ class Recorded:
         return float(self.curves["test_loss"][epoch])
 
 
+HEADINGS = ("choice", "test loss", "worst tenth", "with other seeds", "gap", "differs")
 Choose = Callable[[Sequence[Recorded], Losses], Run]
 
 
@@ -99,10 +100,12 @@ CHOICES: dict[str, Choose] = {
 }
 
 
-def figures(recorded: Sequence[Recorded], losses: Losses, choice: Choose, searches: int, size: int, seed: int) -> dict:
-    """Means over searches: test loss relative to the usual choice, here and with other seeds; gaps; how often they differ."""
+def figures(
+    recorded: Sequence[Recorded], losses: Losses, choice: Choose, searches: int, size: int, seed: int
+) -> dict[str, float]:
+    """Means over searches: test loss relative to the usual choice, also with other seeds; gap; how often it differs."""
     by_number = {one.run.number: one for one in recorded}
-    rows: dict[str, list[float]] = {"loss": [], "again": [], "gap": [], "usual_gap": [], "differs": []}
+    rows: dict[str, list[float]] = {"loss": [], "again": [], "gap": [], "differs": []}
     for search in range(searches):
         rng = np.random.default_rng([seed, search])
         drawn = [recorded[i] for i in rng.permutation(len(recorded))[:size]]
@@ -110,9 +113,8 @@ def figures(recorded: Sequence[Recorded], losses: Losses, choice: Choose, search
         one, two = by_number[usual.number], by_number[other.number]
         rows["loss"].append(two.test_loss(other.best_epoch) / one.test_loss(usual.best_epoch) - 1)
         if one.test_again and two.test_again:
-            rows["again"].append(np.mean(two.test_again) / np.mean(one.test_again) - 1)
+            rows["again"].append(float(np.mean(two.test_again) / np.mean(one.test_again)) - 1)
         rows["gap"].append(other.gap)
-        rows["usual_gap"].append(usual.gap)
         rows["differs"].append((usual.number, usual.best_epoch) != (other.number, other.best_epoch))
     worst = sorted(rows["loss"])[-max(1, searches // 10) :]
     means = {name: float(np.mean(values)) if values else math.nan for name, values in rows.items()}
@@ -126,7 +128,12 @@ def errors(recorded: Sequence[Recorded], losses: Losses, choice: Choose, size: i
         rng = np.random.default_rng([seed, resample, 1])
         drawn = [recorded[i] for i in rng.integers(len(recorded), size=len(recorded))]
         found.append(figures(drawn, losses, choice, SEARCHES // 5, size, seed + 1 + resample))
-    return {name: float(np.nanstd([one[name] for one in found], ddof=1)) for name in ("loss", "again", "gap")}
+    return {name: _deviation([one[name] for one in found]) for name in ("loss", "again", "gap")}
+
+
+def _deviation(values: Sequence[float]) -> float:
+    finite = [value for value in values if math.isfinite(value)]
+    return float(np.std(finite, ddof=1)) if len(finite) > 1 else math.nan
 
 
 def load(table: Path, repeats: Path | None) -> tuple[list[Recorded], Losses]:
@@ -172,17 +179,26 @@ def _recorded(record: Mapping[str, Any], again: Sequence[Mapping[str, Any]]) -> 
 FIGURES = ("val_loss", "gap", "val_loss_se", "gap_se", "train_loss", "train_accuracy", "val_accuracy", "accuracy_gap")
 
 
+def _seed_noise(recorded: Sequence[Recorded]) -> str:
+    """With the runs that were repeated, which were picked for being low, and without."""
+    every = [repeat for one in recorded for repeat in one.repeats]
+    first = [replace(one.run, val_loss=one.repeats[0].val_loss) for one in recorded]
+    among = seed_error(first, [repeat for one in recorded for repeat in one.repeats[1:]]) or math.nan
+    with_first = seed_error([one.run for one in recorded], every) or math.nan
+    return (
+        f"seed noise by {len(every)} repeats of {len(recorded)} runs: {among:.4f} among themselves, "
+        f"{with_first:.4f} with the runs that they repeat"
+    )
+
+
 def report(table: Path, repeats: Path | None, size: int) -> None:
     """Print the comparison for one table."""
     recorded, losses = load(table, repeats)
     size = min(size, len(recorded))
     print(f"{table.name}: {len(recorded)} runs, {SEARCHES} searches of {size}; {len(losses)} with per-image losses")
-    runs = [one.run for one in recorded]
     if repeats:
-        every = [repeat for one in recorded for repeat in one.repeats]
-        fresh = seed_error([], []) if not every else _fresh_error(every)
-        print(f"seed noise of {len(every)} repeats: {fresh:.4f} among themselves, {seed_error(runs, every):.4f} with the first runs")
-    print("\n| choice | test loss | worst tenth | with other seeds | gap | differs |\n| --- | --- | --- | --- | --- | --- |")
+        print(_seed_noise([one for one in recorded if one.repeats]))
+    print(f"\n| {' | '.join(HEADINGS)} |\n|{' --- |' * len(HEADINGS)}")
     for name, choice in CHOICES.items():
         mean, se = figures(recorded, losses, choice, SEARCHES, size, 0), errors(recorded, losses, choice, size, 0)
         again = "-" if math.isnan(mean["again"]) else f"{mean['again']:+.2%} ± {se['again']:.2%}"

@@ -2,10 +2,10 @@
 
     python studies/benchmarks/pruning.py TABLE.jsonl [TABLE.jsonl.gz ...]
 
-For each table (JSON Lines, see record.py) one comparison of policies, printed and written as CSV, and the trade-off
-of our own rules over their thresholds. All policies see the same searches, one run after the other. A run that was
-stopped counts with its best epoch until then, whoever stopped it; a search takes home the run with the lowest
-validation loss, and its test loss is compared with what no pruning takes home.
+For each table (JSON Lines, see record.py) one comparison of policies and the trade-off of our own rules over their
+thresholds, printed, and written beside the table as TABLE.pruning.csv. All policies see the same searches, one run
+after the other. A run that was stopped counts with its best epoch until then, whoever stopped it; a search takes home
+the run with the lowest validation loss, and its test loss is compared with what no pruning takes home.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 import joblib
 
 import optuna_policies as optuna
-from policies import DEFAULT, Overfit, Patience, RandomPrune, no_pruning, sweep
+from policies import DEFAULT, Oracle, Overfit, Patience, RandomPrune, no_pruning, sweep
 from replay import Policy, Table, load, searches, standard_errors
 
 COLUMNS = {  # name in the CSV -> heading
@@ -40,7 +40,8 @@ epochs used: of those without pruning. test loss: of the selected configuration,
 of the worst tenth of the searches. front lost: useful-front runs (within 10% of the best loss, not dominated) that
 ended more than 1% worse. volume lost: hypervolume of loss and gap. overfit stopped: overfitting runs that did not go to
 the end; in time: stopped no later than 20% of the planned epochs after their best; late by: how long after it, on
-average. best lost: runs that were stopped before their best epoch and are more than 1% worse for it.
+average. best lost: runs that were stopped before their best epoch and are more than 1% worse for it. oracle: knows
+after two epochs how each run would end, and stops all that would not join the useful front of the runs before them.
 Errors (±) are standard errors by bootstrap over runs."""
 
 POLICIES: dict[str, Policy] = {
@@ -57,6 +58,7 @@ POLICIES: dict[str, Policy] = {
     "random, same epochs": RandomPrune(DEFAULT),
     "overfitting rule alone": Overfit(),
     "our rules": DEFAULT,
+    "oracle": Oracle(),
 }
 
 
@@ -115,16 +117,14 @@ def _cell(row: Row, name: str) -> str:
     return signed if math.isnan(error) or name == "loss_worst_tenth" else f"{signed} ±{100 * error:.1f}"
 
 
-def write_csv(path: Path, tables: Mapping[str, Sequence[Row]]) -> None:
-    """One line for each table and policy; shares of 1, `..._se` their standard errors, empty where not measured."""
+def write_csv(path: Path, rows: Sequence[Row]) -> None:
+    """One line for each policy; shares of 1, `..._se` their standard errors, empty where not measured."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["table", "policy", *COLUMNS, *(f"{name}_se" for name in COLUMNS)])
-        for table, rows in tables.items():
-            for row in rows:
-                numbers = [values.get(name, math.nan) for values in (row.values, row.errors) for name in COLUMNS]
-                cells = ["" if math.isnan(number) else f"{number:.5f}" for number in numbers]
-                writer.writerow([table, row.policy, *cells])
+        writer.writerow(["policy", *COLUMNS, *(f"{name}_se" for name in COLUMNS)])
+        for row in rows:
+            numbers = [values.get(name, math.nan) for values in (row.values, row.errors) for name in COLUMNS]
+            writer.writerow([row.policy, *("" if math.isnan(number) else f"{number:.5f}" for number in numbers)])
 
 
 def describe(table: Table, effort: Effort) -> str:
@@ -161,7 +161,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=80, help="in each search, if the table has as many (%(default)s)")
     parser.add_argument("--resamples", type=int, default=20, help="of the table, for standard errors (%(default)s)")
     parser.add_argument("--baseline", type=float, help="loss of the linear baseline; a run above it is not useful")
-    parser.add_argument("--csv", type=Path, default=Path("pruning.csv"), help="where to write it (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=joblib.cpu_count(), help="processes (default %(default)s)")
     return parser.parse_args(arguments)
@@ -175,15 +174,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"pruning.py: {error}", file=sys.stderr)
         return 2
-    results = {}
     with ProcessPoolExecutor(options.workers) as executor:
         for path, table in zip(options.tables, tables, strict=True):
             runs = min(options.runs, len(table.runs))
             effort = Effort(options.searches, runs, options.resamples, max(1, options.searches // 10), options.seed)
-            results[str(path)] = report(table, effort, executor)
+            written = path.with_name(f"{table.name}.pruning.csv")
+            write_csv(written, report(table, effort, executor))
+            print(f"written: {written}", end="\n\n", flush=True)
     print(LEGEND)
-    write_csv(options.csv, results)
-    print(f"\nwritten: {options.csv}")
     return 0
 
 

@@ -55,6 +55,11 @@ class Run:
         """The best of the first `epochs` epochs; -1 where none is finite."""
         return int(self.best_by[epochs - 1])
 
+    def objectives(self, epochs: int) -> tuple[float, float]:
+        """Loss and gap, 0 where it is negative, of the best of the first `epochs` epochs; infinite without one."""
+        best = self.result(epochs)
+        return (float(self.val_loss[best]), max(float(self.gap[best]), 0.0)) if best >= 0 else (math.inf, math.inf)
+
     @cached_property
     def overfits(self) -> bool:
         """Ends more than 5% above its best, training loss lower than there, and the best in the first 70%."""
@@ -91,7 +96,7 @@ def load(path: Path, baseline_loss: float | None = None) -> Table:
     finished = [run for run in runs if run.result(run.epochs) >= 0]
     if len(finished) < 2:
         raise ValueError(f"{path}: {len(finished)} runs with a finite loss; a search needs at least two")
-    losses, gaps = zip(*(_objectives(run, run.epochs) for run in finished), strict=True)
+    losses, gaps = zip(*(run.objectives(run.epochs) for run in finished), strict=True)
     bound = float(np.percentile(losses, 90)) if baseline_loss is None else baseline_loss
     return Table(
         name=path.name.split(".")[0],
@@ -216,7 +221,7 @@ def selected_loss(table: Table, runs: Sequence[Run], given: Sequence[int]) -> fl
 
 def useful_front(table: Table, runs: Sequence[Run]) -> list[int]:
     """Positions of the feasible, non-dominated runs whose validation loss is within 10% of the best."""
-    points = [(*_objectives(run, run.epochs), i) for i, run in enumerate(runs) if run.result(run.epochs) >= 0]
+    points = [(*run.objectives(run.epochs), i) for i, run in enumerate(runs) if run.result(run.epochs) >= 0]
     kept: list[tuple[float, float, int]] = []
     for loss, gap, i in sorted(point for point in points if point[0] <= table.baseline_loss):
         if not kept or (gap < kept[-1][1] and loss <= (1 + USEFUL) * kept[0][0]):
@@ -228,16 +233,11 @@ def hypervolume(table: Table, runs: Sequence[Run], given: Sequence[int]) -> floa
     """Area that the runs' results dominate, up to the reference point."""
     area, (loss_bound, gap_bound) = 0.0, table.reference
     reached = [(run, epochs) for run, epochs in zip(runs, given, strict=True) if run.result(epochs) >= 0]
-    for loss, gap in sorted(_objectives(run, epochs) for run, epochs in reached):
+    for loss, gap in sorted(run.objectives(epochs) for run, epochs in reached):
         if loss < loss_bound and gap < gap_bound:
             area += (loss_bound - loss) * (gap_bound - gap)
             gap_bound = gap
     return area
-
-
-def _objectives(run: Run, epochs: int) -> tuple[float, float]:
-    best = run.result(epochs)
-    return float(run.val_loss[best]), max(float(run.gap[best]), 0.0)
 
 
 def _lost(run: Run, epochs: int) -> bool:
