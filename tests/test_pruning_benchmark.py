@@ -4,9 +4,11 @@ import csv
 import gzip
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from optuna.pruners import ThresholdPruner
 
 import optuna_policies
@@ -15,6 +17,7 @@ from policies import Overfit, Patience, RandomPrune, Rules, no_pruning, overfit_
 from replay import Figures, Run, Table, judge, load, searches, selected_loss, standard_errors, useful_front
 
 NAN = math.nan
+TABLES = sorted((ROOT / "studies" / "benchmarks" / "tables").glob("*.jsonl.gz"))
 
 
 def run(val, train=None, test=None, z=None):
@@ -254,3 +257,11 @@ def test_the_command_prints_and_writes_every_policy(tmp_path, capsys):
     assert all(name in printed for name in pruning.POLICIES)
     nothing = next(row for row in rows if row["policy"] == "no pruning")
     assert (float(nothing["epochs"]), float(nothing["loss"]), nothing["overfit_late"]) == (1.0, 0.0, "")
+
+
+@pytest.mark.parametrize("name", [path.name for path in TABLES])
+def test_the_recorded_tables_replay(tmp_path, capsys, name):
+    shutil.copy(TABLES[0].parent / name, tmp_path)
+    effort = ["--searches", "1", "--runs", "12", "--resamples", "0", "--workers", "1"]
+    assert pruning.main([str(tmp_path / name), *effort]) == 0
+    assert "our rules" in capsys.readouterr().out
