@@ -18,7 +18,7 @@ from search.cache import remembered
 from search.corners import check_corners
 from search.data import SearchData, prepare
 from search.errors import UserError
-from search.precision import Precision, fastest_precision
+from search.precision import Precision, fastest_precision, one_thread
 from search.progress import make_progress
 from search.results import complete_runs
 from search.runner import Runner, SearchFailed
@@ -133,7 +133,8 @@ def _conditions(
 ) -> Conditions:
     """The linear baseline and the number format: measured at the first start, kept for all later ones."""
     precision = store.remember("precision", lambda: asdict(_measure_precision(settings, suggest, data, device)))
-    baseline = store.remember("baseline", lambda: asdict(fit_baseline(data.to(device))))
+    with one_thread():  # where other programs compute too, several take twenty times as long
+        baseline = store.remember("baseline", lambda: asdict(fit_baseline(data.to(device))))
     terms = Terms(baseline["val_loss"], settings.max_gap)
     return Conditions(terms, Precision(**precision), settings.folder)
 

@@ -1,0 +1,51 @@
+"""The search as a user starts it, its rules at work. The number format is recorded beforehand, as by a first start."""
+
+from dataclasses import asdict
+
+import search.launch  # noqa: F401  the imports of a start, which are not timed
+from peers.task import BATCH_SIZE, DROPOUT, LEARNING_RATE, NETWORKS, STRENGTH, WEIGHT_DECAY, Report, Task, parse
+from search import Search
+from search.launch import make_folder
+from search.precision import Precision
+from search.store import Store
+
+
+def search_of(task: Task) -> Search:
+    """A search whose trials differ in learning rate, weight decay and dropout alone."""
+    strength = STRENGTH if task.augmentation else 0.0
+    fixed = NETWORKS[task.network] | {"batch_size": BATCH_SIZE, "augmentation": strength}
+    free = {"learning_rate": LEARNING_RATE, "weight_decay": WEIGHT_DECAY, "dropout": DROPOUT}
+    return Search(
+        name="throughput",
+        dataset="FashionMNIST",
+        ranges={name: (value, value) for name, value in fixed.items()} | free,
+        trials=task.trials,
+        epochs=task.epochs,
+        out=task.folder / "run",
+        data_root=task.data_root,
+        train_size=task.train_size,
+        val_size=task.val_size,
+        seed=task.seed,
+        device="cpu",
+    )
+
+
+def main() -> None:
+    """The search, and what its run folder says of it."""
+    task = parse()
+    report = Report()
+    search = search_of(task)
+    make_folder(search.folder)
+    store = Store(search.storage_url, search.name, search.seed)
+    store.remember("precision", lambda: asdict(Precision(bf16=task.bf16, channels_last=True)))
+    trials = search.run().trials
+    curves = [trial.history["val_accuracy"] for trial in trials]
+    report.write(
+        [len(curve) for curve in curves],
+        [curve[-1] for curve in curves if len(curve) == task.epochs],
+        precision="bf16" if task.bf16 else "float32",
+    )
+
+
+if __name__ == "__main__":
+    main()
