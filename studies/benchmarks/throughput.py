@@ -100,8 +100,8 @@ class Round:
 
 
 ROUNDS = (
-    Round("all to the end", tuple(contender.name for contender in CONTENDERS), 8, 3, (False, True)),
-    Round("rules at work", LIMIT, 24, 10, (False,)),
+    Round("all to the end", tuple(contender.name for contender in CONTENDERS), 12, 2, (False, True)),
+    Round("rules at work", LIMIT, 12, 8, (False,)),
 )
 
 
