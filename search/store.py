@@ -4,10 +4,12 @@ One process, the parent of the workers, asks and tells. So no two workers can dr
 no database is fought over.
 """
 
+import contextlib
+import gc
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -48,7 +50,8 @@ class Store:
             self.study.set_metric_names(METRICS)
         self._seed = seed
         # a resumed search must not draw the first start's random parameters again
-        drawn = len(self.study.get_trials(deepcopy=False))
+        with _no_collection():
+            drawn = len(self.study.get_trials(deepcopy=False))
         sampler_seed = int(np.random.SeedSequence([seed, drawn]).generate_state(1)[0])
         self.study.sampler = optuna.samplers.TPESampler(seed=sampler_seed, multivariate=True)
         self._running: dict[int, Trial] = {}
@@ -278,6 +281,18 @@ def _write_ahead(engine: sqlalchemy.Engine) -> None:
         connection.execute("PRAGMA synchronous=NORMAL")
 
     engine.dispose()  # the connections opened so far have not been configured
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage collection meanwhile: where thousands of trials are read, it takes as long as reading them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _shown(value: object) -> str:
