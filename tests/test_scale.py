@@ -4,9 +4,9 @@ import sqlite3
 from contextlib import closing
 
 import optuna
-import scale
 from test_search import ATTRIBUTES
 
+import scale
 from search.store import Store
 
 
