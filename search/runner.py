@@ -136,7 +136,7 @@ class Runner:
     def _remember(self, number: int, history: History, stopped: str | None) -> None:
         """An ended trial, as one to compare others with."""
         if history:
-            self._hopeless.update(number, curve(history))
+            self._hopeless.remember(number, curve(history))
         if stopped in (trials.FINISHED, trials.OVERFIT):
             self._hopeless.end(number, overfitted=stopped == trials.OVERFIT)
 

@@ -56,7 +56,7 @@ FINISHED_SHARE = 0.45  # of the trials; the others were hopeless before their en
 TERMS = Terms(baseline_loss=0.6)
 WEIGHTS = {"weight": torch.zeros(10, 10)}
 NAME = "scale"
-WORKER_TRIALS = 400
+WORKER_TRIALS = 1000
 MEMORY = "memory of the search's process, kB per trial"
 OPTUNAS: tuple[tuple[Any, str], ...] = (
     (optuna.Study, "ask"),
@@ -193,24 +193,25 @@ class Echo(WorkerPool):
         return idle
 
     def submit(self, worker: Worker, job: Job) -> None:
-        self.times["ask"].append(self._clock.now() - self._asked)
-        worker.job = job
+        if job.keeps:  # no repeat of another trial
+            self.times["ask"].append(self._clock.now() - self._asked)
+        worker.job, self._said = job, None
         self._plan = self._course(job)
 
-    def wait(self, seconds: float) -> list[Message]:
+    def wait(self, seconds: float) -> Iterator[Message]:
         (worker,) = self.workers
-        if worker.job is None:
-            return []
-        job, content = worker.job, next(self._plan)
-        if isinstance(content, Outcome):
-            worker.job = None
-        self._said = self._clock.now()
-        return [Message(worker, job, content)]
+        if worker.job is not None:
+            job, content = worker.job, next(self._plan)
+            if isinstance(content, Outcome):
+                worker.job = None
+            if job.keeps:
+                self._said = self._clock.now()
+            yield Message(worker, job, content)
 
     def answer(self, worker: Worker, stop: Stop | None) -> None:
         """The first epoch's curves go to the database; those after it come too soon for that."""
-        assert self._said is not None
-        self.times["stored" if self._first else "epoch"].append(self._clock.now() - self._said)
+        if self._said is not None:
+            self.times["stored" if self._first else "epoch"].append(self._clock.now() - self._said)
         self._answer = stop
 
     def interrupt(self) -> None:
@@ -228,7 +229,7 @@ class Echo(WorkerPool):
             if self._answer is not None:
                 best = int(np.argmin(ended.history["val_loss"][:epochs]))
                 yield Outcome(job.number, HOPELESS, None, _until(ended.history, epochs), best, ended.parameters)
-        if ended.stopped == FINISHED:
+        if ended.stopped == FINISHED and job.keeps:
             assert ended.val_losses is not None
             save_weights(self.conditions.weights(job.number), WEIGHTS, ended.val_losses)
         yield ended
