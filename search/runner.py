@@ -148,6 +148,8 @@ class Runner:
         if outcome.stopped == trials.OUT_OF_MEMORY and number not in self._retried:
             self._retried.add(number)
             self._retries.append(job)
+            if self._pool.retire(worker):
+                self._progress.note(f"out of memory: one worker less on {worker.device}")
             return
         self._remember(number, outcome.history, outcome.stopped)
         try:

@@ -52,6 +52,7 @@ class Store:
         # a resumed search must not draw the first start's random parameters again
         with _no_collection():
             drawn = len(self.study.get_trials(deepcopy=False))
+        self._finished = len(self.finished())
         sampler_seed = int(np.random.SeedSequence([seed, drawn]).generate_state(1)[0])
         self.study.sampler = optuna.samplers.TPESampler(seed=sampler_seed, multivariate=True)
         self._running: dict[int, Trial] = {}
@@ -95,7 +96,7 @@ class Store:
 
     def count(self) -> int:
         """Trials that count towards `--trials`: finished ones and those running here."""
-        return len(self.finished()) + len(self._running)
+        return self._finished + len(self._running)
 
     def requeue_interrupted(self) -> int:
         """Queue again what an earlier start left running (it was killed); returns how many."""
@@ -158,6 +159,7 @@ class Store:
                 trial.set_constraint(key, violation)
         except UpdateFinishedTrialError as error:
             raise EndedOutside from error
+        self._finished += 1
         if run is None or not _complete(run, finished):
             self.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
             return None
