@@ -33,9 +33,16 @@ def test_filling_goes_on_where_it_stopped(tmp_path):
 
 
 def test_the_table_tells_our_part_from_optunas():
-    figures = {"resume": (2.0, 1.5), "epoch": (0.0001, 0.0), "report": (float("nan"), 0.0), scale.MEMORY: (4000.0, 0.0)}
+    figures = {
+        "resume": (2.0, 1.5),
+        "ask": (2.0, 1.5),
+        "epoch": (0.0001, 0.0),
+        "report": (float("nan"), 0.0),
+        scale.MEMORY: (4000.0, 0.0),
+    }
     assert scale.table({100: figures}).splitlines()[2:] == [
-        "| resume | 100 | 2,000 | 1,500 | 500.0 |",
+        "| resume | 100 | 2,000 | alone: 1,500 |  |",
+        "| ask | 100 | 2,000 | 1,500 | 500.0 |",
         "| epoch | 100 | 0.1 |  | 0.1 |",
         f"| {scale.MEMORY} | 100 | 4.0 |  |  |",
     ]

@@ -348,6 +348,8 @@ def table(found: dict[int, dict[str, tuple[float, float]]]) -> str:
             every, inside = figures[step]
             if step == MEMORY:
                 rows.append([step, f"{size:,}", f"{every / 1000:.1f}", "", ""])
+            elif step == "resume":
+                rows.append([step, f"{size:,}", _ms(every), f"alone: {_ms(inside)}", ""])
             elif not math.isnan(every):
                 shares = [_ms(inside), _ms(every - inside)] if inside else ["", _ms(every)]
                 rows.append([step, f"{size:,}", _ms(every), *shares])
