@@ -136,7 +136,7 @@ class Runner:
     def _remember(self, number: int, history: History, stopped: str | None) -> None:
         """An ended trial, as one to compare others with."""
         if history:
-            self._hopeless.update(number, curve(history))
+            self._hopeless.remember(number, curve(history))
         if stopped in (trials.FINISHED, trials.OVERFIT):
             self._hopeless.end(number, overfitted=stopped == trials.OVERFIT)
 
@@ -148,6 +148,8 @@ class Runner:
         if outcome.stopped == trials.OUT_OF_MEMORY and number not in self._retried:
             self._retried.add(number)
             self._retries.append(job)
+            if self._pool.retire(worker):
+                self._progress.note(f"out of memory: one worker less on {worker.device}")
             return
         self._remember(number, outcome.history, outcome.stopped)
         try:

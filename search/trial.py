@@ -131,7 +131,7 @@ def run_trial(
     except Interrupted:
         stop = Stop(INTERRUPTED, "interrupted")
     except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-        if not _is_memory_error(error):
+        if not is_memory_error(error):
             raise
         stop = Stop(OUT_OF_MEMORY, _first_line(error))
     if job.keeps and stop.stopped != INTERRUPTED:
@@ -250,11 +250,12 @@ def _write(path: Path, content: object) -> None:
     scratch.replace(path)
 
 
-def _is_memory_error(error: BaseException) -> bool:
-    """CUDA has a class for it; on a CPU torch raises a plain RuntimeError."""
+def is_memory_error(error: BaseException) -> bool:
+    """CUDA has a class for it, its libraries have not; on a CPU torch raises a plain RuntimeError."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    said = ("can't allocate memory", "not enough memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
+    return any(part in str(error) for part in said)
 
 
 def _first_line(error: BaseException) -> str:
