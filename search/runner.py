@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from optuna.trial import Trial
 
-from search import trial as trials
+from search import stopping
 from search.progress import Progress
 from search.results import complete_runs, stored_history
 from search.selection import Choice, Run, Terms, candidates, choose, nearest
@@ -110,35 +110,35 @@ class Runner:
         try:
             self._store.live(report.number, report.history)
         except EndedOutside:
-            return Stop(trials.CANCELLED, "ended from outside, in the dashboard perhaps")
+            return Stop(stopping.CANCELLED, "ended from outside, in the dashboard perhaps")
         decision = self._hopeless.update(report.number, curve(report.history))
-        return Stop(trials.HOPELESS, decision.reason or "") if decision.stop else None
+        return Stop(stopping.HOPELESS, decision.reason or "") if decision.stop else None
 
     def _remember(self, number: int, history: History, stopped: str | None) -> None:
         """An ended trial, as one to compare others with."""
         if history:
             self._hopeless.update(number, curve(history))
-        if stopped in (trials.FINISHED, trials.OVERFIT):
-            self._hopeless.end(number, overfitted=stopped == trials.OVERFIT)
+        if stopped in (stopping.FINISHED, stopping.OVERFIT):
+            self._hopeless.end(number, overfitted=stopped == stopping.OVERFIT)
 
     def _end(self, worker: Worker, job: Job, outcome: Outcome) -> None:
         number = outcome.number
-        if outcome.stopped == trials.INTERRUPTED:
+        if outcome.stopped == stopping.INTERRUPTED:
             self._requeue(number)
             return
-        if outcome.stopped == trials.OUT_OF_MEMORY and number not in self._retried:
+        if outcome.stopped == stopping.OUT_OF_MEMORY and number not in self._retried:
             self._retried.add(number)
             self._retries.append(job)
             return
         self._remember(number, outcome.history, outcome.stopped)
         try:
-            if outcome.stopped == trials.CANCELLED:
+            if outcome.stopped == stopping.CANCELLED:
                 raise EndedOutside
             run = self._store.tell(outcome, self._terms, worker.device, self.runs)
         except EndedOutside:
             self._store.drop(number)
             self._hopeless.forget(number)
-            self._progress.ended(replace(outcome, stopped=trials.CANCELLED), None)
+            self._progress.ended(replace(outcome, stopped=stopping.CANCELLED), None)
             return
         if run is not None:
             self.runs.append(run)
@@ -157,7 +157,7 @@ class Runner:
             self._progress.note(f"the worker of trial {job.number} died; its trial is queued again")
             return
         reason = "its worker process was killed twice, perhaps for want of memory"
-        self._end(worker, job, Outcome(job.number, trials.ERROR, reason))
+        self._end(worker, job, Outcome(job.number, stopping.ERROR, reason))
 
     def _requeue(self, number: int) -> None:
         self._store.interrupt(number)
@@ -165,7 +165,7 @@ class Runner:
         self._progress.dropped(number)
 
     def _count_errors(self, outcome: Outcome) -> None:
-        if outcome.stopped != trials.ERROR:
+        if outcome.stopped != stopping.ERROR:
             self._errors = -1
         elif self._errors >= 0:
             self._errors += 1

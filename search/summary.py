@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.insight import sentences
+from search.findings import sentences
 from search.selection import Choice, Run, Terms, front, nearest
 from search.settings import Settings
 

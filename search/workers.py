@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-from search import trial as trials
+from search import stopping
 from search.data import SearchData
 from search.errors import described
 from search.processes import hidden_main
 from search.spaces import load_space
-from search.trial import Conditions, Job, Outcome, Report, Stop
+from search.trial import Conditions, Job, Outcome, Report, Stop, run_trial
 
 STOP_SECONDS = 3.0  # for workers to give up their jobs once told to
 HANG_UP_SECONDS = 1.0  # for idle ones to end once nobody is there to give them another
@@ -174,7 +174,7 @@ def _work(
     while True:
         try:
             job = connection.recv()
-            train = functools.partial(trials.run_trial, job, build, on_device, conditions)
+            train = functools.partial(run_trial, job, build, on_device, conditions)
             connection.send(_guarded(lambda: train(report=report, interrupted=stop.is_set), job.number))  # noqa: B023
         except (EOFError, OSError, _ParentGone):
             return
@@ -189,7 +189,7 @@ def _guarded(run: Callable[[], Outcome], number: int) -> Outcome:
     try:
         return run()
     except Exception as error:
-        return Outcome(number, trials.ERROR, described(error))
+        return Outcome(number, stopping.ERROR, described(error))
 
 
 class Interruption:

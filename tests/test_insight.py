@@ -5,7 +5,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from search.insight import importances, piled_up, price_list, reached_best, sentences
+from search.findings import sentences
+from search.insight import importances, piled_up, price_list, reached_best
 from search.selection import Run
 
 DISTRIBUTIONS = {
