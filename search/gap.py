@@ -114,8 +114,9 @@ def paired_difference(now: np.ndarray, before: np.ndarray) -> tuple[float, float
 
     Pairing removes what makes an image easy or hard for every network, which is most of the variance.
     """
-    difference = np.asarray(now, dtype=np.float64) - np.asarray(before, dtype=np.float64)
-    return float(difference.mean()), standard_error(difference)
+    with np.errstate(invalid="ignore"):  # an infinite loss makes both NaN
+        difference = np.asarray(now, dtype=np.float64) - np.asarray(before, dtype=np.float64)
+        return float(difference.mean()), standard_error(difference)
 
 
 def paired_z(now: np.ndarray, before: np.ndarray) -> float:

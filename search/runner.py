@@ -3,7 +3,7 @@
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from optuna.trial import Trial
 
 from search import stopping
 from search.progress import Progress
+from search.repeats import TOP, Repeat, as_repeats, plan_repeats, seed_error, train_repeats
 from search.results import complete_runs, stored_history
 from search.selection import Choice, Run, Terms, candidates, choose, nearest
 from search.settings import Settings
@@ -47,6 +48,7 @@ class Runner:
         for trial in store.finished():
             self._remember(trial.number, stored_history(trial), trial.user_attrs.get("stopped"))
         self.runs: list[Run] = complete_runs(store.study)
+        self._repeats: list[Repeat] = as_repeats(store.study.user_attrs.get("repeats", ()))
         self._val_losses: dict[int, np.ndarray] = {}
         self._retries: deque[Job] = deque()  # out of memory: each to be tried once more with nothing beside it
         self._retried: set[int] = set()
@@ -64,6 +66,7 @@ class Runner:
                 while interruption.signal is None and time.monotonic() < self._deadline:
                     self._dispatch()
                     if all(worker.job is None for worker in self._pool.workers):
+                        self._repeat_best(lambda: interruption.signal is None and time.monotonic() < self._deadline)
                         break
                     self._turn()
             finally:
@@ -73,7 +76,7 @@ class Runner:
 
     def choice(self) -> Choice | None:
         """The choice among the runs so far, recorded in the study too."""
-        choice = choose(self.runs, self._val_losses)
+        choice = choose(self.runs, self._val_losses, seed_error(self.runs, self._repeats))
         self._store.describe("choice", None if choice is None else choice.as_dict())
         return choice
 
@@ -113,6 +116,22 @@ class Runner:
             return Stop(stopping.CANCELLED, "ended from outside, in the dashboard perhaps")
         decision = self._hopeless.update(report.number, curve(report.history))
         return Stop(stopping.HOPELESS, decision.reason or "") if decision.stop else None
+
+    def _repeat_best(self, go_on: Callable[[], bool]) -> None:
+        """All trials are done: measure by how much seeds move the best of them, where the budget allows."""
+        trained = sum(trial.user_attrs.get("epochs_run", 0) for trial in self._store.finished())
+        again = Counter(repeat.trial for repeat in self._repeats)
+        jobs: list[Job] = []
+        for run in plan_repeats(self.runs, self._repeats, trained):
+            again[run.number] += 1
+            jobs.append(self._store.repeat_job(run.number, run.best_epoch + 1, again[run.number]))
+        if jobs:
+            epochs = sum(job.epochs for job in jobs)
+            self._progress.note(
+                f"seed noise: {len(jobs)} trainings of the best {TOP} with other seeds, {epochs} epochs"
+            )
+            self._repeats += train_repeats(self._pool, jobs, go_on)
+            self._store.describe("repeats", [asdict(repeat) for repeat in self._repeats])
 
     def _remember(self, number: int, history: History, stopped: str | None) -> None:
         """An ended trial, as one to compare others with."""

@@ -117,11 +117,13 @@ def nearest(runs: Sequence[Run], terms: Terms) -> Run | None:
     )
 
 
-def choose(runs: Sequence[Run], val_losses: Mapping[int, np.ndarray]) -> Choice | None:
+def choose(runs: Sequence[Run], val_losses: Mapping[int, np.ndarray], seed_error: float | None = None) -> Choice | None:
     """Choose within noise; None where no run is feasible.
 
-    1. The band: feasible runs whose validation loss is within `BAND_Z` standard errors of the lowest, of
-       the paired difference where `val_losses` holds both runs' per-image losses (shape (n,), by number).
+    1. The band: feasible runs whose validation loss d above the lowest may be noise, d <= z sqrt(i^2 + 2 s^2). i is
+       the image noise: the standard error of the paired difference where `val_losses` holds both runs' per-image losses
+       (shape (n,), by number), else of the unpaired one. s is the seed noise: `seed_error`, the standard deviation
+       of a validation loss over seeds (nats), which both runs have; left out where it was not measured. z is `BAND_Z`.
     2. Of the band, the runs that no other of the band beats in both objectives.
     3. Of these the smallest gap; gaps within a standard error of it tie, and ties go to the lower
        validation loss, then to fewer parameters.
@@ -130,24 +132,37 @@ def choose(runs: Sequence[Run], val_losses: Mapping[int, np.ndarray]) -> Choice 
     if not close:
         return None
     best = close[0]
-    band = [run for run in close if run.val_loss - best.val_loss <= BAND_Z * _difference_se(run, best, val_losses)]
+    seeds = math.sqrt(2) * (seed_error or 0.0)
+    band = [
+        run
+        for run in close
+        if run.val_loss - best.val_loss <= BAND_Z * math.hypot(_difference_se(run, best, val_losses), seeds)
+    ]
     qualified = front(band)
     smallest = min(qualified, key=lambda run: run.objectives[1])
-    tied = [run for run in qualified if run.objectives[1] - smallest.objectives[1] <= smallest.gap_se]
+    tied = [run for run in qualified if run.objectives[1] - smallest.objectives[1] <= _finite(smallest.gap_se)]
     chosen = min(tied, key=lambda run: (run.val_loss, run.parameters, run.number))
-    return Choice(chosen, tuple(band), _reason(chosen, best, band, smallest))
+    return Choice(chosen, tuple(band), _reason(chosen, best, band, smallest, seed_error))
 
 
 def _difference_se(run: Run, best: Run, val_losses: Mapping[int, np.ndarray]) -> float:
+    """Of the difference in validation loss, from the images; 0 where nothing finite is known of it."""
     if run.number in val_losses and best.number in val_losses:
-        return paired_difference(val_losses[run.number], val_losses[best.number])[1]
-    return math.hypot(run.val_loss_se, best.val_loss_se)
+        error = paired_difference(val_losses[run.number], val_losses[best.number])[1]
+        if math.isfinite(error):
+            return error
+    return _finite(math.hypot(run.val_loss_se, best.val_loss_se))
 
 
-def _reason(chosen: Run, best: Run, band: Sequence[Run], smallest: Run) -> str:
+def _finite(error: float) -> float:
+    return error if math.isfinite(error) else 0.0
+
+
+def _reason(chosen: Run, best: Run, band: Sequence[Run], smallest: Run, seed_error: float | None) -> str:
+    noise = "noise" if seed_error is None else f"noise (seeds alone: {seed_error:.4f})"
     if len(band) == 1:
-        return f"the lowest validation loss, {best.val_loss:.4f}, and no other run is within noise of it"
-    close = f"of the {len(band)} runs whose validation loss cannot be told from the lowest ({best.val_loss:.4f})"
+        return f"the lowest validation loss, {best.val_loss:.4f}, and no other run is within {noise} of it"
+    close = f"of the {len(band)} runs whose validation loss is within {noise} of the lowest ({best.val_loss:.4f})"
     if chosen is smallest:
         return f"{close}, it has the smallest gap"
     return f"{close}, it has the lowest loss among those whose gap is within noise of the smallest"

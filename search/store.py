@@ -23,7 +23,7 @@ from search.fit import fit_regime
 from search.gap import Measurement
 from search.selection import Run, Terms, clearly_beaten
 from search.stopping import Curve
-from search.trial import History, Outcome
+from search.trial import History, Job, Outcome
 
 METRICS = ["val_loss", "gap"]
 UNUSABLE = 10.0  # violation of a run that never had a finite loss: worse than any that had one
@@ -77,7 +77,7 @@ class Store:
             self.study.set_user_attr(key, dict(make()))
         return dict(self.study.user_attrs[key])
 
-    def describe(self, key: str, content: Mapping[str, Any] | None) -> None:
+    def describe(self, key: str, content: Mapping[str, Any] | Sequence[Any] | None) -> None:
         """Record `content` under `key` in place of what was there, for those who look at the study."""
         if self.study.user_attrs.get(key) != content:
             self.study.set_user_attr(key, content)
@@ -111,9 +111,15 @@ class Store:
         self._running[trial.number] = trial
         return trial, config, lineage
 
-    def trial_seed(self, lineage: int) -> int:
-        """The seed of a trial's initial weights, shuffling and augmentation."""
-        return int(np.random.SeedSequence([self._seed, lineage, 1]).generate_state(1)[0])
+    def trial_seed(self, lineage: int, repeat: int = 0) -> int:
+        """The seed of a trial's initial weights, shuffling and augmentation; another one for each repeat of it."""
+        return int(np.random.SeedSequence([self._seed, lineage, 1 + repeat]).generate_state(1)[0])
+
+    def repeat_job(self, number: int, epochs: int, repeat: int) -> Job:
+        """The configuration of a finished trial with the seed of its `repeat`-th repetition (from 1)."""
+        attributes = self.attributes(number)
+        lineage = int(attributes["lineage"])
+        return Job(number, attributes["config"], self.trial_seed(lineage, repeat), epochs, lineage, keeps=False)
 
     def live(self, number: int, history: History) -> None:
         """Store the curves of a running trial, now and then. Raises EndedOutside."""

@@ -33,13 +33,17 @@ History = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is asked to train. lineage: number of the trial that first had this configuration."""
+    """What a worker is asked to train.
+
+    lineage: number of the trial that first had this configuration. keeps: whether checkpoints and weights are written.
+    """
 
     number: int
     config: dict[str, Any]
     seed: int
     epochs: int
     lineage: int
+    keeps: bool = True
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,8 @@ def run_trial(
             build, job.config, data, seed=job.seed, precision=conditions.precision, interrupted=interrupted
         )
         parameters = sum(p.numel() for p in trainer.model.parameters())
-        _restore(conditions.checkpoint(job), trainer, state)
+        if job.keeps:
+            _restore(conditions.checkpoint(job), trainer, state)
         stop = _train(job, trainer, state, conditions, report)
     except Interrupted:
         stop = Stop(INTERRUPTED, "interrupted")
@@ -136,9 +141,9 @@ def run_trial(
         if not _is_memory_error(error):
             raise
         stop = Stop(OUT_OF_MEMORY, _first_line(error))
-    if stop.stopped != INTERRUPTED:
+    if job.keeps and stop.stopped != INTERRUPTED:
         conditions.checkpoint(job).unlink(missing_ok=True)
-    if state.kept_weights is not None and stop.stopped in (FINISHED, OVERFIT, DIVERGED):
+    if job.keeps and state.kept_weights is not None and stop.stopped in (FINISHED, OVERFIT, DIVERGED):
         save_weights(conditions.weights(job.number), state.kept_weights, state.kept_losses)
     return Outcome(
         number=job.number,
@@ -174,7 +179,7 @@ def _train(
         stop = _first_stop(decisions) or answer
         if stop is not None and (state.epochs < job.epochs or stop.stopped in (DIVERGED, CANCELLED)):
             return stop
-        if time.monotonic() - last_checkpoint > CHECKPOINT_SECONDS:
+        if job.keeps and time.monotonic() - last_checkpoint > CHECKPOINT_SECONDS:
             _save(conditions.checkpoint(job), trainer, state)
             last_checkpoint = time.monotonic()
     return Stop(FINISHED, "")

@@ -6,7 +6,7 @@ import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -85,13 +85,16 @@ class WorkerPool:
         worker.job = job
         worker.connection.send(job)
 
-    def wait(self, seconds: float) -> list[Message]:
-        """What workers have said, waiting at most that long for the first to say something."""
+    def wait(self, seconds: float) -> Iterator[Message]:
+        """What workers have said, waiting at most that long for the first to say something.
+
+        One after the other: a worker has its job until its outcome is handed over, so nobody who deals with another's
+        takes it for idle, or what it left for orphaned.
+        """
         by_connection = {w.connection: w for w in self.workers if w.connection is not None and w.job is not None}
-        if not by_connection:
-            return []
-        ready = multiprocessing.connection.wait(list(by_connection), timeout=seconds)
-        return [self._receive(by_connection[connection]) for connection in ready]  # type: ignore[index]
+        if by_connection:
+            for connection in multiprocessing.connection.wait(list(by_connection), timeout=seconds):
+                yield self._receive(by_connection[connection])  # type: ignore[index]
 
     def answer(self, worker: Worker, stop: Stop | None) -> None:
         """Answer a report; the worker waits for it."""

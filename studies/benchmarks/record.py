@@ -8,6 +8,9 @@ the per-image validation losses at each run's best epoch (float16). An interrupt
 
 `test_loss` comes from up to 2,000 images of the data set's own test split. No search reads it: it tells what a
 replayed search would have brought home.
+
+With `--again TABLE --top 20 --times 2` the 20 runs of lowest validation loss in that table are trained twice more, with
+other seeds; "repeats" then names the seed of the run that a line repeats.
 """
 
 import argparse
@@ -16,7 +19,7 @@ import multiprocessing
 import time
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +37,17 @@ from search.training import Trainer
 from spaces import cnn
 
 TEST_IMAGES = 2000
+AGAIN = 1_000_000  # added to the seeds of repeated runs
 PRECISION = Precision(bf16=True, channels_last=True)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run to record. repeats: the seed of the run whose configuration it has once more."""
+
+    config: dict[str, Any]
+    seed: int
+    repeats: int | None = None
 
 
 class OneCycleTrainer(Trainer):
@@ -54,11 +67,11 @@ class OneCycleTrainer(Trainer):
             self.averaged.load_state_dict(self.model.state_dict())
 
 
-def record(config: dict[str, Any], seed: int, epochs: int, schedule: str) -> tuple[dict[str, Any], np.ndarray]:
+def record(one: Plan, epochs: int, schedule: str) -> tuple[dict[str, Any], np.ndarray]:
     """One run: its line of the table, and its per-image validation losses at the best epoch."""
     data, test = _data()
     kind = OneCycleTrainer if schedule == "one-cycle" else Trainer
-    trainer = kind(cnn.build, config, data, seed=seed, precision=PRECISION)
+    trainer = kind(cnn.build, one.config, data, seed=one.seed, precision=PRECISION)
     if isinstance(trainer, OneCycleTrainer):
         trainer.total_epochs = epochs
     history: dict[str, list[float]] = {}
@@ -75,7 +88,8 @@ def record(config: dict[str, Any], seed: int, epochs: int, schedule: str) -> tup
             best = epoch.val
     assert best is not None
     parameters = sum(p.numel() for p in trainer.model.parameters())
-    return {"config": config, "seed": seed, "parameters": parameters, "history": history}, best.losses
+    line = {"config": one.config, "seed": one.seed, "parameters": parameters, "history": history}
+    return line if one.repeats is None else line | {"repeats": one.repeats}, best.losses
 
 
 _worker_data: tuple[DeviceData, DeviceData]
@@ -96,6 +110,21 @@ def random_configs(count: int, seed: int, ranges: Mapping[str, tuple[float, floa
     suggest = suggester("spaces.cnn", ranges)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     return [suggest(study.ask()) for _ in range(count)]
+
+
+def plan(options: argparse.Namespace) -> list[Plan]:
+    """Random configurations, or the best ones of a table again."""
+    first = 1000 * options.seed
+    if options.again is None:
+        ranges = {name: (float(low), float(high)) for name, low, high in options.range}
+        return [Plan(config, first + i) for i, config in enumerate(random_configs(options.runs, options.seed, ranges))]
+    runs = [json.loads(line) for line in options.again.read_text().splitlines()]
+    best = sorted(runs, key=lambda run: min(run["history"]["val_loss"]))[: options.top]
+    return [
+        Plan(run["config"], AGAIN + first + options.times * i + k, run["seed"])
+        for i, run in enumerate(best)
+        for k in range(options.times)
+    ]
 
 
 def load(options: argparse.Namespace) -> tuple[SearchData, SearchData]:
@@ -132,6 +161,9 @@ def main() -> None:
     parser.add_argument("--val-size", type=int, default=2000)
     parser.add_argument("--range", nargs=3, action="append", default=[], metavar=("NAME", "LOW", "HIGH"))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--again", type=Path, metavar="TABLE.jsonl")
+    parser.add_argument("--top", type=int, default=20)
+    parser.add_argument("--times", type=int, default=2)
     parser.add_argument("--workers", type=int, default=joblib.cpu_count())
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -139,15 +171,10 @@ def main() -> None:
     losses_file = options.out.with_suffix(".npz")
     losses = dict(np.load(losses_file)) if losses_file.exists() else {}
     done = _resume(options.out, losses)
-    ranges = {name: (float(low), float(high)) for name, low, high in options.range}
-    configs = random_configs(options.runs, options.seed, ranges)
+    planned = plan(options)
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(options.workers, context, _initialize, load(options)) as pool:
-        jobs = [
-            pool.submit(record, config, seed, options.epochs, options.schedule)
-            for seed, config in enumerate(configs, start=1000 * options.seed)
-            if seed not in done
-        ]
+        jobs = [pool.submit(record, one, options.epochs, options.schedule) for one in planned if one.seed not in done]
         began = time.monotonic()
         for number, job in enumerate(as_completed(jobs), start=1):
             line, at_best = job.result()
@@ -157,7 +184,7 @@ def main() -> None:
             if number % 10 == 0 or number == len(jobs):
                 np.savez_compressed(losses_file, **losses)
                 left = (time.monotonic() - began) / number * (len(jobs) - number)
-                print(f"{len(done) + number} of {options.runs} runs, {left / 60:.0f} min left", flush=True)
+                print(f"{len(done) + number} of {len(planned)} runs, {left / 60:.0f} min left", flush=True)
 
 
 if __name__ == "__main__":
