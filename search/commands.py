@@ -48,6 +48,14 @@ def list_trials(folder: Path, storage: str | None, study: str | None, csv: bool)
     return 0
 
 
+def report(folder: Path, storage: str | None, study: str | None) -> int:
+    """Write the report of the search in `folder`."""
+    from search.report import written
+
+    print(f"written: {written(folder, storage, study)}")
+    return 0
+
+
 def train(best: Path, data_root: Path, device: str | None) -> int:
     """Train a best.yaml again; 1 where it does not give the recorded figures."""
     from search.best import load

@@ -82,10 +82,14 @@ class Result:
     @property
     def trials(self) -> list[TrialResult]:
         """All trials, by number. Raises UserError where there is no study to read."""
+        with self.opened() as study:
+            return trial_results(study)
+
+    def opened(self) -> contextlib.AbstractContextManager[optuna.Study]:
+        """Its study, to be read in a `with` block. Raises UserError where there is none."""
         if not self.folder.is_dir():
             raise UserError(f"there is no folder {self.folder}; name a run folder such as runs/digits")
-        with opened(self.storage or f"sqlite:///{self.folder / 'study.db'}", self.study) as study:
-            return trial_results(study)
+        return opened(self.storage or f"sqlite:///{self.folder / 'study.db'}", self.study)
 
 
 def trial_results(study: optuna.Study) -> list[TrialResult]:
