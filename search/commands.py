@@ -50,9 +50,14 @@ def list_trials(folder: Path, storage: str | None, study: str | None, csv: bool)
 
 def report(folder: Path, storage: str | None, study: str | None) -> int:
     """Write the report of the search in `folder`."""
-    from search.report import written
+    from search.report import write
+    from search.results import Result
+    from search.story import read_story
 
-    print(f"written: {written(folder, storage, study)}")
+    with Result(folder, storage, study).opened() as opened:
+        story = read_story(opened)
+    print(f"{len(story.trials)} trials, {len(story.finished)} of them finished", flush=True)  # the rest takes seconds
+    print(f"written: {write(folder, story)}")
     return 0
 
 

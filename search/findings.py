@@ -59,7 +59,7 @@ def gap_closers(finished: Sequence[FrozenTrial]) -> list[str]:
 def _loss_change(knob: Knob) -> str:
     change = knob.loss_inside / knob.loss_outside - 1
     if not knob.loss_differs:
-        return "which so few runs cannot tell apart"
+        return "a difference within noise"
     return f"{abs(change):.0%} {'higher' if change > 0 else 'lower'}"
 
 

@@ -1,6 +1,7 @@
 """One start of a search, from settings to best.yaml."""
 
 import math
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from search.baseline import fit_baseline
 from search.cache import remembered
 from search.corners import check_corners
 from search.data import SearchData, prepare
-from search.errors import UserError
+from search.errors import UserError, described
 from search.precision import Precision, fastest_precision
 from search.progress import make_progress
 from search.results import complete_runs
@@ -26,6 +27,7 @@ from search.selection import Choice, Terms
 from search.settings import Settings, resolve_devices
 from search.spaces import keep, load_space, portable, suggester
 from search.store import Store
+from search.story import read_story
 from search.summary import summary
 from search.tally import Tally
 from search.training import Recipe
@@ -125,7 +127,22 @@ def _run(
     if choice is not None:
         _export(settings, conditions, data, store, choice)
     print(summary(settings, store.study, runner.runs, choice, conditions.terms), flush=True)
+    if signal is None:  # after Ctrl-C nobody waits for a report
+        print("report: ", end="", flush=True)  # which takes seconds where there are many trials
+        print(_report(settings, store), flush=True)
     return signal
+
+
+def _report(settings: Settings, store: Store) -> str:
+    """Write the report; says where it is, or why it is not: all that matters is written by now."""
+    try:
+        from search import report  # plotly takes a second to import
+
+        return str(report.write(settings.folder, read_story(store.study)))
+    except Exception as error:
+        return (
+            f"report: not written, {described(error)}; try python -m search report {shlex.quote(str(settings.folder))}"
+        )
 
 
 def _conditions(

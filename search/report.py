@@ -16,10 +16,10 @@ from markupsafe import Markup
 from search import best, figures, findings, slices
 from search.errors import UserError
 from search.insight import price_list
-from search.results import Result, TrialResult
+from search.results import TrialResult
 from search.selection import front, nearest
 from search.stopping import CANCELLED, DIVERGED, ERROR, FINISHED, HOPELESS, OUT_OF_MEMORY, OVERFIT
-from search.story import Story, read_story
+from search.story import Story
 from search.style import STOPPED
 
 if TYPE_CHECKING:
@@ -51,11 +51,17 @@ class Stops:
 
 
 def write(folder: Path, story: Story) -> Path:
-    """Write report.html into the run folder; a reader never sees half of it. Returns its path."""
-    path = folder / NAME
-    scratch = folder / f".{NAME}.tmp"
-    scratch.write_text(render(story, _best_of(folder, story)), encoding="utf-8")
-    scratch.replace(path)
+    """Write report.html into the run folder; a reader never sees half of it. Returns its path.
+
+    Raises UserError where it cannot be written.
+    """
+    path, scratch = folder / NAME, folder / f"{NAME}.tmp"
+    text = render(story, _best_of(folder, story))
+    try:
+        scratch.write_text(text, encoding="utf-8")
+        scratch.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; see to the disk and its permissions") from error
     return path
 
 
@@ -64,6 +70,7 @@ def render(story: Story, exported: Mapping[str, Any] | None = None) -> str:
     chosen = next((trial for trial in story.trials if trial.chosen), None)
     by_number = {trial.number: trial for trial in story.trials}
     counts = Counter(trial.state for trial in story.trials)
+    knobs = slices.strongest(story)
     return _environment().get_template("report.html").render(
         story=story,
         written=datetime.now(UTC),
@@ -82,12 +89,12 @@ def render(story: Story, exported: Mapping[str, Any] | None = None) -> str:
             "loss_against_gap": _graph(figures.loss_against_gap(story)),
             "curves": _graph(figures.curves(story)),
             "drivers": _graph(figures.drivers(story)),
-            "regimes": _graph(slices.regime_map(story)),
+            "regimes": _graph(slices.regime_map(story, knobs)),
             "epochs": _graph(figures.epochs_spent(story)),
         },
         slices=[_graph(figure) for figure in slices.slices(story)],
-        regimes=slices.regimes(story),
-        knobs=slices.strongest(story),
+        regimes=slices.regimes(story, knobs),
+        knobs=knobs,
         stops=stops(story),
         looks=STOPPED,
         run=run_folder(story),
@@ -198,15 +205,3 @@ def _percent(value: float | None) -> str:
 
 def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def written(folder: Path, storage: str | None, study: str | None) -> Path:
-    """Read a search, also one that is running, and write its report. Raises UserError where that cannot be."""
-    with Result(folder, storage, study).opened() as opened:
-        story = read_story(opened)
-    try:
-        return write(folder, story)
-    except OSError as error:
-        raise UserError(
-            f"cannot write {folder / NAME}: {error.strerror}; free the disk, or see to its permissions"
-        ) from error

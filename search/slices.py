@@ -52,25 +52,24 @@ def slices(story: Story) -> list[go.Figure]:
     return [_slice(story, name, distribution) for name, distribution in _parameters(story).items()]
 
 
-def regimes(story: Story) -> list[Regime]:
-    """The fit regimes that occurred, and where in the two parameters that matter most for the gap."""
+def regimes(story: Story, knobs: Sequence[str]) -> list[Regime]:
+    """The fit regimes that occurred, and where in these parameters."""
     reached = _reached(story)
     return [
-        Regime(name, runs, {knob: _middle_half([trial.params[knob] for trial in runs]) for knob in strongest(story)})
+        Regime(name, runs, {knob: _middle_half([trial.params[knob] for trial in runs]) for knob in knobs})
         for name in REGIMES
         if (runs := tuple(trial for trial in reached if trial.fit == name))
     ]
 
 
-def regime_map(story: Story) -> go.Figure | None:
-    """The fit regime of each run in the plane of the two parameters that matter most for the gap."""
-    knobs = strongest(story)
+def regime_map(story: Story, knobs: Sequence[str]) -> go.Figure | None:
+    """The fit regime of each run in the plane of two parameters; None where there are not two."""
     if len(knobs) < 2:
         return None
     figure = go.Figure()
     censored = _best([trial for trial in _drawn(story, knobs) if trial.stopped == HOPELESS])
     groups = [(CENSORED, look(HOPELESS), censored)]
-    groups += [(regime.name, REGIMES[regime.name], list(regime.runs)) for regime in regimes(story)]
+    groups += [(regime.name, REGIMES[regime.name], list(regime.runs)) for regime in regimes(story, knobs)]
     for name, style, trials in groups:
         if trials:
             _add_points(figure, trials, knobs[0], [trial.params[knobs[1]] for trial in trials], style, name, size=10)

@@ -10,10 +10,11 @@
 
   const text = () => getComputedStyle(document.body).color;
   for (const graph of graphs) {
-    const figure = JSON.parse(graph.querySelector("script").textContent);
-    figure.layout.font.color = text();
-    figure.layout.dragmode = false; // or a finger on a graph could not scroll the page
-    await Plotly.newPlot(graph, figure.data, figure.layout, { displayModeBar: false, responsive: true });
+    const { data, layout } = JSON.parse(graph.querySelector("script").textContent);
+    layout.font.color = text();
+    layout.dragmode = false; // or a finger on a graph could not scroll the page
+    if (graph.clientWidth < 480) narrow(layout);
+    await Plotly.newPlot(graph, data, layout, { displayModeBar: false, responsive: true });
   }
   document.body.dataset.drawn = graphs.length;
 
@@ -21,14 +22,23 @@
     for (const graph of graphs) Plotly.relayout(graph, { "font.color": text() });
   });
   addEventListener("beforeprint", () => {
-    for (const graph of graphs) {
-      const width = graph.classList.contains("slice") ? 330 : 680; // of A4 with its margins, in CSS pixels
-      Plotly.relayout(graph, { "font.color": "#222222", autosize: false, width, height: graph.clientHeight });
-    }
+    for (const graph of graphs) Plotly.relayout(graph, { "font.color": "#222222", autosize: false, ...onPaper(graph) });
   });
   addEventListener("afterprint", () => {
     for (const graph of graphs) Plotly.relayout(graph, { "font.color": text(), autosize: true, width: null, height: null });
   });
+
+  // Titles and ticks that fit a phone.
+  function narrow(layout) {
+    layout.title.font.size = 13;
+    for (const name of Object.keys(layout)) if (/^xaxis/.test(name)) layout[name].nticks ??= 4;
+  }
+
+  // The size of a graph on A4 with its margins, in CSS pixels.
+  function onPaper(graph) {
+    if (graph.classList.contains("slice")) return { width: 330, height: 260 };
+    return { width: 680, height: graph.classList.contains("low") ? 220 : 380 };
+  }
 })().catch(error => {
   console.error(error);
   document.getElementById("without-graphs").hidden = false;
