@@ -48,6 +48,14 @@ def list_trials(folder: Path, storage: str | None, study: str | None, csv: bool)
     return 0
 
 
+def dashboard(folder: Path, storage: str | None, port: int) -> int:
+    """Serve the Optuna dashboard of the search in `folder` until Ctrl-C."""
+    from search.serve import serve
+
+    serve(folder, storage, port)
+    return 0
+
+
 def train(best: Path, data_root: Path, device: str | None) -> int:
     """Train a best.yaml again; 1 where it does not give the recorded figures."""
     from search.best import load

@@ -16,6 +16,7 @@ from search import datasets, export
 from search.baseline import fit_baseline
 from search.cache import remembered
 from search.corners import check_corners
+from search.dashboard import Publisher
 from search.data import SearchData, prepare
 from search.errors import UserError
 from search.precision import Precision, fastest_precision
@@ -113,7 +114,9 @@ def _run(
     tally = Tally(
         settings.trials, settings.epochs, min(len(places), missing), done=done, runs=complete_runs(store.study)
     )
-    runner = Runner(settings, store, pool, suggest, make_progress(tally), deadline)
+    progress = make_progress(tally)
+    publisher = Publisher(store.study, settings.folder, conditions.terms, settings.epochs, progress.note)
+    runner = Runner(settings, store, pool, suggest, progress, publisher, deadline)
     try:
         signal = runner.run()
     except SearchFailed as error:
@@ -124,6 +127,7 @@ def _run(
     choice = runner.choice()
     if choice is not None:
         _export(settings, conditions, data, store, choice)
+    publisher.close()
     print(summary(settings, store.study, runner.runs, choice, conditions.terms), flush=True)
     return signal
 
