@@ -6,7 +6,6 @@ Sizes are left to the page. Figures hold plain lists of few digits, since a dash
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import plotly.graph_objects as go
 
@@ -14,6 +13,7 @@ from search.results import TrialResult
 from search.story import Story
 from search.style import BAND, BAR, FILL, TEXT, log_axis, look, plain, styled
 
+CURVES = ("train_loss", "val_loss")
 MOST_POINTS = 50  # of a curve
 MOST_CURVES = {"front": 4, "running": 4, "overfit": 2, "diverged": 1, "hopeless": 1}
 MOST_HOPELESS = 300  # points; beyond that, the best of them
@@ -22,18 +22,28 @@ MOST_HOPELESS = 300  # points; beyond that, the best of them
 def curves(story: Story) -> go.Figure | None:
     """Training and validation curves of the runs that matter, over each other; best epochs and ends marked."""
     drawn = runs_that_matter(story)
-    figure = go.Figure()
-    for rank, trial in enumerate(drawn):
-        _add_curves(figure, trial, rank)
-    if not figure.data:
+    if not drawn:
         return None
-    losses = [y for trace in figure.data for y in trace.y if y is not None and y > 0]
-    figure.add_hline(y=story.terms.baseline_loss, line={"dash": "dot", "width": 1, "color": TEXT})
+    baseline = [story.terms.baseline_loss] if math.isfinite(story.terms.baseline_loss) else []
+    losses = [loss for trial in drawn for name in CURVES for loss in trial.history[name] if _drawable(loss)]
+    axis = log_axis(losses + baseline)
+    figure = go.Figure()
+    places = _label_places(drawn, 0.045 * (axis["range"][1] - axis["range"][0]))
+    for trial in drawn:
+        _add_curves(figure, trial)
+        _add_marks(figure, trial)
+        _add_labels(figure, trial, places[trial.number])
+    if baseline:
+        figure.add_hline(y=baseline[0], line={"dash": "dash", "width": 1, "color": TEXT})
+        figure.add_annotation(
+            x=1, xref="paper", y=math.log10(baseline[0]), text="linear baseline", showarrow=False, xanchor="right",
+            yanchor="bottom",
+        )  # fmt: skip
     return styled(
         figure,
-        "Curves: <b>—</b> validation, <b>···</b> training; ★ best epoch",
+        "Curves: solid validation, dotted training, ★ best epoch",
         xaxis={"title": "epoch"},
-        yaxis={"title": "loss (nats)"} | log_axis(losses),
+        yaxis={"title": "loss (nats)"} | axis,
     )
 
 
@@ -41,7 +51,7 @@ def runs_that_matter(story: Story) -> list[TrialResult]:
     """The chosen trial, the front, those that run, and a few that were stopped; those with curves."""
     kinds: dict[str, list[TrialResult]] = {kind: [] for kind in ("chosen", *MOST_CURVES)}
     for trial in story.trials:
-        if (kind := _kind(trial)) in kinds and _finite(trial.history.get("val_loss", ())):
+        if (kind := _kind(trial)) in kinds and any(map(_drawable, trial.history.get("val_loss", ()))):
             kinds[kind].append(trial)
     for kind, most in MOST_CURVES.items():
         kinds[kind] = sorted(kinds[kind], key=lambda trial: (trial.val_loss or math.inf, trial.number))[:most]
@@ -75,7 +85,7 @@ def loss_against_gap(story: Story) -> go.Figure | None:
 
 def drivers(story: Story) -> go.Figure | None:
     """What drives the validation loss and what drives the gap, side by side."""
-    from search.insight import importances, reached_best  # imports torch, which takes seconds
+    from search.insight import importances, reached_best  # imports scikit-learn, which takes a second
 
     shares = {target: importances(story.finished, target) for target in ("val_loss", "gap")}
     if not any(shares.values()):
@@ -108,7 +118,7 @@ def epochs_spent(story: Story) -> go.Figure | None:
     spent = {stopped: sum(t.epochs_run for t in ended if ending(t) == stopped) for stopped in counts}
     saved = {stopped: count * planned - spent[stopped] for stopped, count in counts.items()}
     order = [stopped for stopped, _ in reversed(counts.most_common())]
-    rows = [f"{counts[stopped]} {plain(stopped)}" for stopped in order]
+    rows = [_row(stopped, counts[stopped], spent[stopped], saved[stopped]) for stopped in order]
     figure = go.Figure()
     _add_epochs(figure, "trained", rows, [spent[stopped] for stopped in order], order)
     _add_epochs(figure, "saved", rows, [saved[stopped] for stopped in order], order)
@@ -123,6 +133,10 @@ def epochs_spent(story: Story) -> go.Figure | None:
     )
 
 
+def _row(stopped: str, count: int, spent: int, saved: int) -> str:
+    return f"<b>{count:,} {plain(stopped)}</b><br>{spent:,} trained" + (f"<br>{saved:,} saved" if saved else "")
+
+
 def ending(trial: TrialResult) -> str:
     """What ended it, or "running"."""
     return trial.stopped or ("running" if trial.state == "RUNNING" else "cancelled")
@@ -134,57 +148,88 @@ def _kind(trial: TrialResult) -> str:
     return ending(trial)
 
 
-def _finite(values: Sequence[float]) -> bool:
-    return any(math.isfinite(value) and value > 0 for value in values)
+def _drawable(loss: float) -> bool:
+    """On a logarithmic axis."""
+    return math.isfinite(loss) and loss > 0
 
 
 def _rounded(value: float) -> float | None:
     return float(f"{value:.4g}") if math.isfinite(value) else None
 
 
-def _add_curves(figure: go.Figure, trial: TrialResult, rank: int) -> None:
-    """Two lines of one trial, and two marks on the upper: its best epoch, and what ended it."""
-    validation, training = trial.history["val_loss"], trial.history["train_loss"]
-    style, name = look(ending(trial)), f"{trial.number}{', chosen' * trial.chosen}"
-    marks = [] if trial.best_epoch is None else [trial.best_epoch]
-    kept = thinned(validation, marks)
-    shared: dict[str, Any] = {"legendgroup": name, "x": [epoch + 1 for epoch in kept]}
-    width = 3 if trial.chosen else 1.5
-    hover = f"trial {trial.number}, {plain(ending(trial))}, epoch %{{x}}: %{{y:.4f}}<extra></extra>"
-    for values, dash in ((training, "dot"), (validation, "solid")):
+def _add_curves(figure: go.Figure, trial: TrialResult) -> None:
+    """Two lines: training dotted, validation solid."""
+    kept = thinned(trial.history["val_loss"], [] if trial.best_epoch is None else [trial.best_epoch])
+    for name, dash in zip(CURVES, ("dot", "solid"), strict=True):
         figure.add_scatter(
-            **shared,
-            y=[_rounded(values[epoch]) for epoch in kept],
+            x=[epoch + 1 for epoch in kept],
+            y=[_rounded(trial.history[name][epoch]) for epoch in kept],
             mode="lines",
-            line={"color": style.colour, "dash": dash, "width": width},
-            name=name,
+            line={"color": look(ending(trial)).colour, "dash": dash, "width": 3 if trial.chosen else 1.5},
+            legendgroup=trial.number,
             showlegend=False,
-            hovertemplate=hover,
+            hovertemplate=f"trial {trial.number}, {name}, epoch %{{x}}: %{{y:.4f}}<extra></extra>",
         )
-    last = len(validation) - 1
+
+
+def _add_marks(figure: go.Figure, trial: TrialResult) -> None:
+    """On the validation curve: what ended it, and a star at its best epoch. They make the legend."""
+    losses, style = trial.history["val_loss"], look(ending(trial))
+    marks = [len(losses) - 1, *([] if trial.best_epoch is None else [trial.best_epoch])]
     figure.add_scatter(
-        legendgroup=name,
-        x=[epoch + 1 for epoch in (*marks, last)],
-        y=[_rounded(validation[epoch]) for epoch in (*marks, last)],
-        mode="markers+text",
-        text=[""] * len(marks) + [str(trial.number)],
-        textposition="middle right",
-        textfont={"color": style.colour},
+        x=[epoch + 1 for epoch in marks],
+        y=[_rounded(losses[epoch]) for epoch in marks],
+        mode="markers",
         marker={
-            "symbol": ["star"] * len(marks) + [style.symbol],
-            "size": [13 if trial.chosen else 10] * len(marks) + [8],
+            "symbol": [style.symbol, "star"][: len(marks)],
+            "size": [8, 14 if trial.chosen else 11][: len(marks)],
             "color": style.colour,
+            "opacity": 1,
             "line": {"color": style.colour, "width": 1.5},
         },
-        name=f"{name}: {plain(ending(trial))}",
-        hovertemplate=hover,
+        legendgroup=trial.number,
+        name=f"{trial.number}{', chosen' * trial.chosen}: {plain(ending(trial))}",
+        hovertemplate=f"trial {trial.number}, {plain(ending(trial))}, epoch %{{x}}: %{{y:.4f}}<extra></extra>",
         cliponaxis=False,
     )
 
 
+def _add_labels(figure: go.Figure, trial: TrialResult, places: Sequence[float]) -> None:
+    """The trial's number beside the ends of its curves."""
+    figure.add_scatter(
+        x=[len(trial.history["val_loss"])] * len(places),
+        y=[_rounded(place) for place in places],
+        mode="text",
+        text=[f"  {trial.number}"] * len(places),
+        textposition="middle right",
+        textfont={"color": look(ending(trial)).colour, "size": 11},
+        legendgroup=trial.number,
+        showlegend=False,
+        hoverinfo="skip",
+        cliponaxis=False,
+    )
+
+
+def _label_places(drawn: Sequence[TrialResult], apart: float) -> dict[int, list[float]]:
+    """Where labels stand, by trial: at the last loss of each curve, those of one epoch `apart` decades at least."""
+    ends = [
+        (len(trial.history[name]), trial.history[name][-1], trial.number)
+        for trial in drawn
+        for name in CURVES
+        if _drawable(trial.history[name][-1])
+    ]
+    places: dict[int, list[float]] = {trial.number: [] for trial in drawn}
+    before, lowest = 0, -math.inf
+    for epoch, loss, number in sorted(ends):
+        lowest = max(math.log10(loss), lowest + apart if epoch == before else -math.inf)
+        before = epoch
+        places[number].append(10**lowest)
+    return places
+
+
 def _placed(trial: TrialResult) -> bool:
     ended = trial.state in ("COMPLETE", "PRUNED", "RUNNING")
-    return ended and trial.val_loss is not None and trial.gap is not None and _finite([trial.val_loss])
+    return ended and trial.val_loss is not None and trial.gap is not None and _drawable(trial.val_loss)
 
 
 def _losses(story: Story, placed: Sequence[TrialResult]) -> list[float]:
@@ -200,7 +245,16 @@ def _add_regions(figure: go.Figure, story: Story, placed: Sequence[TrialResult])
     if math.isfinite(baseline):
         left = min(_losses(story, placed)) / 1.08
         figure.add_shape(
-            type="rect", x0=left, x1=baseline, y0=low, y1=high, fillcolor=FILL, line_width=0, layer="below"
+            type="rect",
+            showlegend=True,
+            name="may be chosen",
+            x0=left,
+            x1=baseline,
+            y0=low,
+            y1=high,
+            fillcolor=FILL,
+            line_width=0,
+            layer="below",
         )
         figure.add_vline(x=baseline, line={"dash": "dot", "color": TEXT, "width": 1})
         figure.add_annotation(
@@ -266,7 +320,7 @@ def _add_marked(figure: go.Figure, story: Story, placed: Sequence[TrialResult]) 
         if trial.chosen and trial.val_loss is not None:
             figure.add_annotation(
                 x=math.log10(trial.val_loss), y=trial.gap, text=f"<b>chosen: {trial.number}</b>", arrowcolor=TEXT,
-                arrowhead=2, ax=-20, ay=-34,
+                arrowhead=2, ax=40, ay=-30,
             )  # fmt: skip
 
 
@@ -288,7 +342,6 @@ def _add_shares(figure: go.Figure, names: Sequence[str], shares: Sequence[float]
 def _add_epochs(figure: go.Figure, name: str, rows: list[str], epochs: list[int], order: Sequence[str]) -> None:
     """Solid bars for epochs trained, hatched ones for those saved."""
     colours = [look(stopped).colour for stopped in order]
-    saved = name == "saved"
     figure.add_bar(
         x=epochs,
         y=rows,
@@ -296,9 +349,8 @@ def _add_epochs(figure: go.Figure, name: str, rows: list[str], epochs: list[int]
         marker={
             "color": colours,
             "line": {"color": colours, "width": 1},
-            "pattern": {"shape": "/" if saved else "", "fillmode": "overlay", "bgcolor": "rgba(0,0,0,0)"},
+            "pattern": {"shape": "/" if name == "saved" else "", "fillmode": "replace", "solidity": 0.2},
         },
-        text=[f"{count:,} {name}" if count else "" for count in epochs],
         name=f"epochs {name}",
         showlegend=False,
         hovertemplate=f"%{{x:,}} epochs {name}<extra></extra>",

@@ -17,6 +17,7 @@ from search import datasets, export
 from search.baseline import fit_baseline
 from search.cache import remembered
 from search.corners import check_corners
+from search.dashboard import Publisher
 from search.data import SearchData, prepare
 from search.errors import UserError, described
 from search.precision import Precision, fastest_precision
@@ -115,7 +116,9 @@ def _run(
     tally = Tally(
         settings.trials, settings.epochs, min(len(places), missing), done=done, runs=complete_runs(store.study)
     )
-    runner = Runner(settings, store, pool, suggest, make_progress(tally), deadline)
+    progress = make_progress(tally)
+    publisher = Publisher(store.study, settings.folder, conditions.terms, settings.epochs, progress.note)
+    runner = Runner(settings, store, pool, suggest, progress, publisher, deadline)
     try:
         signal = runner.run()
     except SearchFailed as error:
@@ -126,6 +129,7 @@ def _run(
     choice = runner.choice()
     if choice is not None:
         _export(settings, conditions, data, store, choice)
+    publisher.close()
     print(summary(settings, store.study, runner.runs, choice, conditions.terms), flush=True)
     if signal is None:  # after Ctrl-C nobody waits for a report
         print("report: ", end="", flush=True)  # which takes seconds where there are many trials
@@ -140,9 +144,7 @@ def _report(settings: Settings, store: Store) -> str:
 
         return str(report.write(settings.folder, read_story(store.study)))
     except Exception as error:
-        return (
-            f"report: not written, {described(error)}; try python -m search report {shlex.quote(str(settings.folder))}"
-        )
+        return f"not written, {described(error)}; try python -m search report {shlex.quote(str(settings.folder))}"
 
 
 def _conditions(

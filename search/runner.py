@@ -10,6 +10,7 @@ import numpy as np
 from optuna.trial import Trial
 
 from search import stopping
+from search.dashboard import Publisher
 from search.progress import Progress
 from search.repeats import TOP, Repeat, as_repeats, plan_repeats, seed_error, train_repeats
 from search.results import complete_runs, stored_history
@@ -38,10 +39,11 @@ class Runner:
         pool: WorkerPool,
         suggest: Callable[[Trial], dict[str, Any]],
         progress: Progress,
+        publisher: Publisher,
         deadline: float,
     ) -> None:
         self._settings, self._store, self._pool, self._deadline = settings, store, pool, deadline
-        self._suggest, self._progress = suggest, progress
+        self._suggest, self._progress, self._publisher = suggest, progress, publisher
         self._conditions: Conditions = pool.conditions
         self._terms: Terms = pool.conditions.terms
         self._hopeless = HopelessRule(max_gap=settings.max_gap, total_epochs=settings.epochs)
@@ -106,6 +108,7 @@ class Runner:
             else:
                 self._died(worker, job)
         self._progress.tick()
+        self._publisher.update()
 
     def _judge(self, report: Report) -> Stop | None:
         """Take in the curves of a running trial; a reason to stop it, or None."""
@@ -150,6 +153,7 @@ class Runner:
             self._retries.append(job)
             return
         self._remember(number, outcome.history, outcome.stopped)
+        self._publisher.picture(outcome)
         try:
             if outcome.stopped == stopping.CANCELLED:
                 raise EndedOutside
@@ -164,7 +168,8 @@ class Runner:
             if outcome.val_losses is not None:
                 self._val_losses[number] = outcome.val_losses
         self._update_circle()
-        self.choice()
+        choice = self.choice()
+        self._publisher.ended(number, self.runs, None if choice is None else choice.run.number)
         self._progress.ended(outcome, run)
         self._count_errors(outcome)
 

@@ -1,7 +1,7 @@
 """The looks of every graph: one colour and one symbol for each way in which a run ends, on light and dark pages alike.
 
-Colours are Okabe and Ito's, which colour-blind people can tell apart (https://jfly.uni-koeln.de/color/). Where plotly
-is imported, it is in the functions: it takes a second.
+Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), which colour-blind people can tell apart; the blue is a
+little lighter, for dark pages. Where plotly is imported, it is in the functions: it may take a second.
 """
 
 import html
@@ -30,9 +30,9 @@ class Look:
 
 
 STOPPED = {
-    "finished": Look("#0072B2", "circle"),
+    "finished": Look("#1F83C0", "circle"),
     "overfit": Look("#D55E00", "diamond"),
-    "hopeless": Look("#999999", "x-thin-open"),
+    "hopeless": Look("#8C8C8C", "x-thin-open"),
     "diverged": Look("#CC79A7", "triangle-up"),
     "out_of_memory": Look("#E69F00", "square"),
     "cancelled": Look("#8C6D1F", "line-ew-open"),
@@ -64,6 +64,7 @@ def styled(figure: "go.Figure", title: str, **layout: Any) -> "go.Figure":  # no
         margin={"l": 60, "r": 24, "t": 56, "b": 48},
         legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0, "xanchor": "left"},
         hovermode="closest",
+        modebar={"orientation": "v", "bgcolor": "rgba(0,0,0,0)", "color": TEXT},
     )
     figure.update_layout(**layout)
     figure.update_xaxes(gridcolor=GRID, linecolor=GRID, zeroline=False)
