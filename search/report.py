@@ -20,7 +20,7 @@ from search.results import TrialResult
 from search.selection import front, nearest
 from search.stopping import CANCELLED, DIVERGED, ERROR, FINISHED, HOPELESS, OUT_OF_MEMORY, OVERFIT
 from search.story import Story
-from search.style import STOPPED
+from search.style import look
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -69,13 +69,13 @@ def render(story: Story, exported: Mapping[str, Any] | None = None) -> str:
     """The report as HTML. exported: the content of best.yaml, where there is one of the chosen trial."""
     chosen = next((trial for trial in story.trials if trial.chosen), None)
     by_number = {trial.number: trial for trial in story.trials}
-    counts = Counter(trial.state for trial in story.trials)
+    ended = ended_trials(story)
     knobs = slices.strongest(story)
     return _environment().get_template("report.html").render(
         story=story,
         written=datetime.now(UTC),
-        ended=counts["COMPLETE"] + counts["PRUNED"],
-        running=counts["RUNNING"],
+        ended=len(ended),
+        running=sum(trial.state == "RUNNING" for trial in story.trials),
         planned=story.plan.get("trials"),
         chosen=chosen,
         config=_config(story),
@@ -96,16 +96,21 @@ def render(story: Story, exported: Mapping[str, Any] | None = None) -> str:
         regimes=slices.regimes(story, knobs),
         knobs=knobs,
         stops=stops(story),
-        looks=STOPPED,
+        key={stopped: look(stopped) for stopped in sorted({figures.ending(trial) for trial in ended})},
         run=run_folder(story),
         search=search_call(story),
         plotly=_packed_plotly(),
     )  # fmt: skip
 
 
+def ended_trials(story: Story) -> list[TrialResult]:
+    """Those with a result, if only that they have none."""
+    return [trial for trial in story.trials if trial.state in ("COMPLETE", "PRUNED")]
+
+
 def stops(story: Story) -> list[Stops]:
     """Why trials ended, most frequent first, with the epochs that this saved."""
-    ended = [trial for trial in story.trials if trial.state in ("COMPLETE", "PRUNED")]
+    ended = ended_trials(story)
     planned = max([story.plan.get("epochs", 0), *(trial.epochs_run for trial in ended)], default=0)
     counts = Counter(figures.ending(trial) for trial in ended)
     trained = {reason: sum(t.epochs_run for t in ended if figures.ending(t) == reason) for reason in counts}

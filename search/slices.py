@@ -25,6 +25,7 @@ REGIMES = {
     UNDERFIT: Look("#56B4E9", "square"),
 }
 CENSORED = "stopped before its best"
+LONGEST = 12  # name of a category on an axis, in letters
 TICKS = 5  # of a small graph's axis, at most
 
 
@@ -67,7 +68,8 @@ def regime_map(story: Story, knobs: Sequence[str]) -> go.Figure | None:
     if len(knobs) < 2:
         return None
     figure = go.Figure()
-    censored = _best([trial for trial in _drawn(story, knobs) if trial.stopped == HOPELESS])
+    reached = {trial.number for trial in _reached(story)}
+    censored = _best([trial for trial in _drawn(story, knobs) if trial.number not in reached])
     groups = [(CENSORED, look(HOPELESS), censored)]
     groups += [(regime.name, REGIMES[regime.name], list(regime.runs)) for regime in regimes(story, knobs)]
     for name, style, trials in groups:
@@ -195,7 +197,10 @@ def _shown(value: Any) -> float | str | None:  # noqa: ANN401
 def _axis(distribution: BaseDistribution) -> dict[str, Any]:
     """The whole range of a parameter, so that a bound is seen as one."""
     if isinstance(distribution, CategoricalDistribution):
-        return {"type": "category", "categoryarray": [plain(choice) for choice in distribution.choices]}
+        names = [str(choice) for choice in distribution.choices]
+        cut = [name if len(name) <= LONGEST else name[: LONGEST - 1] + "…" for name in names]
+        shown, cut = [plain(name) for name in names], [plain(name) for name in cut]
+        return {"type": "category", "categoryarray": shown, "tickvals": shown, "ticktext": cut, "automargin": True}
     low, high = float(distribution.low), float(distribution.high)  # type: ignore[attr-defined]
     if getattr(distribution, "log", False):
         margin = (high / low) ** 0.04

@@ -28,7 +28,22 @@ class Look:
     colour: str
     symbol: str
 
+    @property
+    def character(self) -> str:
+        """The symbol in a line of text."""
+        return CHARACTERS[self.symbol]
 
+
+CHARACTERS = {
+    "circle": "●",
+    "circle-open": "○",
+    "cross-thin-open": "+",
+    "diamond": "◆",
+    "line-ew-open": "–",
+    "square": "■",
+    "triangle-up": "▲",
+    "x-thin-open": "×",
+}
 STOPPED = {
     "finished": Look("#1F83C0", "circle"),
     "overfit": Look("#D55E00", "diamond"),
