@@ -28,7 +28,10 @@ def markdown(text: object) -> str:
 
 
 def trial_note(trial: TrialResult, planned: int, terms: Terms) -> str:
-    """In two sentences, each a paragraph (the page is as wide as its longest attribute): how an ended trial ended, and what came of it. planned: epochs of a whole run."""
+    """In two sentences: how an ended trial ended, and what came of it. planned: epochs of a whole run.
+
+    Each is a paragraph, since the dashboard makes the page as wide as its longest attribute.
+    """
     if trial.state == "FAIL":
         return (
             f"Ended after {trial.epochs_run} of {planned} epochs without a result.\n\nIt was interrupted, and its "
