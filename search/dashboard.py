@@ -8,10 +8,11 @@ from pathlib import Path
 
 import optuna
 import plotly.graph_objects as go
-from optuna.artifacts import FileSystemArtifactStore, upload_artifact
+from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial
 from optuna_dashboard import get_note, save_note, save_plotly_graph_object
+from optuna_dashboard.artifact import get_artifact_path
 
 from search import figures
 from search.errors import described
@@ -72,7 +73,7 @@ class Publisher:
     def picture(self, outcome: Outcome) -> None:
         """Attach the curves to a trial that is about to end: one that has ended takes no artifacts."""
         with self._guarded():
-            drawn = picture(outcome.history, outcome.stopped, outcome.best_epoch, outcome.number)
+            drawn = picture(outcome, self._planned)
             if drawn is not None:
                 self._attach(self._trial(outcome.number), drawn)
 
@@ -116,7 +117,11 @@ class Publisher:
 
     def _note(self, number: int | None, text: str) -> None:
         if text != self._notes.get(number):
-            save_note(self._study if number is None else self._trial(number), text)
+            if number is None:
+                save_note(self._study, text)
+            else:
+                trial = self._trial(number)
+                save_note(trial, text + self._picture_of(trial))
             self._notes[number] = text
 
     def _trial_note(self, trial: TrialResult) -> str:
@@ -134,6 +139,11 @@ class Publisher:
             path = Path(folder) / "curves.svg"
             path.write_text(svg, encoding="utf-8")
             upload_artifact(artifact_store=self._artifacts, file_path=str(path), study_or_trial=trial)
+
+    def _picture_of(self, trial: Trial) -> str:
+        """Shown in the note: as an artifact it has the size of a stamp."""
+        attached = get_all_artifact_meta(trial)
+        return "".join(f"\n\n![curves]({get_artifact_path(trial, meta.artifact_id)})" for meta in attached)
 
     def _trial(self, number: int) -> Trial:
         """As notes and artifacts want it; only a private attribute leads there. It draws no parameters."""

@@ -15,7 +15,7 @@ from search.style import BAND, BAR, FILL, TEXT, log_axis, look, plain, styled
 
 CURVES = ("train_loss", "val_loss")
 MOST_POINTS = 50  # of a curve
-MOST_CURVES = {"front": 4, "running": 4, "overfit": 2, "diverged": 1, "hopeless": 1}
+MOST_CURVES = {"front": 3, "running": 4, "overfit": 2, "diverged": 1, "hopeless": 1}
 MOST_HOPELESS = 300  # points; beyond that, the best of them
 
 
@@ -34,11 +34,8 @@ def curves(story: Story) -> go.Figure | None:
         _add_marks(figure, trial)
         _add_labels(figure, trial, places[trial.number])
     if baseline:
-        figure.add_hline(y=baseline[0], line={"dash": "dash", "width": 1, "color": TEXT})
-        figure.add_annotation(
-            x=1, xref="paper", y=math.log10(baseline[0]), text="linear baseline", showarrow=False, xanchor="right",
-            yanchor="bottom",
-        )  # fmt: skip
+        line = {"dash": "dash", "width": 1, "color": TEXT}
+        figure.add_hline(y=baseline[0], line=line, name="linear baseline", showlegend=True)
     return styled(
         figure,
         "Curves: solid validation, dotted training, ★ best epoch",
@@ -126,6 +123,7 @@ def epochs_spent(story: Story) -> go.Figure | None:
     return styled(
         figure,
         f"{total:,} of {total + all_saved:,} epochs trained, {all_saved / (total + all_saved):.0%} saved",
+        showlegend=False,
         barmode="stack",
         bargap=0.45,
         xaxis={"title": "epochs"},
@@ -200,7 +198,7 @@ def _add_labels(figure: go.Figure, trial: TrialResult, places: Sequence[float]) 
         x=[len(trial.history["val_loss"])] * len(places),
         y=[_rounded(place) for place in places],
         mode="text",
-        text=[f"  {trial.number}"] * len(places),
+        text=[f"   {trial.number}"] * len(places),
         textposition="middle right",
         textfont={"color": look(ending(trial)).colour, "size": 11},
         legendgroup=trial.number,
@@ -243,7 +241,7 @@ def _add_regions(figure: go.Figure, story: Story, placed: Sequence[TrialResult])
     gaps = [trial.gap for trial in placed if trial.gap is not None]
     low, high = min(0.0, *gaps), max(gaps) if ceiling is None else ceiling
     if math.isfinite(baseline):
-        left = min(_losses(story, placed)) / 1.08
+        left = 10 ** log_axis(_losses(story, placed))["range"][0]
         figure.add_shape(
             type="rect",
             showlegend=True,
@@ -313,14 +311,14 @@ def _add_marked(figure: go.Figure, story: Story, placed: Sequence[TrialResult]) 
             y=[_rounded(trial.gap or 0.0) for trial in ringed],
             mode="markers",
             marker={"symbol": "circle-open", "size": 15, "color": TEXT, "line": {"width": 1.5}},
-            name="not to be told from the best",
+            name="cannot be told from the best",
             hoverinfo="skip",
         )
     for trial in placed:
         if trial.chosen and trial.val_loss is not None:
             figure.add_annotation(
                 x=math.log10(trial.val_loss), y=trial.gap, text=f"<b>chosen: {trial.number}</b>", arrowcolor=TEXT,
-                arrowhead=2, ax=40, ay=-30,
+                arrowhead=2, ax=-25, ay=38,
             )  # fmt: skip
 
 

@@ -28,13 +28,16 @@ def markdown(text: object) -> str:
 
 
 def trial_note(trial: TrialResult, planned: int, terms: Terms) -> str:
-    """In two sentences: how an ended trial ended, and what came of it. planned: epochs of a whole run."""
+    """In two sentences: how an ended trial ended, and what came of it. planned: epochs of a whole run.
+
+    Each is a paragraph, since the dashboard makes the page as wide as its longest attribute.
+    """
     if trial.state == "FAIL":
         return (
-            f"Ended after {trial.epochs_run} of {planned} epochs without a result. It was interrupted, and its "
+            f"Ended after {trial.epochs_run} of {planned} epochs without a result.\n\nIt was interrupted, and its "
             "parameters were queued again, or somebody has ended it from outside."
         )
-    return f"{_end(trial, planned)} {_result(trial, terms)}"
+    return f"{_end(trial, planned)}\n\n{_result(trial, terms)}"
 
 
 def study_note(story: Story) -> str:
@@ -68,18 +71,22 @@ def _result(trial: TrialResult, terms: Terms) -> str:
         return "No epoch gave a finite loss: it counts as infeasible and is never chosen."
     if trial.stopped not in ("finished", "overfit", "diverged"):
         return f"Its figures are those of epoch {_best(trial)}, the best so far: it takes no part in the choice."
-    kept = "Best epoch kept:" if trial.stopped != "finished" else "This result counts:"
+    kept = "" if trial.stopped == "finished" else "Best epoch kept: "
     if trial.chosen:
-        return f"{kept} it is the chosen one."
+        return _sentence(f"{kept}it is the chosen one.")
     if trial.front:
-        return f"{kept} it is on the front."
+        return _sentence(f"{kept}it is on the front.")
     if trial.val_loss >= terms.baseline_loss:
         return f"It is no better than the linear baseline ({terms.baseline_loss:.4f}) and never chosen."
     if terms.max_gap is not None and trial.gap > terms.max_gap:
         return f"Its gap, {trial.gap:.4f}, is above the ceiling of {terms.max_gap:g}: it is never chosen."
     if trial.state == "PRUNED":
         return f"Its best epoch, {_best(trial)}, is clearly beaten by another run in both loss and gap."
-    return f"{kept} another run is at least as good in both loss and gap."
+    return _sentence(f"{kept}another run is at least as good in both loss and gap.")
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _best(trial: TrialResult) -> int:

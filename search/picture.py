@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from search.figures import CURVES, thinned
 from search.style import log_axis, look
-from search.trial import History
+from search.trial import Outcome
 
 WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 70, 44  # margins
@@ -30,21 +30,22 @@ class Scale:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * min(max(share, 0.0), 1.0)
 
 
-def picture(history: History, stopped: str, best_epoch: int | None, number: int) -> str | None:
-    """An SVG document with a white page of its own; None where no epoch has a finite loss. best_epoch: from 0."""
+def picture(outcome: Outcome, planned: int) -> str | None:
+    """An SVG document with a white page of its own; None where no epoch has a finite loss. planned: epochs."""
+    history, stopped = outcome.history, outcome.stopped
     losses = [loss for name in CURVES for loss in history.get(name, ()) if _drawable(loss)]
     if not losses:
         return None
     axis = log_axis(losses)
-    scale = Scale(len(history["val_loss"]), *axis["range"])
+    scale = Scale(planned, *axis["range"])
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
         'font-family="Roboto, Helvetica, Arial, sans-serif" font-size="13">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         *_axes(scale, axis["tickvals"]),
         *(_line(history[name], scale, look(stopped).colour, dotted=name == "train_loss") for name in CURVES),
-        *_marks(history["val_loss"], scale, stopped, best_epoch),
-        _text(LEFT, 24, f"trial {number}: {stopped}", size=16),
+        *_marks(history["val_loss"], scale, stopped, outcome.best_epoch),
+        _text(LEFT, 24, f"trial {outcome.number}: {stopped}", size=16),
         _text(WIDTH - RIGHT, 24, "solid: validation loss, dotted: training loss", anchor="end"),
         "</svg>",
     ]
@@ -83,8 +84,9 @@ def _marks(losses: Sequence[float], scale: Scale, stopped: str, best_epoch: int 
     last = len(losses) - 1
     if best_epoch is not None and _drawable(losses[best_epoch]):
         yield from _mark(scale, best_epoch, losses[best_epoch], f"best: epoch {best_epoch + 1}", "★", BEST, row=0)
-    if stopped != "finished" and _drawable(losses[last]) and last != best_epoch:
-        yield from _mark(scale, last, losses[last], f"{stopped}: epoch {last + 1}", "✕", look(stopped).colour, row=1)
+    if stopped != "finished" and _drawable(losses[last]):
+        sign = "" if last == best_epoch else "✕"
+        yield from _mark(scale, last, losses[last], f"{stopped}: epoch {last + 1}", sign, look(stopped).colour, row=1)
 
 
 def _mark(scale: Scale, epoch: int, loss: float, text: str, sign: str, colour: str, row: int) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-TEXT = "#7a7a7a"  # legible on white and on near-black: nothing here knows which of the two the page is
+TEXT = "#7f7f7f"  # legible on white and on near-black: nothing here knows which of the two the page is
 GRID = "rgba(128,128,128,0.25)"
 FILL = "rgba(0,158,115,0.10)"  # where runs may be chosen
 BAND = "rgba(230,159,0,0.25)"  # what cannot be told from the best
@@ -76,8 +76,8 @@ def styled(figure: "go.Figure", title: str, **layout: Any) -> "go.Figure":  # no
         font={"family": FONT, "size": 12, "color": TEXT},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 60, "r": 24, "t": 56, "b": 48},
-        legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0, "xanchor": "left"},
+        margin={"l": 60, "r": 44, "t": 56, "b": 48 if layout.get("showlegend") is False else 112},
+        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 0.01, "yref": "container", "yanchor": "bottom"},
         hovermode="closest",
         modebar={"orientation": "v", "bgcolor": "rgba(0,0,0,0)", "color": TEXT},
     )
@@ -101,7 +101,8 @@ def log_ticks(low: float, high: float, most: int = 9) -> list[float]:
 
 def log_axis(values: Sequence[float]) -> dict[str, Any]:
     """Settings of a logarithmic axis that shows `values`, positive ones."""
-    low, high = min(values) / 1.08, max(values) * 1.08
+    pad = max(max(values) / min(values), 1.5) ** 0.05
+    low, high = min(values) / pad, max(values) * pad
     ticks = log_ticks(low, high)
     return {
         "type": "log",
