@@ -37,7 +37,7 @@
   // The size of a graph on A4 with its margins, in CSS pixels.
   function onPaper(graph) {
     if (graph.classList.contains("slice")) return { width: 330, height: 260 };
-    return { width: 680, height: graph.classList.contains("low") ? 220 : 380 };
+    return { width: 680, height: graph.classList.contains("low") ? 240 : 450 };
   }
 })().catch(error => {
   console.error(error);
