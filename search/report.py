@@ -85,6 +85,7 @@ def render(story: Story, exported: Mapping[str, Any] | None = None) -> str:
         lessons=_lessons(story),
         front=[by_number[run.number] for run in front(story.runs)],
         prices=[(price, by_number[run.number]) for price, run in price_list(story.runs)],
+        priced=findings.prices(story.runs),
         graphs={
             "loss_against_gap": _graph(figures.loss_against_gap(story)),
             "curves": _graph(figures.curves(story)),

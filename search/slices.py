@@ -26,6 +26,7 @@ REGIMES = {
 }
 CENSORED = "stopped before its best"
 LONGEST = 12  # name of a category on an axis, in letters
+CROWD = 150  # trials from which marks are smaller
 TICKS = 5  # of a small graph's axis, at most
 
 
@@ -70,11 +71,12 @@ def regime_map(story: Story, knobs: Sequence[str]) -> go.Figure | None:
     figure = go.Figure()
     reached = {trial.number for trial in _reached(story)}
     censored = _best([trial for trial in _drawn(story, knobs) if trial.number not in reached])
+    size = 10 if len(story.trials) < CROWD else 6
     groups = [(CENSORED, look(HOPELESS), censored)]
     groups += [(regime.name, REGIMES[regime.name], list(regime.runs)) for regime in regimes(story, knobs)]
     for name, style, trials in groups:
         if trials:
-            _add_points(figure, trials, knobs[0], [trial.params[knobs[1]] for trial in trials], style, name, size=10)
+            _add_points(figure, trials, knobs[0], [trial.params[knobs[1]] for trial in trials], style, name, size=size)
     distributions = _parameters(story)
     return styled(
         figure,
@@ -129,7 +131,9 @@ def _slice(story: Story, name: str, distribution: BaseDistribution) -> go.Figure
         trials = _best([trial for trial in drawn if str(trial.stopped) == stopped])
         for objective, axis in (("val_loss", "y"), ("gap", "y2")):
             values = [getattr(trial, objective) for trial in trials]
-            _add_points(figure, trials, name, values, look(stopped), stopped, size=7, yaxis=axis)
+            _add_points(
+                figure, trials, name, values, look(stopped), stopped, size=7 if len(drawn) < CROWD else 4, yaxis=axis
+            )
     for trial in (trial for trial in drawn if trial.chosen):
         for value, axis in ((trial.val_loss, "y"), (trial.gap, "y2")):
             _add_points(figure, [trial], name, [value], Look("#000000", "star"), "chosen", size=14, yaxis=axis)

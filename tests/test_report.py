@@ -118,6 +118,12 @@ def test_the_whole_report_of_a_study_by_hand():
     assert "The chosen one is 48% below it." in text
 
 
+def test_where_a_smaller_gap_has_no_price_none_is_listed():
+    text = shown(study_of([trial(n, val_loss=0.5 + 0.2 * n, dropout=0.1 * n) for n in range(3)], chosen=1))
+    assert "no run within 10% of the lowest val_loss has a smaller gap than trial 0" in text
+    assert "allowed loss" not in text
+
+
 def test_lessons_stand_where_a_person_would_ask():
     def trials(closing):
         gaps = [0.5 - closing * n / 20 + 0.01 * (n % 3) for n in range(20)]
