@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from search.figures import MOST_HOPELESS
+from search.figures import MOST_HOPELESS, ending
 from search.fit import GOOD, PARTIAL_OVERFIT, TRUE_OVERFIT, UNDERFIT
 from search.insight import importances, reached_best
 from search.knobs import varying
@@ -24,6 +24,7 @@ REGIMES = {
     TRUE_OVERFIT: Look("#D55E00", "triangle-up"),
     UNDERFIT: Look("#56B4E9", "square"),
 }
+CHOSEN = Look("#000000", "star")
 CENSORED = "stopped before its best"
 LONGEST = 12  # name of a category on an axis, in letters
 CROWD = 150  # trials from which marks are smaller
@@ -68,16 +69,14 @@ def regime_map(story: Story, knobs: Sequence[str]) -> go.Figure | None:
     """The fit regime of each run in the plane of two parameters; None where there are not two."""
     if len(knobs) < 2:
         return None
-    figure = go.Figure()
+    figure, distributions = go.Figure(), _parameters(story)
     reached = {trial.number for trial in _reached(story)}
     censored = _best([trial for trial in _drawn(story, knobs) if trial.number not in reached])
-    size = 10 if len(story.trials) < CROWD else 6
     groups = [(CENSORED, look(HOPELESS), censored)]
     groups += [(regime.name, REGIMES[regime.name], list(regime.runs)) for regime in regimes(story, knobs)]
     for name, style, trials in groups:
-        if trials:
-            _add_points(figure, trials, knobs[0], [trial.params[knobs[1]] for trial in trials], style, name, size=size)
-    distributions = _parameters(story)
+        x, y = (_positions(trials, knob, distributions[knob]) for knob in knobs)
+        _add_points(figure, trials, x, y, style, name, size=10 if len(story.trials) < CROWD else 6)
     return styled(
         figure,
         f"Fit regimes over {plain(knobs[0])} and {plain(knobs[1])}",
@@ -126,17 +125,15 @@ def _best(trials: Sequence[TrialResult]) -> list[TrialResult]:
 
 def _slice(story: Story, name: str, distribution: BaseDistribution) -> go.Figure:
     drawn = _drawn(story, [name])
+    size = 7 if len(drawn) < CROWD else 4
+    groups = [(look(stopped), stopped, size, trials) for stopped, trials in _by_ending(drawn)]
+    groups.append((CHOSEN, "chosen", 14, [trial for trial in drawn if trial.chosen]))
     figure = go.Figure()
-    for stopped in sorted({str(trial.stopped) for trial in drawn}, key=lambda stopped: stopped != HOPELESS):
-        trials = _best([trial for trial in drawn if str(trial.stopped) == stopped])
+    for style, label, size, trials in groups:
+        x = _positions(trials, name, distribution)
         for objective, axis in (("val_loss", "y"), ("gap", "y2")):
-            values = [getattr(trial, objective) for trial in trials]
-            _add_points(
-                figure, trials, name, values, look(stopped), stopped, size=7 if len(drawn) < CROWD else 4, yaxis=axis
-            )
-    for trial in (trial for trial in drawn if trial.chosen):
-        for value, axis in ((trial.val_loss, "y"), (trial.gap, "y2")):
-            _add_points(figure, [trial], name, [value], Look("#000000", "star"), "chosen", size=14, yaxis=axis)
+            values = [_rounded(getattr(trial, objective)) for trial in trials]
+            _add_points(figure, trials, x, values, style, label, size=size, yaxis=axis)
     _add_terms(figure, story)
     return styled(
         figure,
@@ -162,27 +159,38 @@ def _add_terms(figure: go.Figure, story: Story) -> None:
         )  # fmt: skip
 
 
+def _by_ending(drawn: Sequence[TrialResult]) -> list[tuple[str, list[TrialResult]]]:
+    """The trials by what ended them; of the hopeless ones, which lie below all others, no more than are told apart."""
+    groups: dict[str, list[TrialResult]] = {HOPELESS: []}
+    for trial in drawn:
+        groups.setdefault(ending(trial), []).append(trial)
+    groups[HOPELESS] = _best(groups[HOPELESS])
+    return list(groups.items())
+
+
 def _add_points(
     figure: go.Figure,
     trials: Sequence[TrialResult],
-    name: str,
-    values: Sequence[Any],
+    x: Sequence[float | str],
+    y: Sequence[float | str],
     style: Look,
     label: str,
     *,
     size: int,
     yaxis: str = "y",
 ) -> None:
+    if not trials:
+        return
     figure.add_scatter(
-        x=[_shown(trial.params[name]) for trial in trials],
-        y=[_shown(value) for value in values],
+        x=x,
+        y=y,
         customdata=[trial.number for trial in trials],
         mode="markers",
         marker={
             "symbol": style.symbol,
             "size": size,
             "color": style.colour,
-            "line": {"color": "#ffffff" if style.symbol == "star" else style.colour, "width": 1},
+            "line": {"color": "#ffffff" if style is CHOSEN else style.colour, "width": 1},
         },
         name=plain(label),
         hovertemplate=f"trial %{{customdata}}, {plain(label)}<br>%{{x}}: %{{y}}<extra></extra>",
@@ -191,11 +199,16 @@ def _add_points(
     )
 
 
-def _shown(value: Any) -> float | str | None:  # noqa: ANN401
-    """A number of few digits; other values as text."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(f"{value:.4g}")
-    return plain(value)
+def _positions(trials: Sequence[TrialResult], name: str, distribution: BaseDistribution) -> list[float | str]:
+    """Where trials stand on the axis of a parameter; a category, which may be a number, by its name."""
+    values = [trial.params[name] for trial in trials]
+    category = isinstance(distribution, CategoricalDistribution)
+    return [plain(value) if category else _rounded(value) for value in values]
+
+
+def _rounded(value: float) -> float:
+    """Few digits, for a small file."""
+    return float(f"{value:.4g}")
 
 
 def _axis(distribution: BaseDistribution) -> dict[str, Any]:
@@ -212,7 +225,7 @@ def _axis(distribution: BaseDistribution) -> dict[str, Any]:
     margin = 0.04 * (high - low)
     axis = {"range": [low - margin, high + margin], "nticks": TICKS}
     if isinstance(distribution, IntDistribution):
-        axis |= {"tick0": low, "dtick": max(distribution.step, math.ceil((high - low) / TICKS))}
+        axis |= {"tick0": low, "dtick": distribution.step * max(1, math.ceil((high - low) / distribution.step / TICKS))}
     return axis
 
 

@@ -215,6 +215,17 @@ def test_slices_show_every_run_and_the_whole_range():
     assert list(figures["norm"].layout.xaxis.categoryarray) == ["batch", "&lt;script&gt;alert(1)&lt;/script&gt;"]
 
 
+def test_categories_may_be_numbers():
+    trials = [
+        create_trial(state=t.state, values=t.values, params={"batch_size": 16 * (1 + n % 2)}, user_attrs=t.user_attrs,
+                     distributions={"batch_size": CategoricalDistribution([16, 32])})
+        for n, t in enumerate(some_trials()[:3])
+    ]  # fmt: skip
+    (figure,) = slices(read_story(study_of(trials)))
+    assert list(figure.layout.xaxis.categoryarray) == ["16", "32"]
+    assert {x for trace in figure.data for x in trace.x} == {"16", "32"}
+
+
 def test_every_symbol_of_the_graphs_has_its_character():
     assert {look.symbol for look in (*STOPPED.values(), OTHER)} == CHARACTERS.keys()
 
