@@ -27,6 +27,7 @@ GRAPHS = {"curves": figures.curves, "loss-against-gap": figures.loss_against_gap
 DRIVERS = "drivers"  # the graph of importances: it costs more than all others together
 SHARE = 0.005  # of the time that each, the graphs and the importances, may take while trials run
 LEAST_SECONDS = 2.0  # between two refreshments
+MOST_NOTES = 300  # for each trial the dashboard looks through the notes of all: 1,000 would cost its page 4 s
 ENDED = ("COMPLETE", "PRUNED", "FAIL")
 
 
@@ -75,15 +76,16 @@ class Publisher:
         with self._guarded():
             drawn = picture(outcome, self._planned)
             if drawn is not None:
-                self._attach(self._trial(outcome.number), drawn)
+                self._attach(outcome.number, drawn)
 
     def ended(self, number: int, runs: Sequence[Run], chosen: int | None) -> None:
         """Write the note of a trial that has just ended, beside the `runs` finished so far."""
         self._news = True
         with self._guarded():
             on_front = any(run.number == number for run in front(runs))
-            trial = trial_result(self._frozen(number), self._terms, front=on_front, chosen=number == chosen)
-            self._note(number, self._trial_note(trial))
+            frozen = self._study.get_trials(deepcopy=False)[number]
+            trial = trial_result(frozen, self._terms, front=on_front, chosen=number == chosen)
+            self._note_trial(trial, frozen)
 
     def update(self) -> None:
         """Called a few times a second: refresh the graphs and notes if it is time to."""
@@ -105,24 +107,30 @@ class Publisher:
     def _publish(self, story: Story) -> None:
         for name, figure in GRAPHS.items():
             self._draw(name, figure(story))
+        frozen = self._study.get_trials(deepcopy=False)
         for trial in story.trials:
             if trial.state in ENDED:
-                self._note(trial.number, self._trial_note(trial))
-        self._note(None, study_note(story))
+                self._note_trial(trial, frozen[trial.number])
+        self._note_study(study_note(story))
 
     def _draw(self, name: str, figure: go.Figure | None) -> None:
         if figure is not None and (drawn := figure.to_json()) != self._drawn.get(name):
             save_plotly_graph_object(self._study, figure, graph_object_id=name)
             self._drawn[name] = drawn
 
-    def _note(self, number: int | None, text: str) -> None:
-        if text != self._notes.get(number):
-            if number is None:
-                save_note(self._study, text)
-            else:
-                trial = self._trial(number)
-                save_note(trial, text + self._picture_of(trial))
-            self._notes[number] = text
+    def _note_study(self, text: str) -> None:
+        if text != self._notes.get(None):
+            save_note(self._study, text)
+            self._notes[None] = text
+
+    def _note_trial(self, trial: TrialResult, frozen: FrozenTrial) -> None:
+        text, new = self._trial_note(trial), trial.number not in self._notes
+        if new and len(self._notes) >= MOST_NOTES and not (trial.chosen or trial.front):
+            return
+        if text != self._notes.get(trial.number):
+            handle = self._handle(frozen)
+            save_note(handle, text + self._picture_of(handle))
+            self._notes[trial.number] = text
 
     def _trial_note(self, trial: TrialResult) -> str:
         return trial_note(trial, self._planned, self._terms)
@@ -134,7 +142,8 @@ class Publisher:
         ended = [trial for trial in read_story(self._study).trials if trial.state in ("COMPLETE", "PRUNED")]
         return {trial.number: self._trial_note(trial) for trial in ended}
 
-    def _attach(self, trial: Trial, svg: str) -> None:
+    def _attach(self, number: int, svg: str) -> None:
+        trial = self._handle(self._study.get_trials(deepcopy=False)[number])
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "curves.svg"
             path.write_text(svg, encoding="utf-8")
@@ -145,12 +154,9 @@ class Publisher:
         attached = get_all_artifact_meta(trial)
         return "".join(f"\n\n![curves]({get_artifact_path(trial, meta.artifact_id)})" for meta in attached)
 
-    def _trial(self, number: int) -> Trial:
-        """As notes and artifacts want it; only a private attribute leads there. It draws no parameters."""
-        return Trial(self._study, self._frozen(number)._trial_id)
-
-    def _frozen(self, number: int) -> FrozenTrial:
-        return self._study.get_trials(deepcopy=False)[number]
+    def _handle(self, frozen: FrozenTrial) -> Trial:
+        """What takes notes and artifacts; only a private attribute leads there. It draws no parameters."""
+        return Trial(self._study, frozen._trial_id)
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:

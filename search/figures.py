@@ -15,7 +15,7 @@ from search.style import BAND, BAR, FILL, TEXT, log_axis, look, plain, styled
 
 CURVES = ("train_loss", "val_loss")
 MOST_POINTS = 50  # of a curve
-MOST_CURVES = {"front": 3, "running": 4, "overfit": 2, "diverged": 1, "hopeless": 1}
+MOST_CURVES = {"front": 3, "running": 4, "finished": 2, "overfit": 2, "diverged": 1, "hopeless": 1}
 MOST_HOPELESS = 300  # points; beyond that, the best of them
 
 

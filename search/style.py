@@ -91,7 +91,8 @@ def log_ticks(low: float, high: float, most: int = 9) -> list[float]:
     """Round values between two positive ones for a logarithmic axis; plotly's own are bare digits on a short one."""
     ticks: list[float] = []
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for mantissas in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), tuple(n / 10 for n in range(10, 100, 5))):
+    fine, finest = ([n / 10 for n in range(10, 100, step)] for step in (5, 1))
+    for mantissas in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), fine, finest):
         finer = [round(m * 10.0**d, 12) for d in decades for m in mantissas if low <= m * 10.0**d <= high]
         if len(finer) > most and len(ticks) > 2:
             break
@@ -101,7 +102,7 @@ def log_ticks(low: float, high: float, most: int = 9) -> list[float]:
 
 def log_axis(values: Sequence[float]) -> dict[str, Any]:
     """Settings of a logarithmic axis that shows `values`, positive ones."""
-    pad = max(max(values) / min(values), 1.5) ** 0.05
+    pad = max((max(values) / min(values)) ** 0.05, 1.15)
     low, high = min(values) / pad, max(values) * pad
     ticks = log_ticks(low, high)
     return {

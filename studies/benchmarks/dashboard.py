@@ -28,6 +28,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from search.dashboard import Publisher
 from search.picture import picture
 from search.selection import Terms
+from search.store import Store
 from search.trial import Outcome
 
 EPOCHS, PORT = 20, 18431
@@ -67,22 +68,19 @@ def pages(repeats: int) -> None:
 
 
 def fill(folder: Path, trials: int, *, additions: bool) -> None:
-    """A made-up study like those of a search; without `additions` it has trials, parameters and values alone."""
+    """A made-up study like those of a search; without `additions` it has no graphs and no notes."""
     (folder / "artifacts").mkdir(parents=True)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        storage=f"sqlite:///{folder / 'study.db'}", study_name="made-up", directions=["minimize", "minimize"]
-    )
+    study = Store(f"sqlite:///{folder / 'study.db'}", "made-up", seed=0).study
     rng = np.random.default_rng(0)
-    study.add_trials([made_up(number, rng, folder, additions=additions) for number in range(trials)])
+    study.add_trials([made_up(number, rng, folder) for number in range(trials)])
+    study.set_user_attr("plan", {"trials": trials, "epochs": EPOCHS, "out": "runs/made-up"})
+    study.set_user_attr("baseline", {"val_loss": 0.9})
+    study.set_user_attr("choice", {"trial": 0, "band": [0, 1], "because": "made up"})
     if additions:
-        study.set_user_attr("plan", {"trials": trials, "epochs": EPOCHS, "out": "runs/made-up"})
-        study.set_user_attr("baseline", {"val_loss": 0.9})
-        study.set_user_attr("choice", {"trial": 0, "band": [0, 1], "because": "made up"})
         Publisher(study, folder, Terms(0.9), EPOCHS).close()
 
 
-def made_up(number: int, rng: np.random.Generator, folder: Path, *, additions: bool) -> FrozenTrial:
+def made_up(number: int, rng: np.random.Generator, folder: Path) -> FrozenTrial:
     """A trial whose losses fall; two in three are hopeless."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=number))
     params = study.ask(SPACE).params
@@ -107,8 +105,8 @@ def made_up(number: int, rng: np.random.Generator, folder: Path, *, additions: b
         values=values,
         params=params,
         distributions=SPACE,
-        user_attrs=attributes if additions else {},
-        system_attrs=attached(folder, outcome) if additions else {},
+        user_attrs=attributes,
+        system_attrs=attached(folder, outcome),
     )
 
 
