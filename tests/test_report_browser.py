@@ -91,6 +91,15 @@ def test_no_label_is_cut_off_and_no_ticks_overlap(browser, page):
             "    && place.bottom > places[n - 1].top + 1).map(() => axis.textContent)})"
         )
         assert overlapping == [], size
+        covered = browser.execute_script(
+            "return [...document.querySelectorAll('.graph')].flatMap(graph => {"
+            "  const legend = graph.querySelector('.legend')?.getBoundingClientRect();"
+            "  return !legend ? [] : [...graph.querySelectorAll('.xtitle, .xtick text')].filter(text => {"
+            "    const place = text.getBoundingClientRect();"
+            "    return place.bottom > legend.top + 1 && place.right > legend.left && place.left < legend.right;"
+            "  }).map(text => text.textContent)})"
+        )
+        assert covered == [], size
 
 
 def test_names_are_shown_as_text(browser, page):

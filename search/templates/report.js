@@ -28,16 +28,20 @@
     for (const graph of graphs) Plotly.relayout(graph, { "font.color": text(), autosize: true, width: null, height: null });
   });
 
-  // Titles and ticks that fit a phone.
+  // Titles and ticks that fit a phone; the legend has more rows there, and takes the room that it needs.
   function narrow(layout) {
     layout.title.font.size = 13;
+    if (layout.showlegend !== false) {
+      layout.margin.b = 48;
+      Object.assign(layout.legend, { y: -0.2, yref: "paper", yanchor: "top" });
+    }
     for (const name of Object.keys(layout)) if (/^xaxis/.test(name)) layout[name].nticks ??= 4;
   }
 
   // The size of a graph on A4 with its margins, in CSS pixels.
   function onPaper(graph) {
     if (graph.classList.contains("slice")) return { width: 330, height: 260 };
-    return { width: 680, height: graph.classList.contains("low") ? 240 : 450 };
+    return { width: 680, height: graph.classList.contains("low") ? 240 : 380 };
   }
 })().catch(error => {
   console.error(error);
