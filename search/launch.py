@@ -131,9 +131,8 @@ def _run(
         _export(settings, conditions, data, store, choice)
     publisher.close()
     print(summary(settings, store.study, runner.runs, choice, conditions.terms), flush=True)
-    if signal is None:  # after Ctrl-C nobody waits for a report
-        print("report: ", end="", flush=True)  # which takes seconds where there are many trials
-        print(_report(settings, store), flush=True)
+    print("report: ", end="", flush=True)  # which takes seconds where there are many trials
+    print(_report(settings, store) if signal is None else _report_command(settings), flush=True)
     return signal
 
 
@@ -144,7 +143,12 @@ def _report(settings: Settings, store: Store) -> str:
 
         return str(report.write(settings.folder, read_story(store.study)))
     except Exception as error:
-        return f"not written, {described(error)}; try python -m search report {shlex.quote(str(settings.folder))}"
+        return f"not written, {described(error)}; try {_report_command(settings)}"
+
+
+def _report_command(settings: Settings) -> str:
+    """For whoever has ended a search and does not wait."""
+    return f"python -m search report {shlex.quote(str(settings.folder))}"
 
 
 def _conditions(
