@@ -1,6 +1,7 @@
 """One start of a search, from settings to best.yaml."""
 
 import math
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -15,8 +16,9 @@ import torch
 from search import datasets, export, machine
 from search.baseline import fit_baseline
 from search.corners import check_corners
+from search.dashboard import Publisher
 from search.data import SearchData, prepare
-from search.errors import UserError
+from search.errors import UserError, described
 from search.precision import Precision
 from search.progress import make_progress
 from search.results import complete_runs
@@ -25,6 +27,7 @@ from search.selection import Choice, Terms
 from search.settings import Settings, resolve_devices
 from search.spaces import keep, portable, suggester
 from search.store import Store
+from search.story import read_story
 from search.summary import summary
 from search.tally import Tally
 from search.trial import Conditions, load_weights
@@ -114,7 +117,9 @@ def _run(
     tally = Tally(
         settings.trials, settings.epochs, min(len(places), missing), done=done, runs=complete_runs(store.study)
     )
-    runner = Runner(settings, store, pool, suggest, make_progress(tally), deadline)
+    progress = make_progress(tally)
+    publisher = Publisher(store.study, settings.folder, conditions.terms, settings.epochs, progress.note)
+    runner = Runner(settings, store, pool, suggest, progress, publisher, deadline)
     try:
         signal = runner.run()
     except SearchFailed as error:
@@ -125,8 +130,26 @@ def _run(
     choice = runner.choice()
     if choice is not None:
         _export(settings, conditions, data, store, choice)
+    publisher.close()
     print(summary(settings, store.study, runner.runs, choice, conditions.terms), flush=True)
+    print("report: ", end="", flush=True)  # which takes seconds where there are many trials
+    print(_report(settings, store) if signal is None else _report_command(settings), flush=True)
     return signal
+
+
+def _report(settings: Settings, store: Store) -> str:
+    """Write the report; says where it is, or why it is not: all that matters is written by now."""
+    try:
+        from search import report  # plotly takes a second to import
+
+        return str(report.write(settings.folder, read_story(store.study)))
+    except Exception as error:
+        return f"not written, {described(error)}; try {_report_command(settings)}"
+
+
+def _report_command(settings: Settings) -> str:
+    """For whoever has ended a search and does not wait."""
+    return f"python -m search report {shlex.quote(str(settings.folder))}"
 
 
 def _conditions(

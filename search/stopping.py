@@ -24,6 +24,10 @@ from search.field import Field, Worth, paced, worth
 Losses = float | np.ndarray
 TIE = 1e-9  # relative: less is rounding
 
+# Why a trial ended, by rule or otherwise: its attribute `stopped`.
+FINISHED, OVERFIT, HOPELESS, DIVERGED = "finished", "overfit", "hopeless", "diverged"
+OUT_OF_MEMORY, CANCELLED, INTERRUPTED, ERROR = "out_of_memory", "cancelled", "interrupted", "error"
+
 
 @dataclass(frozen=True)
 class Decision:

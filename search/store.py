@@ -19,7 +19,7 @@ import sqlalchemy
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from search import trial as trials
+from search import stopping
 from search.errors import UserError
 from search.fit import fit_regime
 from search.gap import Measurement
@@ -204,9 +204,9 @@ def run_of(outcome: Outcome, terms: Terms) -> Run | None:
 
 def _complete(run: Run, finished: Sequence[Run]) -> bool:
     """Whether a run's best epoch is its result, and not just what it had reached when it was given up."""
-    if run.stopped == trials.FINISHED:
+    if run.stopped == stopping.FINISHED:
         return True
-    overfitted = run.stopped in (trials.OVERFIT, trials.DIVERGED)
+    overfitted = run.stopped in (stopping.OVERFIT, stopping.DIVERGED)
     return overfitted and run.feasible and not clearly_beaten(run, finished)
 
 

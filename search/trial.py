@@ -13,13 +13,20 @@ from search.data import DeviceData
 from search.gap import measure, paired_z
 from search.precision import Precision
 from search.selection import Terms, best_epoch
-from search.stopping import Decision, DivergedRule, OverfitRule
+from search.stopping import (
+    CANCELLED,
+    DIVERGED,
+    FINISHED,
+    INTERRUPTED,
+    OUT_OF_MEMORY,
+    OVERFIT,
+    Decision,
+    DivergedRule,
+    OverfitRule,
+)
 from search.training import Build, Epoch, Interrupted, Trainer
 
 CHECKPOINT_SECONDS = 15.0
-
-FINISHED, OVERFIT, HOPELESS, DIVERGED = "finished", "overfit", "hopeless", "diverged"
-OUT_OF_MEMORY, CANCELLED, INTERRUPTED, ERROR = "out_of_memory", "cancelled", "interrupted", "error"
 
 History = dict[str, list[float]]
 

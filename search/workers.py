@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-from search import trial as trials
+from search import stopping
 from search.data import SearchData
 from search.errors import described
 from search.processes import hidden_main
 from search.spaces import load_space
-from search.trial import Conditions, Job, Outcome, Report, Stop
+from search.trial import Conditions, Job, Outcome, Report, Stop, is_memory_error, run_trial
 
 STOP_SECONDS = 3.0  # for workers to give up their jobs once told to
 HANG_UP_SECONDS = 1.0  # for idle ones to end once nobody is there to give them another
@@ -191,7 +191,7 @@ def _work(
     while True:
         try:
             job = connection.recv()
-            train = functools.partial(trials.run_trial, job, build, report=report, interrupted=stop.is_set)
+            train = functools.partial(run_trial, job, build, report=report, interrupted=stop.is_set)
             outcome = _guarded(lambda: train(data=on_device(), conditions=conditions), job.number)  # noqa: B023
             if device.startswith("cuda"):
                 torch.cuda.empty_cache()  # for those that share the device
@@ -209,7 +209,7 @@ def _guarded(run: Callable[[], Outcome], number: int) -> Outcome:
     try:
         return run()
     except Exception as error:
-        stopped = trials.OUT_OF_MEMORY if trials.is_memory_error(error) else trials.ERROR
+        stopped = stopping.OUT_OF_MEMORY if is_memory_error(error) else stopping.ERROR
         return Outcome(number, stopped, described(error))
 
 

@@ -5,7 +5,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from search.insight import MOST, importances, piled_up, price_list, reached_best, sentences, thinned
+from search.findings import sentences
+from search.insight import MOST, importances, piled_up, price_list, reached_best, thinned
 from search.selection import Run
 
 DISTRIBUTIONS = {

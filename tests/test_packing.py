@@ -9,8 +9,9 @@ import torch
 from conftest import CONFIG
 
 import scale
-from search import launch, machine
+from search import launch, machine, stopping
 from search import trial as trials
+from search.dashboard import Publisher
 from search.packing import MOST, Rehearsal, _Watch, fitting, pack
 from search.precision import Precision
 from search.progress import Progress
@@ -136,7 +137,7 @@ class Crowded(WorkerPool):
             job, worker.job = worker.job, None
             if job.number == 0 and not self.failed:
                 self.failed = True
-                yield Message(worker, job, trials.Outcome(0, trials.OUT_OF_MEMORY, "CUDA out of memory"))
+                yield Message(worker, job, trials.Outcome(0, stopping.OUT_OF_MEMORY, "CUDA out of memory"))
             else:
                 yield Message(worker, job, scale.outcome(job.number, np.random.default_rng(job.number)))
 
@@ -153,13 +154,14 @@ def test_out_of_memory_lowers_the_packing_and_the_trial_is_tried_again(tmp_path,
     settings = Settings(name="digits", dataset="digits", trials=4, epochs=scale.EPOCHS, out=tmp_path)
     pool = Crowded(Conditions(scale.TERMS, Precision(), tmp_path))
     progress = Progress(Tally(4, scale.EPOCHS, 2), sys.stdout)
-    Runner(settings, store, pool, suggester("spaces.cnn", {}), progress, math.inf).run()
+    publisher = Publisher(store.study, tmp_path, scale.TERMS, scale.EPOCHS)
+    Runner(settings, store, pool, suggester("spaces.cnn", {}), progress, publisher, math.inf).run()
     assert len(pool.workers) == 1  # the last one stays, whatever happens
     assert not pool.retire(pool.workers[0])
     assert pool.submitted == [(0, 2), (1, 2), (0, 1), (2, 1), (3, 1)]
     assert "out of memory: one worker less on cuda:0" in capsys.readouterr().out
     assert store.count() == 4
-    assert store.attributes(0)["stopped"] in (trials.FINISHED, trials.HOPELESS)
+    assert store.attributes(0)["stopped"] in (stopping.FINISHED, stopping.HOPELESS)
 
 
 @pytest.mark.gpu

@@ -13,7 +13,6 @@ each size is measured in a process of its own; of what happens many times, the m
 import argparse
 import contextlib
 import functools
-import importlib
 import math
 import multiprocessing
 import shutil
@@ -33,7 +32,8 @@ import optuna
 import torch
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search import datasets, launch
+from search import datasets, launch, report
+from search.dashboard import Publisher
 from search.data import prepare
 from search.precision import Precision
 from search.progress import Progress
@@ -41,10 +41,12 @@ from search.results import complete_runs, trial_results
 from search.runner import Runner
 from search.selection import Terms, candidates
 from search.settings import Settings
+from search.stopping import FINISHED, HOPELESS
 from search.store import Store, run_of
+from search.story import read_story
 from search.summary import summary
 from search.tally import Tally
-from search.trial import FINISHED, HOPELESS, Conditions, History, Job, Outcome, Report, Stop, save_weights
+from search.trial import Conditions, History, Job, Outcome, Report, Stop, save_weights
 from search.workers import Message, Worker, WorkerPool
 from spaces import cnn
 
@@ -256,7 +258,9 @@ def bookkeeping(folder: Path, size: int, measured: int) -> dict[str, tuple[float
     )
     pool = Echo(Conditions(TERMS, Precision(), folder), clock)
     tally = Tally(settings.trials, EPOCHS, 1, done=store.count(), runs=complete_runs(store.study))
-    runner = Runner(settings, store, pool, cnn.suggest, Silent(tally, sys.stdout), math.inf)
+    progress = Silent(tally, sys.stdout)
+    publisher = Publisher(store.study, folder, TERMS, EPOCHS, progress.note)
+    runner = Runner(settings, store, pool, cnn.suggest, progress, publisher, math.inf)
     found = {"resume": (time.process_time() - started, 0.0)}
     memory = (resident() - before) / size
     with clock.running():
@@ -269,21 +273,12 @@ def bookkeeping(folder: Path, size: int, measured: int) -> dict[str, tuple[float
         ("choice", runner.choice),
         ("list", lambda: trial_results(store.study)),
         ("summary", lambda: summary(settings, store.study, runner.runs, choice, TERMS)),
+        ("report", lambda: report.write(folder, read_story(store.study))),
     ):
         started = time.process_time()
         act()
         found[step] = time.process_time() - started, 0.0
-    found["report"] = report_seconds(store.study, folder), 0.0
     return found | {MEMORY: (memory, 0.0)}
-
-
-def report_seconds(study: optuna.Study, folder: Path) -> float:
-    """TO BE CONNECTED: the time of writing the report on a study, once `search.report` is there; NaN until then."""
-    try:
-        importlib.import_module("search.report")
-    except ModuleNotFoundError:
-        return math.nan
-    return math.nan
 
 
 def plain_load(folder: Path) -> float:
