@@ -28,11 +28,10 @@ def curves(story: Story) -> go.Figure | None:
     losses = [loss for trial in drawn for name in CURVES for loss in trial.history[name] if _drawable(loss)]
     axis = log_axis(losses + baseline)
     figure = go.Figure()
-    places = _label_places(drawn, 0.045 * (axis["range"][1] - axis["range"][0]))
     for trial in drawn:
         _add_curves(figure, trial)
         _add_marks(figure, trial)
-        _add_labels(figure, trial, places[trial.number])
+    _add_labels(figure, _labels(drawn, 0.045 * (axis["range"][1] - axis["range"][0])))
     if baseline:
         line = {"dash": "dash", "width": 1, "color": TEXT}
         figure.add_hline(y=baseline[0], line=line, name="linear baseline", showlegend=True)
@@ -192,37 +191,43 @@ def _add_marks(figure: go.Figure, trial: TrialResult) -> None:
     )
 
 
-def _add_labels(figure: go.Figure, trial: TrialResult, places: Sequence[float]) -> None:
-    """The trial's number beside the ends of its curves."""
+def _add_labels(figure: go.Figure, labels: Sequence[tuple[int, float, str]]) -> None:
+    """The trials' numbers beside the ends of their curves."""
     figure.add_scatter(
-        x=[len(trial.history["val_loss"])] * len(places),
-        y=[_rounded(place) for place in places],
+        x=[epochs for epochs, _, _ in labels],
+        y=[_rounded(loss) for _, loss, _ in labels],
         mode="text",
-        text=[f"   {trial.number}"] * len(places),
+        text=[f"   {text}" for _, _, text in labels],
         textposition="middle right",
-        textfont={"color": look(ending(trial)).colour, "size": 11},
-        legendgroup=trial.number,
+        textfont={"size": 11},
         showlegend=False,
         hoverinfo="skip",
         cliponaxis=False,
     )
 
 
-def _label_places(drawn: Sequence[TrialResult], apart: float) -> dict[int, list[float]]:
-    """Where labels stand, by trial: at the last loss of each curve, those of one epoch `apart` decades at least."""
+def _labels(drawn: Sequence[TrialResult], apart: float) -> list[tuple[int, float, str]]:
+    """Epochs, loss and text of each label; ends of curves less than `apart` decades from the last share one."""
     ends = [
-        (len(trial.history[name]), trial.history[name][-1], trial.number)
+        (len(trial.history[name]), math.log10(trial.history[name][-1]), trial.number)
         for trial in drawn
         for name in CURVES
         if _drawable(trial.history[name][-1])
     ]
-    places: dict[int, list[float]] = {trial.number: [] for trial in drawn}
-    before, lowest = 0, -math.inf
-    for epoch, loss, number in sorted(ends):
-        lowest = max(math.log10(loss), lowest + apart if epoch == before else -math.inf)
-        before = epoch
-        places[number].append(10**lowest)
-    return places
+    groups: list[list[tuple[int, float, int]]] = []
+    for end in sorted(ends):
+        if groups and groups[-1][0][0] == end[0] and end[1] - groups[-1][-1][1] < apart:
+            groups[-1].append(end)
+        else:
+            groups.append([end])
+    return [
+        (
+            group[0][0],
+            10 ** (sum(loss for _, loss, _ in group) / len(group)),
+            " ".join(map(str, sorted({number for *_, number in group}))),
+        )
+        for group in groups
+    ]
 
 
 def _placed(trial: TrialResult) -> bool:

@@ -165,7 +165,10 @@ def _further(story: Story) -> Iterator[str]:
         "With these tools:"
     )
     yield ""
-    for command in (f"list {quoted}", f"best {quoted}", f"confirm {shlex.quote(folder + '/best.yaml')}"):
+    commands = [f"list {quoted}"]
+    if story.chosen is not None:
+        commands += [f"best {quoted}", f"confirm {shlex.quote(folder + '/best.yaml')}"]
+    for command in commands:
         yield f"    python -m search {command}"
 
 

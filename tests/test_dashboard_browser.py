@@ -26,13 +26,16 @@ FLAGS = (
 )
 GRAPHS = ("curves", "loss-against-gap", "epochs", "drivers")
 TITLES = "return [...document.querySelectorAll('[id^=\"user-defined-plot\"] .gtitle')].map(title => title.textContent)"
+PICTURES = "return [...document.images].filter(one => one.src.includes('/artifacts/') && one.naturalWidth > 100)"
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A finished search on digits, with a name that is markup."""
+    """A finished search on digits, with a name that is markup. All its networks learn fast."""
     folder = tmp_path_factory.mktemp("dashboard") / "run"
-    Search(name=NAME, dataset="digits", trials=10, epochs=5, train_size=400, val_size=200, out=str(folder)).run()
+    fast = {"learning_rate": (5e-3, 1e-2), "batch_size": (32, 48), "width": (16, 24), "depth": (2, 3)}
+    sizes = {"trials": 12, "epochs": 4, "train_size": 400, "val_size": 200}
+    Search(name=NAME, dataset="digits", ranges=fast, out=str(folder), **sizes).run()
     return folder
 
 
@@ -87,17 +90,14 @@ def test_the_study_note_names_the_choice(chromium, url):
     chromium.get(f"{url}studies/1/note")
     shown = wait_for(lambda: "Where it stands" in (text := text_of(chromium)) and text)
     assert re.search(r"Chosen at present: trial \d", shown)
-    assert "10 of 10 trials ended" in shown
+    assert "12 of 12 trials ended" in shown
     assert NAME in shown
 
 
 def test_a_trial_page_has_its_note_and_its_picture(chromium, url):
     chromium.get(f"{url}studies/1/trials?numbers=0")
-    wait_for(lambda: re.search(r"Trained for all 5 epochs|Given up at|Stopped at", text_of(chromium)))
-    loaded = (
-        "return [...document.images].filter(image => image.src.includes('/artifacts/') && image.naturalWidth > 100)"
-    )
-    assert wait_for(lambda: chromium.execute_script(loaded))
+    wait_for(lambda: "Trained for all 4 epochs" in text_of(chromium))
+    wait_for(lambda: chromium.execute_script(PICTURES))
     assert "curves.svg" in text_of(chromium)
 
 
@@ -110,5 +110,5 @@ def test_no_errors_and_no_request_leaves_the_machine(chromium, url):
     requested = [
         event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"
     ]
-    assert len(requested) > 5
-    assert {urlsplit(address).hostname for address in requested if not address.startswith("data:")} == {"127.0.0.1"}
+    hosts = {urlsplit(address).hostname for address in requested if address.startswith(("http", "ws"))}
+    assert hosts == {"127.0.0.1"}

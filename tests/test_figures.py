@@ -43,8 +43,8 @@ def test_curves_mark_the_best_epoch_and_the_end():
     assert (tuple(validation.x), tuple(validation.y)) == ((1, 2, 3), (0.9, 0.5, 0.6))
     mark = marks(figure)["3, chosen: overfit"]
     assert list(zip(mark.x, mark.y, mark.marker.symbol, strict=True)) == [(3, 0.6, "diamond"), (2, 0.5, "star")]
-    labels = [(trace.text[0].strip(), trace.x[0]) for trace in figure.data if trace.mode == "text"]
-    assert labels == [("3", 3)]
+    [labels] = [trace for trace in figure.data if trace.mode == "text"]
+    assert [text.strip() for text in labels.text] == ["3", "3"]
 
 
 def test_curves_of_the_runs_that_matter_and_few_of_the_stopped():
@@ -69,12 +69,12 @@ def test_curves_leave_gaps_where_a_loss_is_not_finite():
     assert curves(story(trial(0, "PRUNED", "diverged", val=(NAN, NAN), train=(NAN, NAN)))) is None
 
 
-def test_labels_keep_apart():
-    one = trial(0, front=True, val=(0.9, 0.5), train=(0.8, 0.2))
-    other = trial(1, front=True, val=(0.9, 0.501), train=(0.8, 0.1))
-    places = figures._label_places([one, other], apart=0.05)
-    assert places[0][1] == pytest.approx(0.5)
-    assert math.log10(places[1][1] / places[0][1]) == pytest.approx(0.05)
+def test_labels_too_near_each_other_are_one():
+    one = trial(0, val=(0.9, 0.5), train=(0.8, 0.2))
+    other = trial(1, val=(0.9, 0.501), train=(0.8, 0.1))
+    labels = figures._labels([one, other], apart=0.05)
+    assert [(epochs, text) for epochs, _, text in labels] == [(2, "1"), (2, "0"), (2, "0 1")]
+    assert [loss for _, loss, _ in labels] == pytest.approx([0.1, 0.2, 0.5005], abs=1e-4)
 
 
 @pytest.mark.parametrize(
