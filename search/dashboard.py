@@ -15,6 +15,7 @@ from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 from optuna_dashboard.artifact import get_artifact_path
 
 from search import figures
+from search.curves import curves
 from search.errors import described
 from search.notes import study_note, trial_note
 from search.picture import picture
@@ -23,7 +24,7 @@ from search.selection import Run, Terms, front
 from search.story import Story, read_story
 from search.trial import Outcome
 
-GRAPHS = {"curves": figures.curves, "loss-against-gap": figures.loss_against_gap, "epochs": figures.epochs_spent}
+GRAPHS = {"curves": curves, "loss-against-gap": figures.loss_against_gap, "epochs": figures.epochs_spent}
 DRIVERS = "drivers"  # the graph of importances: it costs more than all others together
 SHARE = 0.005  # of the time that each, the graphs and the importances, may take while trials run
 LEAST_SECONDS = 2.0  # between two refreshments

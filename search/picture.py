@@ -5,8 +5,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from search.figures import CURVES, thinned
-from search.style import log_axis, look
+from search.curves import CURVES, thinned
+from search.style import drawable, log_axis, look
 from search.trial import Outcome
 
 WIDTH, HEIGHT = 640, 360
@@ -33,7 +33,7 @@ class Scale:
 def picture(outcome: Outcome, planned: int) -> str | None:
     """An SVG document with a white page of its own; None where no epoch has a finite loss. planned: epochs."""
     history, stopped = outcome.history, outcome.stopped
-    losses = [loss for name in CURVES for loss in history.get(name, ()) if _drawable(loss)]
+    losses = [loss for name in CURVES for loss in history.get(name, ()) if drawable(loss)]
     if not losses:
         return None
     axis = log_axis(losses)
@@ -52,10 +52,6 @@ def picture(outcome: Outcome, planned: int) -> str | None:
     return "\n".join(parts)
 
 
-def _drawable(loss: float) -> bool:
-    return math.isfinite(loss) and loss > 0
-
-
 def _axes(scale: Scale, ticks: Sequence[float]) -> Iterator[str]:
     for tick in ticks:
         y = scale.y(tick)
@@ -71,7 +67,7 @@ def _line(values: Sequence[float], scale: Scale, colour: str, *, dotted: bool) -
     """Interrupted where a loss cannot be drawn."""
     path, pen = [], "M"
     for epoch in thinned(values, []):
-        if not _drawable(values[epoch]):
+        if not drawable(values[epoch]):
             pen = "M"
             continue
         path.append(f"{pen}{scale.x(epoch):.1f} {scale.y(values[epoch]):.1f}")
@@ -82,9 +78,9 @@ def _line(values: Sequence[float], scale: Scale, colour: str, *, dotted: bool) -
 
 def _marks(losses: Sequence[float], scale: Scale, stopped: str, best_epoch: int | None) -> Iterator[str]:
     last = len(losses) - 1
-    if best_epoch is not None and _drawable(losses[best_epoch]):
+    if best_epoch is not None and drawable(losses[best_epoch]):
         yield from _mark(scale, best_epoch, losses[best_epoch], f"best: epoch {best_epoch + 1}", "★", BEST, row=0)
-    if stopped != "finished" and _drawable(losses[last]):
+    if stopped != "finished" and drawable(losses[last]):
         sign = "" if last == best_epoch else "✕"
         yield from _mark(scale, last, losses[last], f"{stopped}: epoch {last + 1}", sign, look(stopped).colour, row=1)
 

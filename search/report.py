@@ -14,13 +14,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from search import best, figures, findings, slices
+from search.curves import curves
 from search.errors import UserError
 from search.insight import price_list
 from search.results import TrialResult
 from search.selection import front, nearest
 from search.stopping import CANCELLED, DIVERGED, ERROR, FINISHED, HOPELESS, OUT_OF_MEMORY, OVERFIT
 from search.story import Story
-from search.style import look
+from search.style import ending, look
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -88,7 +89,7 @@ def render(story: Story, exported: Mapping[str, Any] | None = None) -> str:
         priced=findings.prices(story.runs),
         graphs={
             "loss_against_gap": _graph(figures.loss_against_gap(story)),
-            "curves": _graph(figures.curves(story)),
+            "curves": _graph(curves(story)),
             "drivers": _graph(figures.drivers(story)),
             "regimes": _graph(slices.regime_map(story, knobs)),
             "epochs": _graph(figures.epochs_spent(story)),
@@ -97,7 +98,7 @@ def render(story: Story, exported: Mapping[str, Any] | None = None) -> str:
         regimes=slices.regimes(story, knobs),
         knobs=knobs,
         stops=stops(story),
-        key={stopped: look(stopped) for stopped in sorted({figures.ending(trial) for trial in ended})},
+        key={stopped: look(stopped) for stopped in sorted({ending(trial) for trial in ended})},
         run=run_folder(story),
         search=search_call(story),
         plotly=_packed_plotly(),
@@ -113,8 +114,8 @@ def stops(story: Story) -> list[Stops]:
     """Why trials ended, most frequent first, with the epochs that this saved."""
     ended = ended_trials(story)
     planned = max([story.plan.get("epochs", 0), *(trial.epochs_run for trial in ended)], default=0)
-    counts = Counter(figures.ending(trial) for trial in ended)
-    trained = {reason: sum(t.epochs_run for t in ended if figures.ending(t) == reason) for reason in counts}
+    counts = Counter(ending(trial) for trial in ended)
+    trained = {reason: sum(t.epochs_run for t in ended if ending(t) == reason) for reason in counts}
     return [
         Stops(reason, MEANING.get(reason, ""), count, trained[reason], count * planned - trained[reason])
         for reason, count in counts.most_common()

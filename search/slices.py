@@ -9,14 +9,14 @@ from typing import Any
 import plotly.graph_objects as go
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from search.figures import MOST_HOPELESS, ending
+from search.figures import MOST_HOPELESS
 from search.fit import GOOD, PARTIAL_OVERFIT, TRUE_OVERFIT, UNDERFIT
 from search.insight import importances, reached_best
 from search.knobs import varying
 from search.results import TrialResult
 from search.stopping import HOPELESS
 from search.story import Story
-from search.style import TEXT, Look, log_ticks, look, plain, styled
+from search.style import TEXT, Look, ending, log_ticks, look, plain, styled
 
 REGIMES = {
     GOOD: Look("#009E73", "circle"),

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+    from search.results import TrialResult
+
 TEXT = "#7f7f7f"  # legible on white and on near-black: nothing here knows which of the two the page is
 GRID = "rgba(128,128,128,0.25)"
 FILL = "rgba(0,158,115,0.10)"  # where runs may be chosen
@@ -111,3 +113,17 @@ def log_axis(values: Sequence[float]) -> dict[str, Any]:
         "tickvals": ticks,
         "ticktext": [f"{tick:g}" for tick in ticks],
     }
+
+
+def ending(trial: "TrialResult") -> str:
+    """What ended it, or "running"."""
+    return trial.stopped or ("running" if trial.state == "RUNNING" else "cancelled")
+
+
+def drawable(loss: float) -> bool:
+    """On a logarithmic axis."""
+    return math.isfinite(loss) and loss > 0
+
+
+def rounded(value: float) -> float | None:
+    return float(f"{value:.4g}") if math.isfinite(value) else None

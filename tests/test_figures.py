@@ -5,8 +5,8 @@ import math
 import pytest
 from stories import SCRIPT, finished_trials, story, trial
 
-from search import figures
-from search.figures import curves, drivers, epochs_spent, loss_against_gap, runs_that_matter, thinned
+from search.curves import MOST_POINTS, _labels, curves, runs_that_matter, thinned
+from search.figures import drivers, epochs_spent, loss_against_gap
 from search.style import STOPPED, log_axis, log_ticks, plain
 
 NAN = math.nan
@@ -72,7 +72,7 @@ def test_curves_leave_gaps_where_a_loss_is_not_finite():
 def test_labels_too_near_each_other_are_one():
     one = trial(0, val=(0.9, 0.5), train=(0.8, 0.2))
     other = trial(1, val=(0.9, 0.501), train=(0.8, 0.1))
-    labels = figures._labels([one, other], apart=0.05)
+    labels = _labels([one, other], apart=0.05)
     assert [(epochs, text) for epochs, _, text in labels] == [(2, "1"), (2, "0"), (2, "0 1")]
     assert [loss for _, loss, _ in labels] == pytest.approx([0.1, 0.2, 0.5005], abs=1e-4)
 
@@ -92,7 +92,7 @@ def test_thinned_curves_keep_their_ends(length, keep, most, kept):
 def test_long_curves_are_thinned():
     losses = [1 / (1 + epoch) for epoch in range(400)]
     figure = curves(story(trial(0, val=losses, train=losses)))
-    assert all(len(trace.x) <= figures.MOST_POINTS + 2 for trace in figure.data)
+    assert all(len(trace.x) <= MOST_POINTS + 2 for trace in figure.data)
 
 
 def test_where_runs_may_be_chosen():
