@@ -11,6 +11,7 @@ from search.style import TEXT, drawable, ending, log_axis, look, plain, rounded,
 
 CURVES = ("train_loss", "val_loss")
 MOST_POINTS = 50  # of a curve
+MOST_NAMED = 3  # trials beside the ends of curves that end together
 MOST_CURVES = {"front": 3, "running": 4, "finished": 2, "overfit": 2, "diverged": 1, "hopeless": 1}
 
 
@@ -35,6 +36,7 @@ def curves(story: Story) -> go.Figure | None:
         "Curves: solid validation, dotted training, ★ best epoch",
         xaxis={"title": "epoch"},
         yaxis={"title": "loss (nats)"} | axis,
+        margin={"b": 140, "r": 64},  # for three rows of legend, and for labels
     )
 
 
@@ -131,7 +133,11 @@ def _labels(drawn: Sequence[TrialResult], apart: float) -> list[tuple[int, float
         (
             group[0][0],
             10 ** (sum(loss for _, loss, _ in group) / len(group)),
-            " ".join(map(str, sorted({number for *_, number in group}))),
+            _named(sorted({number for *_, number in group})),
         )
         for group in groups
     ]
+
+
+def _named(numbers: Sequence[int]) -> str:
+    return " ".join(map(str, numbers[:MOST_NAMED])) + " …" * (len(numbers) > MOST_NAMED)

@@ -53,8 +53,8 @@ def drivers(story: Story) -> go.Figure | None:
         figure,
         f"What drives the loss and the gap (fANOVA, {len(reached_best(story.finished))} runs)",
         showlegend=False,
-        xaxis=axis | {"domain": [0, 0.48], "title": "of the validation loss"},
-        xaxis2=axis | {"domain": [0.52, 1], "title": "of the gap"},
+        xaxis=axis | {"domain": [0, 0.47], "title": "of the validation loss"},
+        xaxis2=axis | {"domain": [0.53, 1], "title": "of the gap"},
         yaxis={"automargin": True},
         yaxis2={"anchor": "x2", "matches": "y", "showticklabels": False},
     )

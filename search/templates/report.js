@@ -33,7 +33,7 @@
     layout.title.font.size = 13;
     if (layout.showlegend !== false) {
       layout.margin.b = 48;
-      Object.assign(layout.legend, { y: -0.2, yref: "paper", yanchor: "top" });
+      Object.assign(layout.legend, { y: -0.28, yref: "paper", yanchor: "top" });
     }
     for (const note of layout.annotations ?? []) if (note.ax) note.ax = Math.abs(note.ax); // off the axis
     for (const name of Object.keys(layout)) if (/^xaxis/.test(name)) layout[name].nticks ??= 4;
