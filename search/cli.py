@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     parser = Parser(prog="python -m search", description="Use what a search has found.")
     to = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_best, _add_list, _add_train, _add_confirm):
+    for add in (_add_best, _add_list, _add_dashboard, _add_report, _add_train, _add_confirm):
         add(to)
     options = vars(parser.parse_args(arguments))
     del options["command"]
@@ -67,10 +67,25 @@ def _add_list(to: "Commands") -> None:
     text = "list all trials"
     about = f"{text} by validation loss, those that may be chosen first; also while the search is running."
     trials = _add(to, "list", commands.list_trials, text, about, "runs/digits")
-    trials.add_argument("folder", type=Path, metavar="RUN", help="run folder")
-    trials.add_argument("--storage", metavar="URL", help="the study's database (default: study.db in the run folder)")
-    trials.add_argument("--study", metavar="NAME", help="which study, where the database holds several")
+    _add_study_flags(trials)
     trials.add_argument("--csv", action="store_true", help="every figure and parameter, for a spreadsheet")
+
+
+def _add_dashboard(to: "Commands") -> None:
+    text = "watch a search in the Optuna dashboard"
+    about = f"{text}, on this machine alone; while it runs, and afterwards. Ctrl-C ends it."
+    dashboard = _add(to, "dashboard", commands.dashboard, text, about, "runs/digits")
+    dashboard.add_argument("folder", type=Path, metavar="RUN", help="run folder")
+    dashboard.add_argument(
+        "--storage", metavar="URL", help="the study's database (default: study.db in the run folder)"
+    )
+    dashboard.add_argument("--port", type=int, default=8080, metavar="P", help="default: 8080")
+
+
+def _add_report(to: "Commands") -> None:
+    text = "write report.html"
+    about = f"{text} into the run folder: one file that tells of the search, offline; also while it is running."
+    _add_study_flags(_add(to, "report", commands.report, text, about, "runs/digits"))
 
 
 def _add_train(to: "Commands") -> None:
@@ -92,6 +107,12 @@ def _add_confirm(to: "Commands") -> None:
     confirm = _add(to, "confirm", commands.confirm, text, about, "runs/digits/best.yaml")
     _add_retraining_flags(confirm)
     confirm.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings (default: 5)")
+
+
+def _add_study_flags(parser: Parser) -> None:
+    parser.add_argument("folder", type=Path, metavar="RUN", help="run folder")
+    parser.add_argument("--storage", metavar="URL", help="the study's database (default: study.db in the run folder)")
+    parser.add_argument("--study", metavar="NAME", help="which study, where the database holds several")
 
 
 def _add_retraining_flags(parser: Parser) -> None:

@@ -48,6 +48,27 @@ def list_trials(folder: Path, storage: str | None, study: str | None, csv: bool)
     return 0
 
 
+def report(folder: Path, storage: str | None, study: str | None) -> int:
+    """Write the report of the search in `folder`."""
+    from search.report import write
+    from search.results import database_url, opened
+    from search.story import read_story
+
+    with opened(database_url(folder, storage), study) as stored:
+        story = read_story(stored)
+    print(f"{len(story.trials)} trials, {len(story.finished)} of them finished", flush=True)  # the rest takes seconds
+    print(f"written: {write(folder, story)}")
+    return 0
+
+
+def dashboard(folder: Path, storage: str | None, port: int) -> int:
+    """Serve the Optuna dashboard of the search in `folder` until Ctrl-C."""
+    from search.serve import serve
+
+    serve(folder, storage, port)
+    return 0
+
+
 def train(best: Path, data_root: Path, device: str | None) -> int:
     """Train a best.yaml again; 1 where it does not give the recorded figures."""
     from search.best import load

@@ -1,6 +1,7 @@
 """One start of a search, from settings to best.yaml."""
 
 import math
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -12,23 +13,23 @@ import joblib
 import optuna
 import torch
 
-from search import datasets, export
+from search import datasets, export, machine
 from search.baseline import fit_baseline
-from search.cache import remembered
 from search.corners import check_corners
+from search.dashboard import Publisher
 from search.data import SearchData, prepare
-from search.errors import UserError
-from search.precision import Precision, fastest_precision, one_thread
+from search.errors import UserError, described
+from search.precision import Precision, one_thread
 from search.progress import make_progress
 from search.results import complete_runs
 from search.runner import Runner, SearchFailed
 from search.selection import Choice, Terms
 from search.settings import Settings, resolve_devices
-from search.spaces import keep, load_space, portable, suggester
+from search.spaces import keep, portable, suggester
 from search.store import Store
+from search.story import read_story
 from search.summary import summary
 from search.tally import Tally
-from search.training import Recipe
 from search.trial import Conditions, load_weights
 from search.workers import WorkerPool, place_workers
 
@@ -99,9 +100,12 @@ def _run(
     )
     conditions = _conditions(settings, suggest, data, store, torch.device(devices[0]))
     print(f"linear baseline: val_loss {conditions.terms.baseline_loss:.4f}", flush=True)
-    places = place_workers(settings.workers, devices, joblib.cpu_count())
     interrupted, done = store.requeue_interrupted(), store.count()
     missing = max(settings.trials - done, 0)
+    packed = 1
+    if settings.workers is None and devices[0].startswith("cuda") and missing > len(devices):
+        packed = machine.workers_per_gpu(settings.space, suggest, data, conditions.precision, devices)
+    places = place_workers(settings.workers, devices, joblib.cpu_count(), packed=packed)
     print(
         f"{missing} trials of at most {settings.epochs} epochs on {len(places)} worker{'s' * (len(places) > 1)} "
         f"({', '.join(dict.fromkeys(places))}; {conditions.precision})"
@@ -113,7 +117,9 @@ def _run(
     tally = Tally(
         settings.trials, settings.epochs, min(len(places), missing), done=done, runs=complete_runs(store.study)
     )
-    runner = Runner(settings, store, pool, suggest, make_progress(tally), deadline)
+    progress = make_progress(tally)
+    publisher = Publisher(store.study, settings.folder, conditions.terms, settings.epochs, progress.note)
+    runner = Runner(settings, store, pool, suggest, progress, publisher, deadline)
     try:
         signal = runner.run()
     except SearchFailed as error:
@@ -124,38 +130,37 @@ def _run(
     choice = runner.choice()
     if choice is not None:
         _export(settings, conditions, data, store, choice)
+    publisher.close()
     print(summary(settings, store.study, runner.runs, choice, conditions.terms), flush=True)
+    print("report: ", end="", flush=True)  # which takes seconds where there are many trials
+    print(_report(settings, store) if signal is None else _report_command(settings), flush=True)
     return signal
+
+
+def _report(settings: Settings, store: Store) -> str:
+    """Write the report; says where it is, or why it is not: all that matters is written by now."""
+    try:
+        from search import report  # plotly takes a second to import
+
+        return str(report.write(settings.folder, read_story(store.study)))
+    except Exception as error:
+        return f"not written, {described(error)}; try {_report_command(settings)}"
+
+
+def _report_command(settings: Settings) -> str:
+    """For whoever has ended a search and does not wait."""
+    return f"python -m search report {shlex.quote(str(settings.folder))}"
 
 
 def _conditions(
     settings: Settings, suggest: Suggest, data: SearchData, store: Store, device: torch.device
 ) -> Conditions:
     """The linear baseline and the number format: measured at the first start, kept for all later ones."""
-    precision = store.remember("precision", lambda: asdict(_measure_precision(settings, suggest, data, device)))
+    precision = store.remember("precision", lambda: asdict(machine.precision(settings.space, suggest, data, device)))
     with one_thread():  # where other programs compute too, several take twenty times as long
         baseline = store.remember("baseline", lambda: asdict(fit_baseline(data.to(device))))
     terms = Terms(baseline["val_loss"], settings.max_gap)
     return Conditions(terms, Precision(**precision), settings.folder)
-
-
-def _measure_precision(settings: Settings, suggest: Suggest, data: SearchData, device: torch.device) -> Precision:
-    """Time the formats on a network of middling size, out of a few drawn from the space; once on each machine."""
-    build = load_space(settings.space).build
-    channels, height, width = data.shape
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-
-    def network(config: dict[str, Any]) -> torch.nn.Module:
-        return build(config, channels=channels, image_size=(height, width), classes=len(data.classes))
-
-    configs = [suggest(study.ask()) for _ in range(5)]
-    config = sorted(configs, key=lambda config: sum(p.numel() for p in network(config).parameters()))[2]
-    batch_size = min(int(Recipe.of(config).batch_size), len(data.splits.train))
-    key = (torch.__version__, torch.backends.cpu.get_cpu_capability(), device.type, data.shape, config)
-    measured = remembered(
-        "precision", key, lambda: asdict(fastest_precision(lambda: network(config), data.shape, batch_size, device))
-    )
-    return Precision(**measured)
 
 
 def _export(settings: Settings, conditions: Conditions, data: SearchData, store: Store, choice: Choice) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from search.graphs import WARM_UP, graphed
+
 WORTH_IT = 0.9  # a format is taken if it brings the time below this share of the plainer one's
 ROUNDS = 5
 
@@ -55,10 +57,11 @@ def fastest_precision(
     The formats take turns, so that a burst of other load meets all of them; medians are compared.
     """
     with one_thread():
-        steps = {p: _training_step(p, build, (batch_size, *image_shape), device) for p in CANDIDATES}
+        steps = {p: graphed(_training_step(p, build, (batch_size, *image_shape), device), device) for p in CANDIDATES}
         times: dict[Precision, list[float]] = {p: [] for p in CANDIDATES}
         for step in steps.values():
-            _seconds(step, device)
+            for _ in range(1 + WARM_UP * (device.type == "cuda")):
+                _seconds(step, device)
         for _ in range(ROUNDS):
             for precision, step in steps.items():
                 times[precision].append(_seconds(step, device))

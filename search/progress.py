@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from search import trial as trials
+from search import stopping
 from search.selection import Run
 from search.tally import Running, Tally, describe, duration
 from search.trial import History, Outcome
@@ -19,7 +19,7 @@ REFRESH_SECONDS = 0.5
 FRONT_ROWS = 5
 ENDED_ROWS = 4
 WIDE, NARROW = 100, 60  # columns from which everything is shown, and below which only the essential is
-COLOURS = {trials.FINISHED: "green", trials.OVERFIT: "bold yellow", trials.HOPELESS: "dim"}
+COLOURS = {stopping.FINISHED: "green", stopping.OVERFIT: "bold yellow", stopping.HOPELESS: "dim"}
 
 
 class Progress:

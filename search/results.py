@@ -82,9 +82,7 @@ class Result:
     @property
     def trials(self) -> list[TrialResult]:
         """All trials, by number. Raises UserError where there is no study to read."""
-        if not self.folder.is_dir():
-            raise UserError(f"there is no folder {self.folder}; name a run folder such as runs/digits")
-        with opened(self.storage or f"sqlite:///{self.folder / 'study.db'}", self.study) as study:
+        with opened(database_url(self.folder, self.storage), self.study) as study:
             return trial_results(study)
 
 
@@ -93,7 +91,7 @@ def trial_results(study: optuna.Study) -> list[TrialResult]:
     terms, chosen = terms_of(study), (study.user_attrs.get("choice") or {}).get("trial")
     on_front = {run.number for run in front(complete_runs(study))}
     return [
-        _trial_result(trial, terms, front=trial.number in on_front, chosen=trial.number == chosen)
+        trial_result(trial, terms, front=trial.number in on_front, chosen=trial.number == chosen)
         for trial in study.get_trials(deepcopy=False)
     ]
 
@@ -133,7 +131,8 @@ def terms_of(study: optuna.Study) -> Terms:
     return Terms(baseline["val_loss"], study.user_attrs.get("settings", {}).get("--max-gap"))
 
 
-def _trial_result(trial: FrozenTrial, terms: Terms, *, front: bool, chosen: bool) -> TrialResult:
+def trial_result(trial: FrozenTrial, terms: Terms, *, front: bool, chosen: bool) -> TrialResult:
+    """One trial of a study with these terms; whether it is on the front or chosen depends on the others."""
     history = stored_history(trial)
     figures = trial.user_attrs if "val_loss" in trial.user_attrs else trial.user_attrs | _so_far(history, terms)
     names = {field.name for field in fields(TrialResult)} & figures.keys()
@@ -160,7 +159,14 @@ def _so_far(history: "History", terms: Terms) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def opened(url: str, name: str | None) -> Iterator[optuna.Study]:
-    """The study of that name, or the only one, in a database that exists: SQLite would make one where there is none."""
+    """The study of that name, or the only one, in a database that exists. Raises UserError."""
+    with database(url) as storage:
+        yield optuna.load_study(study_name=_study_name(storage, name), storage=storage)
+
+
+@contextlib.contextmanager
+def database(url: str) -> Iterator[optuna.storages.RDBStorage]:
+    """A database that exists: SQLite would make one where there is none. Raises UserError where it cannot be read."""
     try:
         place = sqlalchemy.engine.make_url(url)
     except sqlalchemy.exc.ArgumentError:
@@ -172,12 +178,19 @@ def opened(url: str, name: str | None) -> Iterator[optuna.Study]:
     options = {"connect_args": {"timeout": BUSY_SECONDS}} if sqlite else {}
     try:
         storage = optuna.storages.RDBStorage(url, engine_kwargs=options, skip_table_creation=True)
-        yield optuna.load_study(study_name=_study_name(storage, name), storage=storage)
+        yield storage
         storage.remove_session()
         storage.engine.dispose()
     except (sqlalchemy.exc.SQLAlchemyError, ImportError, optuna.exceptions.OptunaError, RuntimeError) as error:
         cause = str(getattr(error.__cause__ or error, "orig", None) or error).splitlines()[0]
         raise UserError(f"cannot read {place.render_as_string(hide_password=True)}: {cause}") from error
+
+
+def database_url(folder: Path, storage: str | None) -> str:
+    """Where the study of a run folder is kept. Raises UserError where there is no such folder."""
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; name a run folder such as runs/digits")
+    return storage or f"sqlite:///{folder / 'study.db'}"
 
 
 def _study_name(storage: optuna.storages.RDBStorage, name: str | None) -> str:

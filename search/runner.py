@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from optuna.trial import Trial
 
-from search import trial as trials
+from search import stopping
+from search.dashboard import Publisher
 from search.progress import Progress
 from search.repeats import TOP, Repeat, as_repeats, plan_repeats, seed_error, train_repeats
 from search.results import complete_runs, stored_history
@@ -38,10 +39,11 @@ class Runner:
         pool: WorkerPool,
         suggest: Callable[[Trial], dict[str, Any]],
         progress: Progress,
+        publisher: Publisher,
         deadline: float,
     ) -> None:
         self._settings, self._store, self._pool, self._deadline = settings, store, pool, deadline
-        self._suggest, self._progress = suggest, progress
+        self._suggest, self._progress, self._publisher = suggest, progress, publisher
         self._conditions: Conditions = pool.conditions
         self._terms: Terms = pool.conditions.terms
         self._hopeless = HopelessRule(max_gap=settings.max_gap, total_epochs=settings.epochs)
@@ -106,6 +108,7 @@ class Runner:
             else:
                 self._died(worker, job)
         self._progress.tick()
+        self._publisher.update()
 
     def _judge(self, report: Report) -> Stop | None:
         """Take in the curves of a running trial; a reason to stop it, or None."""
@@ -113,9 +116,9 @@ class Runner:
         try:
             self._store.live(report.number, report.history)
         except EndedOutside:
-            return Stop(trials.CANCELLED, "ended from outside, in the dashboard perhaps")
+            return Stop(stopping.CANCELLED, "ended from outside, in the dashboard perhaps")
         decision = self._hopeless.update(report.number, curve(report.history))
-        return Stop(trials.HOPELESS, decision.reason or "") if decision.stop else None
+        return Stop(stopping.HOPELESS, decision.reason or "") if decision.stop else None
 
     def _repeat_best(self, go_on: Callable[[], bool]) -> None:
         """All trials are done: measure by how much seeds move the best of them, where the budget allows."""
@@ -136,35 +139,39 @@ class Runner:
     def _remember(self, number: int, history: History, stopped: str | None) -> None:
         """An ended trial, as one to compare others with."""
         if history:
-            self._hopeless.update(number, curve(history))
-        if stopped in (trials.FINISHED, trials.OVERFIT):
-            self._hopeless.end(number, overfitted=stopped == trials.OVERFIT)
+            self._hopeless.remember(number, curve(history))
+        if stopped in (stopping.FINISHED, stopping.OVERFIT):
+            self._hopeless.end(number, overfitted=stopped == stopping.OVERFIT)
 
     def _end(self, worker: Worker, job: Job, outcome: Outcome) -> None:
         number = outcome.number
-        if outcome.stopped == trials.INTERRUPTED:
+        if outcome.stopped == stopping.INTERRUPTED:
             self._requeue(number)
             return
-        if outcome.stopped == trials.OUT_OF_MEMORY and number not in self._retried:
+        if outcome.stopped == stopping.OUT_OF_MEMORY and number not in self._retried:
             self._retried.add(number)
             self._retries.append(job)
+            if self._pool.retire(worker):
+                self._progress.note(f"out of memory: one worker less on {worker.device}")
             return
         self._remember(number, outcome.history, outcome.stopped)
+        self._publisher.picture(outcome)
         try:
-            if outcome.stopped == trials.CANCELLED:
+            if outcome.stopped == stopping.CANCELLED:
                 raise EndedOutside
             run = self._store.tell(outcome, self._terms, worker.device, self.runs)
         except EndedOutside:
             self._store.drop(number)
             self._hopeless.forget(number)
-            self._progress.ended(replace(outcome, stopped=trials.CANCELLED), None)
+            self._progress.ended(replace(outcome, stopped=stopping.CANCELLED), None)
             return
         if run is not None:
             self.runs.append(run)
             if outcome.val_losses is not None:
                 self._val_losses[number] = outcome.val_losses
         self._update_circle()
-        self.choice()
+        choice = self.choice()
+        self._publisher.ended(number, self.runs, None if choice is None else choice.run.number)
         self._progress.ended(outcome, run)
         self._count_errors(outcome)
 
@@ -176,7 +183,7 @@ class Runner:
             self._progress.note(f"the worker of trial {job.number} died; its trial is queued again")
             return
         reason = "its worker process was killed twice, perhaps for want of memory"
-        self._end(worker, job, Outcome(job.number, trials.ERROR, reason))
+        self._end(worker, job, Outcome(job.number, stopping.ERROR, reason))
 
     def _requeue(self, number: int) -> None:
         self._store.interrupt(number)
@@ -184,7 +191,7 @@ class Runner:
         self._progress.dropped(number)
 
     def _count_errors(self, outcome: Outcome) -> None:
-        if outcome.stopped != trials.ERROR:
+        if outcome.stopped != stopping.ERROR:
             self._errors = -1
         elif self._errors >= 0:
             self._errors += 1

@@ -20,7 +20,7 @@ class Settings:
     space: `cnn` and the like, a module's dotted name, or a Python file's path. ranges: changes to the space's
     ranges, parameter -> (lowest, highest). trials: in all, over every start of this search. epochs: at most, for
     each trial.
-    workers: None for as many as fit. timeout: seconds. max_gap: a ceiling for the gap, in nats. flip: mirror
+    workers: None for as many as pay. timeout: seconds. max_gap: a ceiling for the gap, in nats. flip: mirror
     images; None for what suits the data set. image_size: to which a folder's images are brought, in pixels;
     None for what suits them. skip_bad_images: leave out those that cannot be read.
 

@@ -24,6 +24,10 @@ from search.field import Field, Worth, paced, worth
 Losses = float | np.ndarray
 TIE = 1e-9  # relative: less is rounding
 
+# Why a trial ended, by rule or otherwise: its attribute `stopped`.
+FINISHED, OVERFIT, HOPELESS, DIVERGED = "finished", "overfit", "hopeless", "diverged"
+OUT_OF_MEMORY, CANCELLED, INTERRUPTED, ERROR = "out_of_memory", "cancelled", "interrupted", "error"
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -220,18 +224,17 @@ class HopelessRule:
 
     def update(self, number: int, run: Curve) -> Decision:
         """Take in the curves so far of a run, by any number that tells it from the others, and judge it."""
-        loss, gap = (np.asarray(values, dtype=np.float64) for values in (run.val_loss, run.gap))
-        finite = np.isfinite(loss) & np.isfinite(gap)
-        ceiling = math.inf if self.max_gap is None else self.max_gap
-        anyway, own = worth(loss, gap, finite), worth(loss, gap, finite & (gap <= ceiling))
-        self._all.put(number, anyway)
-        self._within.put(number, own)
+        anyway, own = self._take_in(number, run)
         field = self._within if own.best_epoch is not None else self._all
         own = own if own.best_epoch is not None else anyway
-        if own.best_epoch is None or len(loss) < self.first_epoch:
+        if own.best_epoch is None or len(own.log_loss) < self.first_epoch:
             return Decision(False, own.best_epoch)
         reason = self._hopeless(number, own, field, run.val_loss_se[own.best_epoch])
         return Decision(reason is not None, own.best_epoch, reason)
+
+    def remember(self, number: int, run: Curve) -> None:
+        """Take in the curves of a run that has ended: others are compared with it, and it is not judged any more."""
+        self._take_in(number, run)
 
     def end(self, number: int, *, overfitted: bool = False) -> None:
         """A run has come to its end: trained as planned, or overfitted. Not told of runs that were given up."""
@@ -242,6 +245,16 @@ class HopelessRule:
         """A run does not count any more."""
         for field in (self._all, self._within):
             field.forget(number)
+
+    def _take_in(self, number: int, run: Curve) -> tuple[Worth, Worth]:
+        """What a run is worth where every epoch counts, and where only those within the ceiling do."""
+        loss, gap = (np.asarray(values, dtype=np.float64) for values in (run.val_loss, run.gap))
+        finite = np.isfinite(loss) & np.isfinite(gap)
+        ceiling = math.inf if self.max_gap is None else self.max_gap
+        anyway, own = worth(loss, gap, finite), worth(loss, gap, finite & (gap <= ceiling))
+        self._all.put(number, anyway)
+        self._within.put(number, own)
+        return anyway, own
 
     def _hopeless(self, number: int, own: Worth, field: Field, se: float) -> str | None:
         """The reason why a run is, or None."""

@@ -4,10 +4,12 @@ One process, the parent of the workers, asks and tells. So no two workers can dr
 no database is fought over.
 """
 
+import contextlib
+import gc
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -17,7 +19,7 @@ import sqlalchemy
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from search import trial as trials
+from search import stopping
 from search.errors import UserError
 from search.fit import fit_regime
 from search.gap import Measurement
@@ -48,7 +50,9 @@ class Store:
             self.study.set_metric_names(METRICS)
         self._seed = seed
         # a resumed search must not draw the first start's random parameters again
-        drawn = len(self.study.get_trials(deepcopy=False))
+        with _no_collection():
+            drawn = len(self.study.get_trials(deepcopy=False))
+        self._finished = len(self.finished())
         sampler_seed = int(np.random.SeedSequence([seed, drawn]).generate_state(1)[0])
         self.study.sampler = optuna.samplers.TPESampler(seed=sampler_seed, multivariate=True)
         self._running: dict[int, Trial] = {}
@@ -92,7 +96,7 @@ class Store:
 
     def count(self) -> int:
         """Trials that count towards `--trials`: finished ones and those running here."""
-        return len(self.finished()) + len(self._running)
+        return self._finished + len(self._running)
 
     def requeue_interrupted(self) -> int:
         """Queue again what an earlier start left running (it was killed); returns how many."""
@@ -155,6 +159,7 @@ class Store:
                 trial.set_constraint(key, violation)
         except UpdateFinishedTrialError as error:
             raise EndedOutside from error
+        self._finished += 1
         if run is None or not _complete(run, finished):
             self.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
             return None
@@ -199,9 +204,9 @@ def run_of(outcome: Outcome, terms: Terms) -> Run | None:
 
 def _complete(run: Run, finished: Sequence[Run]) -> bool:
     """Whether a run's best epoch is its result, and not just what it had reached when it was given up."""
-    if run.stopped == trials.FINISHED:
+    if run.stopped == stopping.FINISHED:
         return True
-    overfitted = run.stopped in (trials.OVERFIT, trials.DIVERGED)
+    overfitted = run.stopped in (stopping.OVERFIT, stopping.DIVERGED)
     return overfitted and run.feasible and not clearly_beaten(run, finished)
 
 
@@ -278,6 +283,18 @@ def _write_ahead(engine: sqlalchemy.Engine) -> None:
         connection.execute("PRAGMA synchronous=NORMAL")
 
     engine.dispose()  # the connections opened so far have not been configured
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage collection meanwhile: where thousands of trials are read, it takes as long as reading them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _shown(value: object) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.insight import sentences
+from search.findings import sentences
 from search.selection import Choice, Run, Terms, front, nearest
 from search.settings import Settings
 
@@ -26,8 +26,7 @@ def summary(settings: Settings, study: optuna.Study, runs: Sequence[Run], choice
             *sentences(finished, runs),
             *_chosen(settings, runs, choice, terms),
             *_others(settings),
-            f"dashboard: optuna-dashboard {shlex.quote(_shown_url(settings))} "
-            f"--artifact-dir {shlex.quote(str(settings.folder / 'artifacts'))}",
+            f"dashboard: python -m search dashboard {shlex.quote(str(settings.folder))}{_storage(settings)}",
         ]
     )
 
@@ -86,8 +85,10 @@ def _others(settings: Settings) -> list[str]:
     return [] if settings.storage else [f"all trials: python -m search list {shlex.quote(str(settings.folder))}"]
 
 
-def _shown_url(settings: Settings) -> str:
-    """The storage without its password."""
+def _storage(settings: Settings) -> str:
+    """The flag for a storage elsewhere, without its password."""
     from sqlalchemy.engine import make_url
 
-    return make_url(settings.storage_url).render_as_string(hide_password=True)
+    if settings.storage is None:
+        return ""
+    return f" --storage {shlex.quote(make_url(settings.storage).render_as_string(hide_password=True))}"

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from search import trial as trials
+from search import stopping
 from search.selection import Run, front
 from search.trial import History, Outcome
 
@@ -61,7 +61,7 @@ class Tally:
         self.running.pop(outcome.number, None)
         self.ended.append(outcome)
         self.stopped[outcome.stopped] += 1
-        if outcome.stopped != trials.CANCELLED:
+        if outcome.stopped != stopping.CANCELLED:
             self.done += 1
         if outcome.history:
             self.epochs_saved += self.epochs - len(outcome.history["val_loss"])
@@ -95,7 +95,7 @@ class Tally:
 
     def stops(self) -> str:
         """`3 overfit, 5 hopeless: 81 epochs saved`, or nothing."""
-        counts = [f"{count} {stopped}" for stopped, count in self.stopped.most_common() if stopped != trials.FINISHED]
+        counts = [f"{count} {stopped}" for stopped, count in self.stopped.most_common() if stopped != stopping.FINISHED]
         return f"{', '.join(counts)}: {self.epochs_saved} epochs saved" if counts else ""
 
 

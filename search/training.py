@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from search.augment import augment
 from search.data import DeviceData
 from search.gap import PerImage, evaluate
+from search.graphs import Input, Step, graphed
 from search.precision import Precision
 
 AVERAGED_EPOCHS = 1.5  # horizon of the moving average
@@ -108,6 +109,7 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.model, recipe.weight_decay), lr=recipe.learning_rate, fused=True
         )
+        self._update = self._graphed()
 
     def epoch(self) -> Epoch:
         """Train one epoch and measure it."""
@@ -150,6 +152,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self._update = self._graphed()  # a graph would go on with the optimizer's tensors of before
         self._step = state["step"]
         self._generator.set_state(state["generator"].cpu())
         torch.set_rng_state(state["rng"].cpu())
@@ -157,31 +160,37 @@ class Trainer:
             torch.cuda.set_rng_state(state["device_rng"].cpu(), self.data.images.device)
 
     def _train_step(self, indices: torch.Tensor) -> None:
+        # early on the horizon is a ninth of the steps so far, so that the first epochs are not dragged down by
+        # where training began
+        weight = max(1 / (AVERAGED_EPOCHS * self.steps), 9 / (10 + self._step))
+        self._update(indices, self._recipe.learning_rate * self.schedule(self._step), min(weight, 1.0))
+        self._step += 1
+
+    def _graphed(self) -> Step:
+        return graphed(self._plain_update, self.data.images.device, [self._generator])
+
+    def _plain_update(self, indices: torch.Tensor, lr: Input, weight: Input) -> None:
+        """One step on the images at `indices`; `weight` is that of the new weights in the average."""
         data = self.data
         pixels = augment(data.pixels(indices), self._recipe.augmentation, flip=data.flip, generator=self._generator)
         images = self.precision.place(data.normalize(pixels))
         for group in self.optimizer.param_groups:
-            group["lr"] = self._recipe.learning_rate * self.schedule(self._step)
+            group["lr"] = lr
+            group["capturable"] = images.is_cuda and torch.cuda.is_current_stream_capturing()
         with self.precision.autocast(images.device.type):
             logits = self.model(images)
         loss = F.cross_entropy(logits.float(), data.labels[indices])
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
-        self._average()
-        self._step += 1
+        self._average(weight)
 
     @torch.no_grad()
-    def _average(self) -> None:
-        """Move the averaged weights and batch-norm buffers towards the present ones.
-
-        Early on the horizon is a ninth of the steps so far, so that the first epochs are not dragged down by
-        where training began.
-        """
-        weight = max(1 / (AVERAGED_EPOCHS * self.steps), 9 / (10 + self._step))
+    def _average(self, weight: Input) -> None:
+        """Move the averaged weights and batch-norm buffers towards the present ones."""
         for mine, now in zip(_tensors(self.averaged), _tensors(self.model), strict=True):
             if mine.is_floating_point():
-                mine.lerp_(now, min(weight, 1.0))
+                mine.lerp_(now, weight.to(mine.dtype) if isinstance(weight, torch.Tensor) else weight)
             else:
                 mine.copy_(now)
 

@@ -13,13 +13,20 @@ from search.data import DeviceData
 from search.gap import measure, paired_z
 from search.precision import Precision
 from search.selection import Terms, best_epoch
-from search.stopping import Decision, DivergedRule, OverfitRule
+from search.stopping import (
+    CANCELLED,
+    DIVERGED,
+    FINISHED,
+    INTERRUPTED,
+    OUT_OF_MEMORY,
+    OVERFIT,
+    Decision,
+    DivergedRule,
+    OverfitRule,
+)
 from search.training import Build, Epoch, Interrupted, Trainer
 
 CHECKPOINT_SECONDS = 15.0
-
-FINISHED, OVERFIT, HOPELESS, DIVERGED = "finished", "overfit", "hopeless", "diverged"
-OUT_OF_MEMORY, CANCELLED, INTERRUPTED, ERROR = "out_of_memory", "cancelled", "interrupted", "error"
 
 History = dict[str, list[float]]
 
@@ -131,7 +138,7 @@ def run_trial(
     except Interrupted:
         stop = Stop(INTERRUPTED, "interrupted")
     except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-        if not _is_memory_error(error):
+        if not is_memory_error(error):
             raise
         stop = Stop(OUT_OF_MEMORY, _first_line(error))
     if job.keeps and stop.stopped != INTERRUPTED:
@@ -250,11 +257,12 @@ def _write(path: Path, content: object) -> None:
     scratch.replace(path)
 
 
-def _is_memory_error(error: BaseException) -> bool:
-    """CUDA has a class for it; on a CPU torch raises a plain RuntimeError."""
+def is_memory_error(error: BaseException) -> bool:
+    """CUDA has a class for it, its libraries have not; on a CPU torch raises a plain RuntimeError."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    said = ("can't allocate memory", "not enough memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
+    return any(part in str(error) for part in said)
 
 
 def _first_line(error: BaseException) -> str:

@@ -14,24 +14,24 @@ from typing import Any, NamedTuple
 
 import torch
 
-from search import trial as trials
+from search import stopping
 from search.data import SearchData
 from search.errors import described
 from search.processes import hidden_main
 from search.spaces import load_space
-from search.trial import Conditions, Job, Outcome, Report, Stop
+from search.trial import Conditions, Job, Outcome, Report, Stop, is_memory_error, run_trial
 
 STOP_SECONDS = 3.0  # for workers to give up their jobs once told to
 HANG_UP_SECONDS = 1.0  # for idle ones to end once nobody is there to give them another
 
 
-def place_workers(workers: int | None, devices: Sequence[str], cores: int) -> list[str]:
-    """The device of each worker. None stands for as many as fit: one per core on a CPU, one per GPU else.
+def place_workers(workers: int | None, devices: Sequence[str], cores: int, *, packed: int = 1) -> list[str]:
+    """The device of each worker. None stands for as many as pay: one per core on a CPU, `packed` on each GPU else.
 
     Several devices are taken round robin, so that no GPU has two workers more than another.
     """
     if workers is None:
-        workers = cores if list(devices) == ["cpu"] else len(devices)
+        workers = cores if list(devices) == ["cpu"] else packed * len(devices)
     return [devices[number % len(devices)] for number in range(workers)]
 
 
@@ -101,6 +101,18 @@ class WorkerPool:
         assert worker.connection is not None
         worker.connection.send(stop)
 
+    def retire(self, worker: Worker) -> bool:
+        """End an idle worker that shares a GPU, so that the others have its memory; whether it did."""
+        sharing = sum(other.device == worker.device for other in self.workers)
+        if worker.device == "cpu" or sharing == 1:
+            return False
+        self.workers.remove(worker)
+        if worker.connection is not None and worker.process is not None:
+            worker.connection.close()
+            worker.process.join(HANG_UP_SECONDS)
+            worker.process.kill()
+        return True
+
     def interrupt(self) -> None:
         """Tell every worker to give up its job at the next batch."""
         self._stop.set()
@@ -164,7 +176,9 @@ def _work(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tells what to do
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
-    on_device = data.to(torch.device(device))
+    if device.startswith("cuda"):
+        torch.cuda.set_device(device)
+    on_device = functools.cache(lambda: data.to(torch.device(device)))  # where memory is short, a trial's error
     build = load_space(space).build
 
     def report(content: Report) -> Stop | None:
@@ -177,8 +191,11 @@ def _work(
     while True:
         try:
             job = connection.recv()
-            train = functools.partial(trials.run_trial, job, build, on_device, conditions)
-            connection.send(_guarded(lambda: train(report=report, interrupted=stop.is_set), job.number))  # noqa: B023
+            train = functools.partial(run_trial, job, build, report=report, interrupted=stop.is_set)
+            outcome = _guarded(lambda: train(data=on_device(), conditions=conditions), job.number)  # noqa: B023
+            if device.startswith("cuda"):
+                torch.cuda.empty_cache()  # for those that share the device
+            connection.send(outcome)
         except (EOFError, OSError, _ParentGone):
             return
 
@@ -192,7 +209,8 @@ def _guarded(run: Callable[[], Outcome], number: int) -> Outcome:
     try:
         return run()
     except Exception as error:
-        return Outcome(number, trials.ERROR, described(error))
+        stopped = stopping.OUT_OF_MEMORY if is_memory_error(error) else stopping.ERROR
+        return Outcome(number, stopped, described(error))
 
 
 class Interruption:

@@ -5,7 +5,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from search.insight import importances, piled_up, price_list, reached_best, sentences
+from search.findings import sentences
+from search.insight import MOST, importances, piled_up, price_list, reached_best, thinned
 from search.selection import Run
 
 DISTRIBUTIONS = {
@@ -73,6 +74,12 @@ def test_pruned_runs_that_reached_their_best_count_and_hopeless_ones_do_not():
 def test_hopeless_runs_do_not_move_the_importances(study):
     misleading = [trial(100 + n, "hopeless", pruned=True, val_loss=9.0, dropout=0.01 * n) for n in range(40)]
     assert importances(study + misleading, "val_loss") == importances(study, "val_loss")
+
+
+def test_of_many_runs_evenly_spaced_ones_count():
+    assert [t.number for t in thinned([trial(n) for n in range(MOST)])] == list(range(MOST))
+    assert [t.number for t in thinned([trial(n) for n in range(2 * MOST + 1)])] == list(range(0, 2 * MOST + 1, 3))
+    assert thinned([]) == []
 
 
 def test_few_trials_or_no_variance_say_nothing(study):

@@ -172,6 +172,7 @@ def test_ctrl_c_ends_within_five_seconds_and_keeps_everything(tmp_path):
     assert time.monotonic() - pressed < 5
     assert process.returncode == 130
     assert "Traceback" not in output
+    assert "report: python -m search report run" in output  # and none is waited for
     study = study_of(tmp_path / "run")
     assert not study.get_trials(states=(TrialState.RUNNING,))
     interrupted = study.get_trials(states=(TrialState.FAIL,))

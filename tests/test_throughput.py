@@ -20,7 +20,7 @@ LINUX = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="process
 
 def run(contender, repetition, rate, cpu, **changes):
     """One minute of 4 trials of 3 epochs at most."""
-    figures = {"trial_epochs": rate, "seconds": 60.0, "wall": 63.0, "cpu_seconds": cpu * rate}
+    figures = {"trial_epochs": rate, "seconds": 60.0, "wall": 63.0, "cpu_seconds": cpu * rate, "others": 0.1}
     task = {"round": "all to the end", "network": "small", "augmentation": False, "cores": 4, "planned": 12}
     shares = {"accuracy": 0.8, "measuring": None}
     return throughput.Run(contender=contender, repetition=repetition, **task | figures | shares | changes)
@@ -63,7 +63,8 @@ def test_table():
     ]
     assert [line.count("|") for line in lines] == [11] * 4
     assert throughput.tables(runs).startswith(
-        "**small network (3 convolutions, width 8), no augmentation; all to the end; 3 repetitions, 4 cores**\n\n|  |"
+        "**small network (3 convolutions, width 8), no augmentation; all to the end; 3 repetitions, 4 cores, "
+        "other programs on 0.1 of them**\n\n|  |"
     )
 
 
@@ -71,7 +72,7 @@ def test_runs_as_lines(tmp_path):
     throughput.write(tmp_path / "runs.csv", [run("ours", 2, 10, 1.23456)])
     heading, line = (tmp_path / "runs.csv").read_text().splitlines()
     assert heading.split(",")[:5] == ["round", "network", "augmentation", "contender", "repetition"]
-    assert line == "all to the end,small,False,ours,2,4,12,10,60,63,12.35,0.8,"
+    assert line == "all to the end,small,False,ours,2,4,12,10,60,63,12.35,0.1,0.8,"
 
 
 def task(folder, root, **changes):

@@ -1,11 +1,21 @@
 """Where workers go."""
 
 import multiprocessing
+import os
+import subprocess
+import sys
+import time
 
 import pytest
 
 from search.trial import FINISHED, Job, Outcome
 from search.workers import WorkerPool, place_workers
+
+
+def test_several_workers_on_each_gpu_are_placed_round_robin():
+    assert place_workers(None, ["cuda:0", "cuda:1"], 64, packed=2) == ["cuda:0", "cuda:1"] * 2
+    assert place_workers(3, ["cuda:0"], 64, packed=2) == ["cuda:0"] * 3
+    assert place_workers(None, ["cpu"], 2, packed=8) == ["cpu"] * 2
 
 
 @pytest.mark.parametrize(
@@ -22,6 +32,25 @@ from search.workers import WorkerPool, place_workers
 )
 def test_placement(workers, devices, cores, places):
     assert place_workers(workers, devices, cores) == places
+
+
+def test_after_the_first_a_worker_starts_in_a_fraction_of_a_second(digits, conditions):
+    pool, seconds = WorkerPool(["cpu"] * 4, "spaces.cnn", digits, conditions), []
+    for number, worker in enumerate(pool.workers):
+        began = time.monotonic()
+        pool.submit(worker, Job(number, {"width": -1}, seed=0, epochs=1, lineage=number))  # answers at once: an error
+        while worker.job is not None:
+            list(pool.wait(1.0))
+        seconds.append(time.monotonic() - began)
+    pool.close()
+    assert min(seconds[1:]) < 0.5
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU affinity on this system")
+def test_cores_that_this_process_may_not_use_are_not_counted():
+    one = str(min(os.sched_getaffinity(0)))
+    code = f"import os; os.sched_setaffinity(0, {{{one}}}); import joblib; print(joblib.cpu_count())"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "1\n"
 
 
 def test_of_two_that_end_at_once_the_second_keeps_its_job_until_its_turn(digits, conditions):

@@ -31,6 +31,7 @@ import torch
 from search import datasets
 from search.data import DeviceData, SearchData, held_out, prepare, split
 from search.gap import PerImage, evaluate, measure, paired_z
+from search.graphs import Input
 from search.precision import Precision
 from search.spaces import suggester
 from search.training import Trainer
@@ -62,7 +63,7 @@ class OneCycleTrainer(Trainer):
             return 0.04 + 0.96 * (1 - np.cos(np.pi * step / peak)) / 2
         return (1 + np.cos(np.pi * (step - peak) / (last - peak))) / 2
 
-    def _average(self) -> None:
+    def _average(self, weight: Input) -> None:
         with torch.no_grad():
             self.averaged.load_state_dict(self.model.state_dict())
 

@@ -100,8 +100,8 @@ class Round:
 
 
 ROUNDS = (
-    Round("all to the end", tuple(contender.name for contender in CONTENDERS), 12, 2, (False, True)),
-    Round("rules at work", LIMIT, 12, 8, (False,)),
+    Round("all to the end", tuple(contender.name for contender in CONTENDERS), 24, 4, (False, True)),
+    Round("rules at work", LIMIT, 24, 10, (False,)),
 )
 
 
@@ -112,6 +112,7 @@ class Run:
     trial_epochs: really trained. seconds: of the search proper. wall: of the whole command. cpu_seconds: of all
     processes, without the main process's imports. accuracy: median over trials, on the validation images after the
     last epoch. measuring: share of all workers' seconds that went into measuring the two losses; empty if unknown.
+    others: cores that other programs kept busy meanwhile, on average; loops with several threads suffer most from them.
     """
 
     round: str
@@ -125,6 +126,7 @@ class Run:
     seconds: float
     wall: float
     cpu_seconds: float
+    others: float
     accuracy: float | None
     measuring: float | None
 
@@ -166,7 +168,7 @@ class CPUClock:
 
 
 def run(contender: Contender, task: Task) -> dict[str, Any]:
-    """Start a contender on a task and wait for it; what all its processes reported, with `wall` and `cpu_seconds`.
+    """Start a contender on a task and wait for it; what all its processes reported, with the rest of `Run`.
 
     Raises RuntimeError with the last lines of its output where it fails.
     """
@@ -174,7 +176,7 @@ def run(contender: Contender, task: Task) -> dict[str, Any]:
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
     environment["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE.parents[1]), environment.get("PYTHONPATH", "")])
     command = [sys.executable, "-m", f"peers.{contender.script}", *task.arguments()]
-    began = time.time()
+    began, busy = time.time(), busy_seconds()
     with tempfile.TemporaryFile("w+") as said:
         processes = [
             subprocess.Popen(
@@ -192,11 +194,19 @@ def run(contender: Contender, task: Task) -> dict[str, Any]:
         if any(process.returncode for process in processes):
             said.seek(0)
             raise RuntimeError(f"{contender.name} failed: {' '.join(command)}\n{said.read()[-3000:]}")
+    wall, busy = time.time() - began, busy_seconds() - busy
     reports = [json.loads(output.strip().splitlines()[-1]) for output in outputs]
     return merged(reports) | {
-        "wall": time.time() - began,
+        "wall": wall,
         "cpu_seconds": clock.seconds() - _total(reports, "cpu_before"),
+        "others": max(0.0, busy - clock.seconds()) / wall,
     }
+
+
+def busy_seconds() -> float:
+    """CPU seconds that all cores have spent on anything since the machine started."""
+    times = psutil.cpu_times()._asdict()
+    return sum(seconds for kind, seconds in times.items() if kind not in ("idle", "iowait", "guest", "guest_nice"))
 
 
 def _outputs(processes: Sequence[subprocess.Popen[str]], clock: CPUClock) -> list[str]:
@@ -327,7 +337,8 @@ def tables(runs: Sequence[Run]) -> str:
             "with augmentation" if augmentation else "no augmentation"
         )
         count = f"{len({run.repetition for run in same})} repetitions, {same[0].cores} cores"
-        parts.append(f"**{title}; {name}; {count}**\n\n{table(same)}")
+        others = f"other programs on {statistics.median(run.others for run in same):.1f} of them"
+        parts.append(f"**{title}; {name}; {count}, {others}**\n\n{table(same)}")
     return "\n\n".join(parts)
 
 
@@ -389,7 +400,8 @@ def main() -> None:
                 print(
                     f"{(time.time() - began) / 60:5.1f} min  repetition {repetition + 1} of {options.repetitions}, "
                     f"{chosen.name}, {task.network}{', augmented' * task.augmentation}: {contender.name} "
-                    f"{done.rate:.0f} trial-epochs/min, {done.cpu:.2f} CPU s each, {done.wall:.0f} s",
+                    f"{done.rate:.0f} trial-epochs/min, {done.cpu:.2f} CPU s each, {done.wall:.0f} s, "
+                    f"other programs {done.others:.1f} cores",
                     flush=True,
                 )
     print(f"\n{heading}\n\n{tables(runs)}")

@@ -1,0 +1,207 @@
+"""What the dashboard costs: the time to open a study with our additions and without, and the search's own slow-down.
+
+python studies/benchmarks/dashboard.py pages     # 100 and 1,000 trials in headless Chromium; needs selenium
+python studies/benchmarks/dashboard.py search    # interleaved searches on digits, with the dashboard and without
+
+The last line of each is a ratio of medians.
+"""
+
+import argparse
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from search.dashboard import Publisher
+from search.picture import picture
+from search.selection import Terms
+from search.store import Store
+from search.trial import Outcome
+
+EPOCHS, PORT = 20, 18431
+OWN_GRAPHS, ALL_GRAPHS = 4, 8  # Optuna's on the page of a study; those and ours
+SPACE: dict[str, BaseDistribution] = {
+    "depth": IntDistribution(2, 6),
+    "width": IntDistribution(8, 64, log=True),
+    "dropout": FloatDistribution(0.0, 0.5),
+    "weight_decay": FloatDistribution(0.01, 3.0, log=True),
+    "batch_size": IntDistribution(32, 256, log=True),
+    "augmentation": FloatDistribution(0.0, 1.0),
+    "learning_rate": FloatDistribution(5e-4, 1e-2, log=True),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["pages", "search"])
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    (pages if options.what == "pages" else searches)(options.repeats)
+
+
+def pages(repeats: int) -> None:
+    """Open the page of a study on a dashboard that has just been started, until all its graphs are drawn."""
+    for trials in (100, 1000):
+        with tempfile.TemporaryDirectory() as folder:
+            bare, full = Path(folder) / "bare", Path(folder) / "full"
+            fill(bare, trials, additions=False)
+            fill(full, trials, additions=True)
+            seconds: dict[Path, list[float]] = {bare: [], full: []}
+            for _ in range(repeats):
+                for place, graphs in ((bare, OWN_GRAPHS), (full, ALL_GRAPHS)):
+                    seconds[place].append(opening_seconds(place, graphs))
+        without, with_them = (statistics.median(seconds[place]) for place in (bare, full))
+        print(f"{trials:5,} trials: {without:.2f} s without, {with_them:.2f} s with: {with_them / without:.2f}")
+
+
+def fill(folder: Path, trials: int, *, additions: bool) -> None:
+    """A made-up study like those of a search; without `additions` it has no graphs and no notes."""
+    (folder / "artifacts").mkdir(parents=True)
+    study = Store(f"sqlite:///{folder / 'study.db'}", "made-up", seed=0).study
+    rng = np.random.default_rng(0)
+    study.add_trials([made_up(number, rng, folder) for number in range(trials)])
+    study.set_user_attr("plan", {"trials": trials, "epochs": EPOCHS, "out": "runs/made-up"})
+    study.set_user_attr("baseline", {"val_loss": 0.9})
+    study.set_user_attr("choice", {"trial": 0, "band": [0, 1], "because": "made up"})
+    if additions:
+        Publisher(study, folder, Terms(0.9), EPOCHS).close()
+
+
+def made_up(number: int, rng: np.random.Generator, folder: Path) -> FrozenTrial:
+    """A trial whose losses fall; two in three are hopeless."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=number))
+    params = study.ask(SPACE).params
+    hopeless = number % 3 > 0
+    epochs = int(rng.integers(3, 9)) if hopeless else EPOCHS
+    train = 2 * np.arange(1, epochs + 1) ** -rng.uniform(0.5, 1.5)
+    val = train + rng.uniform(0, 0.01) * np.arange(epochs) + rng.uniform(0, 0.02, epochs)
+    curves = {"train_loss": train, "val_loss": val, "gap": val - train}
+    curves |= dict.fromkeys(("train_accuracy", "val_accuracy", "accuracy_gap"), 1 - val / 4)
+    curves |= dict.fromkeys(("val_loss_se", "gap_se", "val_rise_z"), val / 50)
+    best, stopped = int(val.argmin()), "hopeless" if hopeless else "finished"
+    history = {name: [float(f"{value:.6g}") for value in values] for name, values in curves.items()}
+    outcome = Outcome(number, stopped, "made up", history, best, 10_000, 10.0)
+    values = None if hopeless else [history["val_loss"][best], max(history["gap"][best], 0.0)]
+    at_best = {name: values[best] for name, values in history.items()}
+    attributes = at_best | {
+        "stopped": stopped, "reason": "made up", "best_epoch": best, "epochs_run": epochs, "parameters": 10_000,
+        "seconds": 10.0, "device": "cpu", "fit": "good", "history": history, "config": params, "lineage": number,
+    }  # fmt: skip
+    return create_trial(
+        state=TrialState.PRUNED if hopeless else TrialState.COMPLETE,
+        values=values,
+        params=params,
+        distributions=SPACE,
+        user_attrs=attributes,
+        system_attrs=attached(folder, outcome),
+    )
+
+
+def attached(folder: Path, outcome: Outcome) -> dict[str, Any]:
+    """A picture as `upload_artifact` stores it, which takes trials that run alone."""
+    artifact = str(uuid.uuid4())
+    (folder / "artifacts" / artifact).write_text(picture(outcome, EPOCHS) or "")
+    meta = {"artifact_id": artifact, "filename": "curves.svg", "mimetype": "image/svg+xml", "encoding": None}
+    return {f"artifacts:{artifact}": json.dumps(meta)}
+
+
+def opening_seconds(folder: Path, graphs: int) -> float:
+    with dashboard(folder), browser() as chromium:
+        chromium.get(f"http://127.0.0.1:{PORT}/dashboard/")  # the bundle, 6 MB, is the same for both
+        began = time.monotonic()
+        chromium.get(f"http://127.0.0.1:{PORT}/dashboard/studies/1")
+        while chromium.execute_script("return document.querySelectorAll('.js-plotly-plot .main-svg').length") < graphs:
+            if time.monotonic() - began > 120:
+                sys.exit("the page was not drawn within two minutes")
+            time.sleep(0.02)
+        return time.monotonic() - began
+
+
+@contextlib.contextmanager
+def dashboard(folder: Path) -> Iterator[None]:
+    """Optuna's own command, ready to answer."""
+    command = [str(Path(sys.executable).parent / "optuna-dashboard"), f"sqlite:///{folder / 'study.db'}"]
+    command += ["--port", str(PORT), "--artifact-dir", str(folder / "artifacts")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while True:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{PORT}/dashboard/"):
+                break
+            time.sleep(0.1)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def browser() -> Iterator[Any]:
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1440,3000"):
+        options.add_argument(flag)
+    service = webdriver.ChromeService("/usr/bin/chromedriver")
+    chromium = webdriver.Chrome(options=options, service=service)
+    try:
+        yield chromium
+    finally:
+        chromium.quit()
+
+
+SEARCH = """
+import contextlib, io, sys, time
+from unittest.mock import MagicMock
+from search import launch
+from search.settings import Settings
+spent = 0.0
+def timed(method):
+    def call(*arguments):
+        global spent
+        began = time.perf_counter()
+        method(*arguments)
+        spent += time.perf_counter() - began
+    return call
+if sys.argv[1] == "without":
+    launch.Publisher = MagicMock()
+else:
+    for name in ("picture", "ended", "update", "close"):
+        setattr(launch.Publisher, name, timed(getattr(launch.Publisher, name)))
+settings = Settings(name="digits", dataset="digits", trials=20, epochs=15, out=sys.argv[2])
+began = time.perf_counter()
+with contextlib.redirect_stdout(io.StringIO()):
+    launch.run_search(settings)
+print(time.perf_counter() - began, spent)
+"""
+
+
+def searches(repeats: int) -> None:
+    """Whole searches on digits, one with the dashboard after one without; and the time spent on the dashboard."""
+    seconds: dict[str, list[float]] = {"without": [], "with": []}
+    for _ in range(repeats):
+        for which, times in seconds.items():
+            with tempfile.TemporaryDirectory() as folder:
+                command = [sys.executable, "-c", SEARCH, which, str(Path(folder) / "run")]
+                printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            whole, spent = map(float, printed.split())
+            times.append(whole)
+            print(f"{which:7s} {whole:6.1f} s, {spent:.2f} s on the dashboard", flush=True)
+    without, with_it = statistics.median(seconds["without"]), statistics.median(seconds["with"])
+    print(f"{without:.1f} s without, {with_it:.1f} s with: {with_it / without:.3f}")
+
+
+if __name__ == "__main__":
+    main()
