@@ -9,6 +9,7 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from search.processes import start_fork_server
 from search.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Search(Settings):
         `Result(folder)` reads it, and another `run` goes on from there.
         """
         print(f"{self.name}: run folder {self.folder}", flush=True)  # what follows takes seconds to import
+        start_fork_server()
         from search.launch import run_search  # imports torch and Optuna, seconds that --help need not take
         from search.results import Result
 

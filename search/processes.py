@@ -1,12 +1,28 @@
-"""Worker processes that leave the user's script alone."""
+"""The server that worker processes are forked from, and workers that leave the user's script alone."""
 
 import contextlib
+import signal
 import sys
 import threading
 import types
 from collections.abc import Iterator
+from multiprocessing import forkserver, resource_tracker
 
 _LOCK = threading.Lock()
+
+
+def start_fork_server() -> None:
+    """Start the server, unless it runs: it imports what workers need while this process goes on with something else.
+
+    Ctrl-C reaches the whole process group; in the middle of its imports it would end the server, so it is held back.
+    """
+    forkserver.set_forkserver_preload(["search.workers"])
+    resource_tracker.ensure_running()  # the server would start it, which lets Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the server inherits that
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import torch
 from search import stopping
 from search.data import SearchData
 from search.errors import described
-from search.processes import hidden_main
+from search.processes import hidden_main, start_fork_server
 from search.spaces import load_space
 from search.trial import Conditions, Job, Outcome, Report, Stop, is_memory_error, run_trial
 
@@ -69,7 +69,7 @@ class WorkerPool:
 
     def __post_init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["search.workers"])
+        start_fork_server()
         self._stop = self._context.Event()
         self.workers = [Worker(device) for device in self.devices]
 

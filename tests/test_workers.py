@@ -46,6 +46,23 @@ def test_after_the_first_a_worker_starts_in_a_fraction_of_a_second(digits, condi
     assert min(seconds[1:]) < 0.5
 
 
+def test_ctrl_c_while_the_fork_server_imports_leaves_it_alone():
+    """The one that pressed it decides what to do; the server goes on, and workers come from it."""
+    code = """
+import multiprocessing, os, signal, time
+from search.processes import start_fork_server
+signal.signal(signal.SIGINT, lambda number, frame: None)
+start_fork_server()
+time.sleep(0.3)
+os.killpg(0, signal.SIGINT)
+worker = multiprocessing.get_context("forkserver").Process(target=print, args=("from a worker",))
+worker.start()
+worker.join()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, start_new_session=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "from a worker\n", "")
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU affinity on this system")
 def test_cores_that_this_process_may_not_use_are_not_counted():
     one = str(min(os.sched_getaffinity(0)))
