@@ -100,7 +100,7 @@ class Round:
 
 
 ROUNDS = (
-    Round("all to the end", tuple(contender.name for contender in CONTENDERS), 24, 4, (False, True)),
+    Round("all to the end", tuple(contender.name for contender in CONTENDERS), 12, 3, (False, True)),
     Round("rules at work", LIMIT, 24, 10, (False,)),
 )
 
@@ -243,7 +243,7 @@ def settings(rounds: Sequence[Round], options: argparse.Namespace) -> Iterator[t
     """Every task of every round, without its folder."""
     for chosen in rounds:
         for network in options.networks:
-            for augmentation in chosen.augmentations:
+            for augmentation in chosen.augmentations[: 1 if options.plain else None]:
                 yield (
                     chosen,
                     Task(
@@ -385,6 +385,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--contenders", nargs="+", choices=names, default=names)
     parser.add_argument("--rounds", nargs="+", choices=rounds, default=rounds)
+    parser.add_argument("--plain", action="store_true", help="leave out the tasks with augmentation")
     parser.add_argument("--table", type=Path, default=Path(__file__).with_suffix(".csv"))
     options = parser.parse_args()
 
