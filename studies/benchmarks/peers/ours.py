@@ -7,6 +7,7 @@ from peers.task import BATCH_SIZE, DROPOUT, LEARNING_RATE, NETWORKS, STRENGTH, W
 from search import Search
 from search.launch import make_folder
 from search.precision import Precision
+from search.results import opened
 from search.store import Store
 
 
@@ -31,7 +32,7 @@ def search_of(task: Task) -> Search:
 
 
 def main() -> None:
-    """The search, and what its run folder says of it."""
+    """The search, and what its run folder says of it. What it trains again with other seeds has been trained too."""
     task = parse()
     report = Report()
     search = search_of(task)
@@ -40,8 +41,10 @@ def main() -> None:
     store.remember("precision", lambda: asdict(Precision(bf16=task.bf16, channels_last=True)))
     trials = search.run().trials
     curves = [trial.history["val_accuracy"] for trial in trials]
+    with opened(search.storage_url, search.name) as study:
+        again = [repeat["epochs"] for repeat in study.user_attrs.get("repeats", ())]
     report.write(
-        [len(curve) for curve in curves],
+        [len(curve) for curve in curves] + again,
         [curve[-1] for curve in curves if len(curve) == task.epochs],
         precision="bf16" if task.bf16 else "float32",
     )
