@@ -103,7 +103,7 @@ def _train_all(
     """Side by side: on a CPU as many as there are cores, one on each GPU."""
     places = joblib.cpu_count() if devices[0] == "cpu" else len(devices)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["search.confirm"])
+    context.set_forkserver_preload(["search.preload", "search.confirm"])
     with ProcessPoolExecutor(min(places, len(seeds)), context) as pool:
         with hidden_main():
             jobs = [

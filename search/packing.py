@@ -15,7 +15,7 @@ from search.cache import available_memory
 from search.data import SearchData
 from search.graphs import WARM_UP
 from search.precision import Precision
-from search.processes import hidden_main
+from search.processes import hidden_main, start_fork_server
 from search.spaces import load_space
 from search.training import Interrupted, Trainer
 
@@ -74,7 +74,7 @@ class Rehearsal:
     def _run(self, config: dict[str, Any], workers: int) -> list[tuple[float, float]]:
         """Of each worker that came to an end: batches per second, and the device's free memory at that moment."""
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["search.workers"])
+        start_fork_server()
         barrier = context.Barrier(workers)
         pipes = [context.Pipe() for _ in range(workers)]
         processes = [

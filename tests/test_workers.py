@@ -7,8 +7,10 @@ import sys
 import time
 
 import pytest
+import torch
 
-from search.trial import FINISHED, Job, Outcome
+from search.processes import start_fork_server
+from search.trial import FINISHED, Job, Outcome, Report
 from search.workers import WorkerPool, place_workers
 
 
@@ -34,16 +36,29 @@ def test_placement(workers, devices, cores, places):
     assert place_workers(workers, devices, cores) == places
 
 
-def test_after_the_first_a_worker_starts_in_a_fraction_of_a_second(digits, conditions):
+def test_after_the_first_a_worker_has_trained_its_first_epoch_in_half_a_second(digits, conditions):
     pool, seconds = WorkerPool(["cpu"] * 4, "spaces.cnn", digits, conditions), []
+    config = {"depth": 2, "width": 8, "kernel_size": 3, "dropout": 0.0, "batch_size": 256}
     for number, worker in enumerate(pool.workers):
         began = time.monotonic()
-        pool.submit(worker, Job(number, {"width": -1}, seed=0, epochs=1, lineage=number))  # answers at once: an error
-        while worker.job is not None:
-            list(pool.wait(1.0))
+        pool.submit(worker, Job(number, config, seed=0, epochs=1, lineage=number, keeps=False))
+        said = next(pool.wait(60.0))
+        assert isinstance(said.content, Report)
         seconds.append(time.monotonic() - began)
     pool.close()
     assert min(seconds[1:]) < 0.5
+
+
+def _imported_by_a_first_optimizer():
+    before = set(sys.modules)
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
+    return len(set(sys.modules) - before), os.environ["GLIBC_TUNABLES"]
+
+
+def test_what_torch_puts_off_until_the_first_optimizer_is_imported_before_workers_are_forked():
+    start_fork_server()
+    with multiprocessing.get_context("forkserver").Pool(1) as pool:
+        assert pool.apply(_imported_by_a_first_optimizer) == (0, os.environ["GLIBC_TUNABLES"])
 
 
 def test_ctrl_c_while_the_fork_server_imports_leaves_it_alone():
