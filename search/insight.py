@@ -1,8 +1,10 @@
 """What a study teaches: which parameters matter, what a smaller gap costs, where the space is too narrow."""
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -58,11 +60,24 @@ def importances(finished: Sequence[FrozenTrial], target: str) -> dict[str, float
     values = [trial.user_attrs[target] for trial in reached]
     if len(reached) < FEWEST or max(values) == min(values):
         return {}
+    return dict(
+        _shares(
+            tuple(
+                (tuple(trial.params.items()), tuple(trial.distributions.items()), value)
+                for trial, value in zip(reached, values, strict=True)
+            )
+        )
+    )
+
+
+@functools.lru_cache(maxsize=4)  # the graph, the terminal and the report ask for the same, one after the other
+def _shares(points: tuple[tuple[tuple[Any, ...], tuple[Any, ...], float], ...]) -> dict[str, float]:
+    """fANOVA of points, each with its parameters, their ranges, and a value."""
     study = optuna.create_study()
     study.add_trials(
         [
-            create_trial(params=trial.params, distributions=trial.distributions, value=value)
-            for trial, value in zip(reached, values, strict=True)
+            create_trial(params=dict(params), distributions=dict(distributions), value=value)
+            for params, distributions, value in points
         ]
     )
     return get_param_importances(study, evaluator=FanovaImportanceEvaluator(max_depth=DEPTH, seed=0))

@@ -100,6 +100,8 @@ class Runner:
             self._progress.started(trial.number)
 
     def _turn(self) -> None:
+        self._progress.tick()
+        self._publisher.update()  # before waiting: what has ended meanwhile is dealt with at once, its worker first
         for worker, job, content in self._pool.wait(TURN_SECONDS):
             if isinstance(content, Report):
                 self._pool.answer(worker, self._judge(content))
@@ -107,8 +109,6 @@ class Runner:
                 self._end(worker, job, content)
             else:
                 self._died(worker, job)
-        self._progress.tick()
-        self._publisher.update()
 
     def _judge(self, report: Report) -> Stop | None:
         """Take in the curves of a running trial; a reason to stop it, or None."""

@@ -32,7 +32,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -90,18 +90,18 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Round:
-    """Who trains how much, in front of what."""
+    """Who trains how much, in front of what. trials: on each network."""
 
     name: str
     contenders: tuple[str, ...]
-    trials: int
+    trials: Mapping[str, int]
     epochs: int
     augmentations: tuple[bool, ...]
 
 
 ROUNDS = (
-    Round("all to the end", tuple(contender.name for contender in CONTENDERS), 12, 3, (False, True)),
-    Round("rules at work", LIMIT, 24, 10, (False,)),
+    Round("all to the end", tuple(c.name for c in CONTENDERS), {"small": 20, "middling": 12}, 5, (False, True)),
+    Round("rules at work", LIMIT, {"small": 48, "middling": 24}, 10, (False,)),
 )
 
 
@@ -249,7 +249,7 @@ def settings(rounds: Sequence[Round], options: argparse.Namespace) -> Iterator[t
                     Task(
                         network=network,
                         augmentation=augmentation,
-                        trials=chosen.trials,
+                        trials=chosen.trials[network],
                         epochs=chosen.epochs,
                         train_size=options.train_size,
                         val_size=options.val_size,

@@ -1,12 +1,13 @@
 """The leanest PyTorch loop: everything in tensors, a process per core with one thread each, nothing kept but figures.
 
 It may use whatever ours uses: the batch augmentation of search.augment, channels_last, bf16, averaged weights, a
-fork server that has imported everything once. It draws its configurations at random and keeps no books.
+fork server that has imported everything once, huge pages. It draws its configurations at random and keeps no books.
 """
 
 import copy
 import math
 import multiprocessing
+import os
 import time
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
@@ -32,6 +33,7 @@ from peers.task import (
 )
 from search.augment import augment
 from search.precision import Precision
+from search.processes import ALLOCATOR
 
 HORIZON = 1.5  # epochs that the averaged weights look back
 
@@ -123,7 +125,8 @@ def main() -> None:
     task = parse()
     report = Report()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["peers.bare_loop"])
+    context.set_forkserver_preload(["search.preload", "peers.bare_loop"])
+    os.environ |= ALLOCATOR
     with ProcessPoolExecutor(task.cores, context, initialize, (task,)) as pool:
         trained = list(pool.map(train, [task] * task.trials, range(task.trials)))
     report.write(

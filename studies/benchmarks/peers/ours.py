@@ -7,6 +7,7 @@ from peers.task import BATCH_SIZE, DROPOUT, LEARNING_RATE, NETWORKS, STRENGTH, W
 from search import Search
 from search.launch import make_folder
 from search.precision import Precision
+from search.processes import start_fork_server
 from search.results import opened
 from search.store import Store
 
@@ -35,6 +36,7 @@ def main() -> None:
     """The search, and what its run folder says of it. What it trains again with other seeds has been trained too."""
     task = parse()
     report = Report()
+    start_fork_server()  # as `run` would, had nothing to be recorded before
     search = search_of(task)
     make_folder(search.folder)
     store = Store(search.storage_url, search.name, search.seed)
