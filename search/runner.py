@@ -56,6 +56,7 @@ class Runner:
         self._retried: set[int] = set()
         self._deaths: Counter[int] = Counter()  # of workers, by the lineage of their trial
         self._errors = 0
+        self._uncaptured: str | None = None
         self._update_circle()
 
     def run(self) -> int | None:
@@ -154,6 +155,9 @@ class Runner:
             if self._pool.retire(worker):
                 self._progress.note(f"out of memory: one worker less on {worker.device}")
             return
+        if self._uncaptured is None and outcome.uncaptured is not None:
+            self._uncaptured = outcome.uncaptured
+            self._progress.note(f"trained without CUDA graphs, which is slower: {self._uncaptured}")
         self._remember(number, outcome.history, outcome.stopped)
         self._publisher.picture(outcome)
         try:

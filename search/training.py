@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from search.augment import augment
 from search.data import DeviceData
 from search.gap import PerImage, evaluate
-from search.graphs import Input, Step, graphed
+from search.graphs import GraphedStep, Input, Step, graphed
 from search.precision import Precision
 
 AVERAGED_EPOCHS = 1.5  # horizon of the moving average
@@ -123,6 +123,11 @@ class Trainer:
         train = evaluate(self.averaged, data, data.probe, self.precision)
         val = evaluate(self.averaged, data, data.val, self.precision)
         return Epoch(train, val, time.perf_counter() - started)
+
+    @property
+    def uncaptured(self) -> str | None:
+        """Why the steps go on plainly where they could have been replayed from a CUDA graph."""
+        return self._update.failure if isinstance(self._update, GraphedStep) else None
 
     def schedule(self, step: int) -> float:
         """The share of the learning rate at a step (from 0): a warm-up, then all of it."""

@@ -81,7 +81,8 @@ class Stop:
 class Outcome:
     """How a trial ended. history: one list per curve, one entry per epoch; best_epoch counts from 0.
 
-    val_losses: per-image validation losses at the best epoch, float32 (n,).
+    val_losses: per-image validation losses at the best epoch, float32 (n,). uncaptured: on a GPU, why its steps were
+    no CUDA graph.
     """
 
     number: int
@@ -92,6 +93,7 @@ class Outcome:
     parameters: int = 0
     seconds: float = 0.0
     val_losses: np.ndarray | None = None
+    uncaptured: str | None = None
 
 
 @dataclass
@@ -126,7 +128,7 @@ def run_trial(
     interrupted: asked before each batch.
     """
     state = _State(OverfitRule(total_epochs=job.epochs))
-    parameters = 0
+    parameters, uncaptured = 0, None
     try:
         trainer = Trainer(
             build, job.config, data, seed=job.seed, precision=conditions.precision, interrupted=interrupted
@@ -135,6 +137,7 @@ def run_trial(
         if job.keeps:
             _restore(conditions.checkpoint(job), trainer, state)
         stop = _train(job, trainer, state, conditions, report)
+        uncaptured = trainer.uncaptured
     except Interrupted:
         stop = Stop(INTERRUPTED, "interrupted")
     except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
@@ -154,6 +157,7 @@ def run_trial(
         parameters=parameters,
         seconds=state.seconds,
         val_losses=state.kept_losses,
+        uncaptured=uncaptured,
     )
 
 

@@ -14,6 +14,7 @@ from search.gap import measure
 from search.graphs import WARM_UP, GraphedStep, graphed
 from search.precision import CANDIDATES, Precision, fastest_precision
 from search.training import Trainer
+from search.trial import Job, run_trial
 from spaces import cnn
 
 CPU = torch.device("cpu")
@@ -125,6 +126,15 @@ def test_a_replayed_trainer_goes_on_from_its_state(digits, monkeypatch):
     rest.load_state_dict(state)
     assert rest._update._replay is None  # its graph had the optimizer's tensors of before
     np.testing.assert_allclose(np.concatenate([before, losses(rest, 2)]), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_trial_tells_why_its_steps_are_no_graph(digits, conditions, monkeypatch):
+    job, data = Job(0, CONFIG, seed=0, epochs=1, lineage=0, keeps=False), digits.to(CPU)
+    assert run_trial(job, cnn.build, data, conditions).uncaptured is None
+    failing = FakeCuda(RuntimeError("operation not permitted"))
+    monkeypatch.setattr("search.graphs._host_randomness", tuple)
+    monkeypatch.setattr(training, "graphed", lambda step, device, generators: GraphedStep(step, failing))
+    assert run_trial(job, cnn.build, data, conditions).uncaptured == "operation not permitted"
 
 
 @pytest.mark.gpu
