@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from multiprocessing import forkserver, resource_tracker
 
 # Networks allocate and free megabytes in every step. glibc takes them from the system page by page, unless it may ask
@@ -22,14 +22,25 @@ def start_fork_server() -> None:
     Ctrl-C reaches the whole process group; in the middle of its imports it would end the server, so it is held back.
     """
     forkserver.set_forkserver_preload(["search.preload"])
-    for name, value in ALLOCATOR.items():
-        os.environ.setdefault(name, value)  # read when a process starts: by the server, for all that are forked from it
     resource_tracker.ensure_running()  # the server would start it, which lets Ctrl-C through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the server inherits that
     try:
-        forkserver.ensure_running()
+        with _environment(ALLOCATOR):
+            forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Of processes started meanwhile; what the user has set stays."""
+    added = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 @contextlib.contextmanager
