@@ -20,7 +20,7 @@ from search.errors import described
 from search.notes import study_note, trial_note
 from search.picture import picture
 from search.results import TrialResult, trial_result
-from search.selection import Run, Terms, front
+from search.selection import Run, Terms, on_front
 from search.story import Story, read_story
 from search.trial import Outcome
 
@@ -72,20 +72,21 @@ class Publisher:
         with self._guarded():
             self._notes = self._notes_before()
 
-    def picture(self, outcome: Outcome) -> None:
-        """Attach the curves to a trial that is about to end: one that has ended takes no artifacts."""
+    def picture(self, outcome: Outcome, trial: Trial) -> None:
+        """Attach the curves to `trial`, which is about to end: one that has ended takes no artifacts."""
         with self._guarded():
             drawn = picture(outcome, self._planned)
             if drawn is not None:
-                self._attach(outcome.number, drawn)
+                self._attach(trial, drawn)
 
     def ended(self, number: int, runs: Sequence[Run], chosen: int | None) -> None:
         """Write the note of a trial that has just ended, beside the `runs` finished so far."""
         self._news = True
         with self._guarded():
-            on_front = any(run.number == number for run in front(runs))
+            run = next((run for run in reversed(runs) if run.number == number), None)
+            shown = run is not None and on_front(run, runs)
             frozen = self._study.get_trials(deepcopy=False)[number]
-            trial = trial_result(frozen, self._terms, front=on_front, chosen=number == chosen)
+            trial = trial_result(frozen, self._terms, front=shown, chosen=number == chosen)
             self._note_trial(trial, frozen)
 
     def update(self) -> None:
@@ -143,8 +144,7 @@ class Publisher:
         ended = [trial for trial in read_story(self._study).trials if trial.state in ("COMPLETE", "PRUNED")]
         return {trial.number: self._trial_note(trial) for trial in ended}
 
-    def _attach(self, number: int, svg: str) -> None:
-        trial = self._handle(self._study.get_trials(deepcopy=False)[number])
+    def _attach(self, trial: Trial, svg: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "curves.svg"
             path.write_text(svg, encoding="utf-8")

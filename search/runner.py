@@ -159,7 +159,7 @@ class Runner:
             self._uncaptured = outcome.uncaptured
             self._progress.note(f"trained without CUDA graphs, which is slower: {self._uncaptured}")
         self._remember(number, outcome.history, outcome.stopped)
-        self._publisher.picture(outcome)
+        self._publisher.picture(outcome, self._store.running(number))
         try:
             if outcome.stopped == stopping.CANCELLED:
                 raise EndedOutside

@@ -94,6 +94,10 @@ class Store:
         """The user attributes of a trial."""
         return self.study.get_trials(deepcopy=False)[number].user_attrs
 
+    def running(self, number: int) -> Trial:
+        """A trial that was asked for here and has not ended."""
+        return self._running[number]
+
     def count(self) -> int:
         """Trials that count towards `--trials`: finished ones and those running here."""
         return self._finished + len(self._running)

@@ -167,6 +167,10 @@ def graphs(study):
     return {key.split(":")[2] for key in attributes if key.startswith("dashboard:plot_data:")}
 
 
+def running(study):
+    return optuna.trial.Trial(study, study.trials[2]._trial_id)
+
+
 def note_of(study, number):
     return get_note(optuna.trial.Trial(study, study.trials[number]._trial_id))
 
@@ -183,7 +187,7 @@ def test_at_the_end_everything_is_published(study, tmp_path):
 def test_a_trial_that_ends_gets_its_picture_and_its_note(study, tmp_path):
     (tmp_path / "artifacts").mkdir()
     publisher = Publisher(study, tmp_path, Terms(0.7), 20)
-    publisher.picture(Outcome(2, "hopeless", None, CURVES, best_epoch=1))
+    publisher.picture(Outcome(2, "hopeless", None, CURVES, best_epoch=1), running(study))
     study.tell(2, state=TrialState.PRUNED)
     publisher.ended(2, [], None)
     [artifact] = (tmp_path / "artifacts").iterdir()
@@ -223,7 +227,7 @@ def test_a_trial_ended_from_outside_is_no_failure(study, tmp_path):
     said = []
     publisher = Publisher(study, tmp_path, Terms(0.7), 20, said.append)
     study.tell(2, state=TrialState.FAIL)
-    publisher.picture(Outcome(2, "cancelled", None, CURVES, best_epoch=1))
+    publisher.picture(Outcome(2, "cancelled", None, CURVES, best_epoch=1), running(study))
     publisher.close()
     assert said == []
     assert trial_results(study)[2].state == "FAIL"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from search.fit import fit_regime
 from search.gap import Measurement
-from search.selection import Run, Terms, best_epoch, candidates, choose, clearly_beaten, front, nearest
+from search.selection import Run, Terms, best_epoch, candidates, choose, clearly_beaten, front, nearest, on_front
 
 NAN, INF = math.nan, math.inf
 deterministic = settings(derandomize=True, deadline=None, max_examples=200)
@@ -60,6 +60,7 @@ def test_front_is_what_its_definition_says(runs):
     found = front(runs)
     assert sorted(numbers(found)) == numbers(expected)
     assert [run.val_loss for run in found] == sorted(run.val_loss for run in expected)
+    assert [run for run in runs if on_front(run, runs)] == [run for run in runs if run in found]
 
 
 def test_front_does_not_depend_on_the_order_of_the_runs():
