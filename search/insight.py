@@ -1,13 +1,18 @@
 """What a study teaches: which parameters matter, what a smaller gap costs, where the space is too narrow."""
 
 import functools
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    distribution_to_json,
+    json_to_distribution,
+)
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, create_trial
 
@@ -60,24 +65,25 @@ def importances(finished: Sequence[FrozenTrial], target: str) -> dict[str, float
     values = [trial.user_attrs[target] for trial in reached]
     if len(reached) < FEWEST or max(values) == min(values):
         return {}
-    return dict(
-        _shares(
-            tuple(
-                (tuple(trial.params.items()), tuple(trial.distributions.items()), value)
-                for trial, value in zip(reached, values, strict=True)
-            )
-        )
-    )
+    points = [
+        (trial.params, {name: distribution_to_json(known) for name, known in trial.distributions.items()}, value)
+        for trial, value in zip(reached, values, strict=True)
+    ]
+    return dict(_shares(json.dumps(points)))  # as Optuna stores them: choices may be lists
 
 
 @functools.lru_cache(maxsize=4)  # the graph, the terminal and the report ask for the same, one after the other
-def _shares(points: tuple[tuple[tuple[Any, ...], tuple[Any, ...], float], ...]) -> dict[str, float]:
-    """fANOVA of points, each with its parameters, their ranges, and a value."""
+def _shares(points: str) -> dict[str, float]:
+    """fANOVA of points, as JSON: each with its parameters, their ranges, and a value."""
     study = optuna.create_study()
     study.add_trials(
         [
-            create_trial(params=dict(params), distributions=dict(distributions), value=value)
-            for params, distributions, value in points
+            create_trial(
+                params=params,
+                distributions={name: json_to_distribution(known) for name, known in distributions.items()},
+                value=value,
+            )
+            for params, distributions, value in json.loads(points)
         ]
     )
     return get_param_importances(study, evaluator=FanovaImportanceEvaluator(max_depth=DEPTH, seed=0))

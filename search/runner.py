@@ -102,7 +102,7 @@ class Runner:
 
     def _turn(self) -> None:
         self._progress.tick()
-        self._publisher.update()  # before waiting: what has ended meanwhile is dealt with at once, its worker first
+        self._publisher.update()  # here, where idle workers have just been given something to do
         for worker, job, content in self._pool.wait(TURN_SECONDS):
             if isinstance(content, Report):
                 self._pool.answer(worker, self._judge(content))

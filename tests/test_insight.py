@@ -87,6 +87,18 @@ def test_few_trials_or_no_variance_say_nothing(study):
     assert importances([trial(n, width=10.0 + n) for n in range(20)], "val_loss") == {}
 
 
+@pytest.mark.filterwarnings("ignore:Choices for a categorical distribution")
+def test_a_space_may_choose_among_lists():
+    kernels, trials = CategoricalDistribution([[3, 3], [5, 5]]), []
+    for number in range(12):
+        kernel, loss = kernels.choices[number % 2], 1.0 + number % 2 + 0.01 * number
+        attributes = {"stopped": "finished", "val_loss": loss, "gap": 0.1}
+        trials.append(
+            create_trial(values=[loss, 0.1], params={"k": kernel}, distributions={"k": kernels}, user_attrs=attributes)
+        )
+    assert importances(trials, "val_loss") == {"k": pytest.approx(1)}
+
+
 def test_the_price_list_by_hand():
     runs = [run(0, 1.0, 0.4), run(1, 1.015, 0.3), run(2, 1.05, 0.35), run(3, 1.09, 0.1), run(4, 1.2, 0.0)]
     runs.append(run(5, 0.5, 0.0, feasible=False))
