@@ -38,12 +38,11 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import psutil
 
+from peers.clock import CPUClock, busy_seconds, outputs_of
 from peers.task import NETWORKS, STUDY, Task, shared_storage
 
 HERE = Path(__file__).parent.resolve()
-SAMPLE_SECONDS = 0.2
 PACKAGES = ("torch", "torchvision", "optuna", "lightning", "ray", "keras", "keras-tuner", "numpy")
 
 
@@ -141,32 +140,6 @@ class Run:
         return self.cpu_seconds / self.trial_epochs
 
 
-class CPUClock:
-    """CPU seconds of processes and all that descends from them, ended ones included as last seen."""
-
-    def __init__(self, roots: Sequence[int]) -> None:
-        self._roots = [psutil.Process(pid) for pid in roots]
-        self._seen: dict[psutil.Process, float] = {}
-
-    def sample(self) -> None:
-        """Look at what lives now."""
-        for root in self._roots:
-            try:
-                family = [root, *root.children(recursive=True)]
-            except psutil.NoSuchProcess:
-                continue
-            for process in family:
-                try:
-                    times = process.cpu_times()
-                except psutil.Error:  # ended meanwhile
-                    continue
-                self._seen[process] = times.user + times.system
-
-    def seconds(self) -> float:
-        """So far."""
-        return sum(self._seen.values())
-
-
 def run(contender: Contender, task: Task) -> dict[str, Any]:
     """Start a contender on a task and wait for it; what all its processes reported, with the rest of `Run`.
 
@@ -190,7 +163,7 @@ def run(contender: Contender, task: Task) -> dict[str, Any]:
             for _ in range(task.copies)
         ]
         clock = CPUClock([process.pid for process in processes])
-        outputs = _outputs(processes, clock)
+        outputs = outputs_of(processes, clock)
         if any(process.returncode for process in processes):
             said.seek(0)
             raise RuntimeError(f"{contender.name} failed: {' '.join(command)}\n{said.read()[-3000:]}")
@@ -201,26 +174,6 @@ def run(contender: Contender, task: Task) -> dict[str, Any]:
         "cpu_seconds": clock.seconds() - _total(reports, "cpu_before"),
         "others": max(0.0, busy - clock.seconds()) / wall,
     }
-
-
-def busy_seconds() -> float:
-    """CPU seconds that all cores have spent on anything since the machine started."""
-    times = psutil.cpu_times()._asdict()
-    return sum(seconds for kind, seconds in times.items() if kind not in ("idle", "iowait", "guest", "guest_nice"))
-
-
-def _outputs(processes: Sequence[subprocess.Popen[str]], clock: CPUClock) -> list[str]:
-    """What each process printed, once all have ended; `clock` is kept going meanwhile."""
-    outputs: dict[int, str] = {}
-    while len(outputs) < len(processes):
-        for number, process in enumerate(processes):
-            clock.sample()
-            if number not in outputs:
-                try:
-                    outputs[number] = process.communicate(timeout=SAMPLE_SECONDS / len(processes))[0]
-                except subprocess.TimeoutExpired:
-                    continue
-    return [outputs[number] for number in range(len(processes))]
 
 
 def merged(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
