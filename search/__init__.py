@@ -5,19 +5,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.api import Search
-    from search.best import Best, load
     from search.errors import UserError
-    from search.results import Result, TrialResult
+    from search.results.best_yaml import Best, load
+    from search.results.run_folder import Result
+    from search.results.trial_result import TrialResult
 
 __all__ = ["Best", "Result", "Search", "TrialResult", "UserError", "load"]
 
 _MODULES = {
-    "Best": "search.best",
-    "Result": "search.results",
+    "Best": "search.results.best_yaml",
+    "Result": "search.results.run_folder",
     "Search": "search.api",
-    "TrialResult": "search.results",
+    "TrialResult": "search.results.trial_result",
     "UserError": "search.errors",
-    "load": "search.best",
+    "load": "search.results.best_yaml",
 }
 
 

@@ -13,7 +13,7 @@ from search.processes import start_fork_server
 from search.settings import Settings
 
 if TYPE_CHECKING:
-    from search.results import Result
+    from search.results.run_folder import Result
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Search(Settings):
         """
         print(f"{self.name}: run folder {self.folder}", flush=True)  # what follows takes seconds to import
         start_fork_server()
-        from search.launch import run_search  # imports torch and Optuna, seconds that --help need not take
-        from search.results import Result
+        from search.engine.launch import run_search  # imports torch and Optuna, seconds that --help need not take
+        from search.results.run_folder import Result
 
         ended_by = run_search(self)
         if ended_by == signal.SIGINT:

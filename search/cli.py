@@ -13,6 +13,7 @@ from search.errors import UserError
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction["Parser"]
 
+
 BAD_INPUT = 2
 
 

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 from search.errors import UserError
 
 if TYPE_CHECKING:
-    from search.results import TrialResult
+    from search.results.trial_result import TrialResult
+
 
 HEADER = ("", "trial", "stopped", "state", "val_loss", "gap", "accuracy", "epoch", "fit", "parameters", "front")
 
 
 def best(place: Path) -> int:
     """Show the best.yaml at `place`, or in the run folder `place`."""
-    from search.best import read
+    from search.results.best_yaml import read
 
     path = place / "best.yaml" if place.is_dir() else place
     if place.is_dir() and not path.exists():
@@ -38,7 +39,8 @@ def best(place: Path) -> int:
 
 def list_trials(folder: Path, storage: str | None, study: str | None, csv: bool) -> int:
     """Show all trials of the search in `folder`."""
-    from search.results import Result, ranked
+    from search.results.run_folder import Result
+    from search.results.trial_result import ranked
 
     trials = ranked(Result(folder, storage, study).trials)
     if csv:
@@ -50,9 +52,9 @@ def list_trials(folder: Path, storage: str | None, study: str | None, csv: bool)
 
 def report(folder: Path, storage: str | None, study: str | None) -> int:
     """Write the report of the search in `folder`."""
-    from search.report import write
-    from search.results import database_url, opened
-    from search.story import read_story
+    from search.results.snapshot import read_story
+    from search.results.storage import database_url, opened
+    from search.show.report import write
 
     with opened(database_url(folder, storage), study) as stored:
         story = read_story(stored)
@@ -63,7 +65,7 @@ def report(folder: Path, storage: str | None, study: str | None) -> int:
 
 def dashboard(folder: Path, storage: str | None, port: int) -> int:
     """Serve the Optuna dashboard of the search in `folder` until Ctrl-C."""
-    from search.serve import serve
+    from search.show.server import serve
 
     serve(folder, storage, port)
     return 0
@@ -71,8 +73,8 @@ def dashboard(folder: Path, storage: str | None, port: int) -> int:
 
 def train(best: Path, data_root: Path, device: str | None) -> int:
     """Train a best.yaml again; 1 where it does not give the recorded figures."""
-    from search.best import load
-    from search.retrain import retrain
+    from search.engine.retrain import retrain
+    from search.results.best_yaml import load
 
     return 0 if retrain(best, data_root, device or load(best).environment["device"]) else 1
 
@@ -82,8 +84,8 @@ def confirm(best: Path, data_root: Path, device: str | None, seeds: int) -> int:
     if seeds < 1:
         raise UserError(f"--seeds is {seeds}; it must be at least 1")
 
-    from search import confirm as confirmation
-    from search.best import load
+    from search.engine import confirm as confirmation
+    from search.results.best_yaml import load
 
     confirmation.confirm(best, data_root, device or load(best).environment["device"], seeds)
     return 0
@@ -185,7 +187,7 @@ def _show(lines: Sequence[str]) -> None:
 def _write_csv(trials: Sequence["TrialResult"]) -> None:
     from dataclasses import fields
 
-    from search.results import TrialResult
+    from search.results.trial_result import TrialResult
 
     figures = [field.name for field in fields(TrialResult) if field.name not in ("params", "history")]
     names = _names(trials)

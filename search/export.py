@@ -10,10 +10,11 @@ from typing import Any
 import torch
 import yaml
 
-from search.best import VERSION
-from search.data import SearchData
-from search.precision import Precision
-from search.selection import Choice, Terms
+from search.choice.choose import Choice
+from search.choice.constraints import Terms
+from search.data.tensors import SearchData
+from search.results.best_yaml import VERSION
+from search.training.precision import Precision
 
 LIBRARIES = ("torch", "torchvision", "optuna", "numpy")
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # both take seconds to import, and --help reads this module
 
     Suggest = Callable[[Trial], dict[str, Any]]
 
+
 BUILT_IN = tuple(module.name for module in pkgutil.iter_modules(spaces.__path__) if not module.name.startswith("_"))
 CHOICES = f"{', '.join(BUILT_IN)}, a module's dotted name, or a Python file such as my_space.py"
 

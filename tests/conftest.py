@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from search import datasets
-from search.data import prepare
-from search.precision import Precision
-from search.selection import Terms
-from search.trial import Conditions
+from search.choice.constraints import Terms
+from search.data import datasets
+from search.data.tensors import prepare
+from search.training.precision import Precision
+from search.training.trial import Conditions
 
 ROOT = Path(__file__).parent.parent
 CONFIG = {

@@ -6,9 +6,9 @@ import numpy as np
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from search.results import TrialResult
-from search.selection import Terms
-from search.story import Story
+from search.choice.constraints import Terms
+from search.results.snapshot import Story
+from search.results.trial_result import TrialResult
 
 SCRIPT = "<script>alert(1)</script>"
 

@@ -12,14 +12,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search import datasets
-from search.baseline import fit_baseline
-from search.corners import corners
-from search.data import prepare
-from search.gap import measure
-from search.precision import PLAIN
+from search.data import datasets
+from search.data.tensors import prepare
+from search.engine.corners import corners
+from search.measurement import measure
 from search.spaces import BUILT_IN
-from search.training import Recipe, Trainer
+from search.training.linear_baseline import fit_baseline
+from search.training.precision import PLAIN
+from search.training.recipe import Recipe
+from search.training.trainer import Trainer
 
 FAMILIES = ("cnn", "mlp", "resnet")
 SIZES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 17, 23), (1, 5, 40)]

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from replay import read_records
-from search.repeats import TOP, Repeat, seed_error
-from search.selection import Run, candidates, choose
+from search.choice.choose import candidates, choose
+from search.choice.run import Run
+from search.choice.seed_noise import TOP, Repeat, seed_error
 
 SEARCHES, RESAMPLES = 100, 20
 

@@ -25,11 +25,12 @@ import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.dashboard import Publisher
-from search.picture import picture
-from search.selection import Terms
-from search.store import Store
-from search.trial import Outcome
+from search.choice.constraints import Terms
+from search.engine.store import Store
+from search.show.dashboard import Publisher
+from search.show.trial_svg import picture
+from search.stopping.stopped import Stopped
+from search.training.trial import Outcome
 
 EPOCHS, PORT = 20, 18431
 OWN_GRAPHS, ALL_GRAPHS = 4, 8  # Optuna's on the page of a study; those and ours
@@ -91,7 +92,7 @@ def made_up(number: int, rng: np.random.Generator, folder: Path) -> FrozenTrial:
     curves = {"train_loss": train, "val_loss": val, "gap": val - train}
     curves |= dict.fromkeys(("train_accuracy", "val_accuracy", "accuracy_gap"), 1 - val / 4)
     curves |= dict.fromkeys(("val_loss_se", "gap_se", "val_rise_z"), val / 50)
-    best, stopped = int(val.argmin()), "hopeless" if hopeless else "finished"
+    best, stopped = int(val.argmin()), Stopped.HOPELESS if hopeless else Stopped.FINISHED
     history = {name: [float(f"{value:.6g}") for value in values] for name, values in curves.items()}
     outcome = Outcome(number, stopped, "made up", history, best, 10_000, 10.0)
     values = None if hopeless else [history["val_loss"][best], max(history["gap"][best], 0.0)]

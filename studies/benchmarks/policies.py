@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from replay import Policy, Run
-from search.selection import USEFUL
-from search.stopping import Curve, HopelessRule, OverfitRule
+from search.choice.choose import USEFUL
+from search.stopping.hopeless import Curve, HopelessRule
+from search.stopping.overfit import OverfitRule
 
 Settings = tuple[tuple[str, Any], ...]  # of a rule, where they are not the defaults; hashable
 

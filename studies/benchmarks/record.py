@@ -28,13 +28,15 @@ import numpy as np
 import optuna
 import torch
 
-from search import datasets
-from search.data import DeviceData, SearchData, held_out, prepare, split
-from search.gap import PerImage, evaluate, measure, paired_z
-from search.graphs import Input
-from search.precision import Precision
+from search.data import datasets
+from search.data.splits import split
+from search.data.tensors import DeviceData, SearchData, held_out, prepare
+from search.measurement import PerImage, measure, paired_z
 from search.spaces import suggester
-from search.training import Trainer
+from search.training.cuda_graph import Input
+from search.training.evaluate import evaluate
+from search.training.precision import Precision
+from search.training.trainer import Trainer
 from spaces import cnn
 
 TEST_IMAGES = 2000

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from search.selection import USEFUL
+from search.choice.choose import USEFUL
 
 RISE = 0.05  # an overfitting run ends with a validation loss this far above its best
 FIRST = 0.70  # and had its best in this part of the run

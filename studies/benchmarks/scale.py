@@ -32,22 +32,27 @@ import optuna
 import torch
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search import datasets, launch, report
-from search.dashboard import Publisher
-from search.data import prepare
-from search.precision import Precision
-from search.progress import Progress
-from search.results import complete_runs, trial_results
-from search.runner import Runner
-from search.selection import Terms, candidates
+from search.choice.choose import candidates
+from search.choice.constraints import Terms
+from search.data import datasets
+from search.data.tensors import prepare
+from search.engine import launch
+from search.engine.runner import Runner
+from search.engine.store import Store, run_of
+from search.engine.workers import Message, Worker, WorkerPool
+from search.measurement import History
+from search.results.snapshot import read_story
+from search.results.trial_result import complete_runs, trial_results
 from search.settings import Settings
-from search.stopping import FINISHED, HOPELESS
-from search.store import Store, run_of
-from search.story import read_story
-from search.summary import summary
-from search.tally import Tally
-from search.trial import Conditions, History, Job, Outcome, Report, Stop, save_weights
-from search.workers import Message, Worker, WorkerPool
+from search.show import report
+from search.show.dashboard import Publisher
+from search.show.progress import Tally
+from search.show.summary import summary
+from search.show.terminal import Progress
+from search.stopping.stopped import Stopped
+from search.training.checkpoint import save_weights
+from search.training.precision import Precision
+from search.training.trial import Conditions, Job, Outcome, Report, Stop
 from spaces import cnn
 
 SIZES = (100, 1_000, 10_000)
@@ -92,7 +97,7 @@ def outcome(number: int, rng: np.random.Generator) -> Outcome:
     }
     return Outcome(
         number=number,
-        stopped=FINISHED if finished else HOPELESS,
+        stopped=Stopped.FINISHED if finished else Stopped.HOPELESS,
         history={name: [float(f"{value:.6g}") for value in values] for name, values in history.items()},
         best_epoch=int(val_loss.argmin()),
         parameters=int(rng.integers(10_000, 1_000_000)),
@@ -107,7 +112,7 @@ def frozen(ended: Outcome, drawn: optuna.trial.Trial, config: dict[str, Any]) ->
     assert run is not None
     attributes = {name: value for name, value in asdict(run).items() if name not in ("number", "feasible")}
     attributes |= {"config": config, "lineage": ended.number, "reason": ended.reason, "seconds": ended.seconds}
-    complete = run.stopped == FINISHED
+    complete = run.stopped == Stopped.FINISHED
     return create_trial(
         state=TrialState.COMPLETE if complete else TrialState.PRUNED,
         values=list(run.objectives) if complete else None,
@@ -230,8 +235,8 @@ class Echo(WorkerPool):
             yield Report(job.number, _until(ended.history, epochs))
             if self._answer is not None:
                 best = int(np.argmin(ended.history["val_loss"][:epochs]))
-                yield Outcome(job.number, HOPELESS, None, _until(ended.history, epochs), best, ended.parameters)
-        if ended.stopped == FINISHED and job.keeps:
+                yield Outcome(job.number, Stopped.HOPELESS, None, _until(ended.history, epochs), best, ended.parameters)
+        if ended.stopped == Stopped.FINISHED and job.keeps:
             assert ended.val_losses is not None
             save_weights(self.conditions.weights(job.number), WEIGHTS, ended.val_losses)
         yield ended

@@ -33,11 +33,11 @@ import numpy as np
 import torch
 from scipy.stats import studentized_range  # scikit-learn brings it
 
-from search import datasets
-from search.data import DeviceData, SearchData, prepare
-from search.gap import measure
-from search.precision import Precision
-from search.training import Trainer
+from search.data import datasets
+from search.data.tensors import DeviceData, SearchData, prepare
+from search.measurement import measure
+from search.training.precision import Precision
+from search.training.trainer import Trainer
 from spaces import cnn
 
 DATA = "FashionMNIST"

@@ -4,6 +4,6 @@ A torchvision whose compiled operators do not fit the torch installed fails to i
 What `search.datasets` does against that has to happen before any of the scripts imports it, or Lightning, which does.
 """
 
-from search.datasets import _torchvision_datasets
+from search.data.datasets import _torchvision_datasets
 
 _torchvision_datasets()

@@ -31,9 +31,9 @@ from peers.task import (
     parse,
     split,
 )
-from search.augment import augment
-from search.precision import Precision
 from search.processes import ALLOCATOR
+from search.training.augment import augment
+from search.training.precision import Precision
 
 HORIZON = 1.5  # epochs that the averaged weights look back
 
@@ -125,7 +125,7 @@ def main() -> None:
     task = parse()
     report = Report()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["search.preload", "peers.bare_loop"])
+    context.set_forkserver_preload(["search.engine.preload", "peers.bare_loop"])
     os.environ |= ALLOCATOR
     with ProcessPoolExecutor(task.cores, context, initialize, (task,)) as pool:
         trained = list(pool.map(train, [task] * task.trials, range(task.trials)))

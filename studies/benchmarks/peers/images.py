@@ -5,7 +5,7 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 
 from peers.task import BATCH_SIZE, DEVIATION, MEAN, STRENGTH, Task, split
-from search import augment
+from search.training import augment
 
 PLAIN = [transforms.ToTensor(), transforms.Normalize(MEAN, DEVIATION)]
 # the ranges of search.augment at half their strength

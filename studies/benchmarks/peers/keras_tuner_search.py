@@ -29,7 +29,7 @@ from peers.task import (
     parse,
     split,
 )
-from search import augment
+from search.training import augment
 from spaces.cnn import LARGEST_HEAD, SMALLEST_POOLED
 
 accuracies: list[float] = []

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from search.data import Splits
+    from search.data.splits import Splits
 
 STUDY = "throughput"
 CLASSES = 10
@@ -67,7 +67,7 @@ def parse(arguments: Sequence[str] | None = None) -> Task:
 
 def split(labels: "np.ndarray", task: Task) -> "Splits":
     """Indices to train on, to validate on, and of the train probe: the same for all."""
-    from search.data import split
+    from search.data.splits import split
 
     return split(labels, task.train_size, task.val_size, seed=0)
 

@@ -1,0 +1,101 @@
+"""From finished runs to one choice: best epoch, feasibility, front, and what noise cannot tell apart."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from search.choice.constraints import Terms
+from search.choice.pareto import front
+from search.choice.run import Run
+from search.measurement import paired_difference
+
+USEFUL = 0.10  # a run this far above the best validation loss may still be chosen
+BAND_Z = 1.0  # standard errors within which a validation loss cannot be told from the best
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The chosen run, the runs that noise cannot tell from the best, and why."""
+
+    run: Run
+    band: tuple[Run, ...]
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the study's attributes; runs by number."""
+        return {"trial": self.run.number, "band": [run.number for run in self.band], "because": self.reason}
+
+
+def candidates(runs: Sequence[Run], most: int = 50) -> list[Run]:
+    """The feasible runs that may still be chosen: within 10% (or noise) of the best, the best `most` of them."""
+    feasible = [run for run in runs if run.feasible]
+    if not feasible:
+        return []
+    best = min(feasible, key=lambda run: run.val_loss)
+    reach = max(USEFUL * best.val_loss, 2 * math.sqrt(2) * best.val_loss_se)
+    return sorted((run for run in feasible if run.val_loss - best.val_loss <= reach), key=lambda run: run.val_loss)[
+        :most
+    ]
+
+
+def nearest(runs: Sequence[Run], terms: Terms) -> Run | None:
+    """Where nothing is feasible: the run whose largest violation is smallest."""
+    return min(
+        runs,
+        key=lambda run: (max(terms.violations(run.val_loss, run.gap).values()), run.number),
+        default=None,
+    )
+
+
+def choose(runs: Sequence[Run], val_losses: Mapping[int, np.ndarray], seed_error: float | None = None) -> Choice | None:
+    """Choose within noise; None where no run is feasible.
+
+    1. The band: feasible runs whose validation loss d above the lowest may be noise, d <= z sqrt(i^2 + 2 s^2). i is
+       the image noise: the standard error of the paired difference where `val_losses` holds both runs' per-image losses
+       (shape (n,), by number), else of the unpaired one. s is the seed noise: `seed_error`, the standard deviation
+       of a validation loss over seeds (nats), which both runs have; left out where it was not measured. z is `BAND_Z`.
+    2. Of the band, the runs that no other of the band beats in both objectives.
+    3. Of these the smallest gap; gaps within a standard error of it tie, and ties go to the lower
+       validation loss, then to fewer parameters.
+    """
+    close = candidates(runs)
+    if not close:
+        return None
+    best = close[0]
+    seeds = math.sqrt(2) * (seed_error or 0.0)
+    band = [
+        run
+        for run in close
+        if run.val_loss - best.val_loss <= BAND_Z * math.hypot(_difference_se(run, best, val_losses), seeds)
+    ]
+    qualified = front(band)
+    smallest = min(qualified, key=lambda run: run.objectives[1])
+    tied = [run for run in qualified if run.objectives[1] - smallest.objectives[1] <= _finite(smallest.gap_se)]
+    chosen = min(tied, key=lambda run: (run.val_loss, run.parameters, run.number))
+    return Choice(chosen, tuple(band), _reason(chosen, best, band, smallest, seed_error))
+
+
+def _difference_se(run: Run, best: Run, val_losses: Mapping[int, np.ndarray]) -> float:
+    """Of the difference in validation loss, from the images; 0 where nothing finite is known of it."""
+    if run.number in val_losses and best.number in val_losses:
+        error = paired_difference(val_losses[run.number], val_losses[best.number])[1]
+        if math.isfinite(error):
+            return error
+    return _finite(math.hypot(run.val_loss_se, best.val_loss_se))
+
+
+def _finite(error: float) -> float:
+    return error if math.isfinite(error) else 0.0
+
+
+def _reason(chosen: Run, best: Run, band: Sequence[Run], smallest: Run, seed_error: float | None) -> str:
+    noise = "noise" if seed_error is None else f"noise (seeds alone: {seed_error:.4f})"
+    if len(band) == 1:
+        return f"the lowest validation loss, {best.val_loss:.4f}, and no other run is within {noise} of it"
+    close = f"of the {len(band)} runs whose validation loss is within {noise} of the lowest ({best.val_loss:.4f})"
+    if chosen is smallest:
+        return f"{close}, it has the smallest gap"
+    return f"{close}, it has the lowest loss among those whose gap is within noise of the smallest"

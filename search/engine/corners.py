@@ -1,0 +1,214 @@
+"""The corners of a space, built and run before a search starts, so that what cannot work is refused at once."""
+
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+import torch
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, Trial
+
+from search.errors import UserError, described
+from search.spaces import Space, load_space
+from search.training.precision import one_thread
+from search.training.recipe import Recipe
+
+MOST_POINTS = 64
+IMAGES = 2
+LARGEST_RUN = 64 * 64  # pixels; for larger images shapes are followed without computing, the middle apart
+
+Suggest = Callable[[Trial], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Corner:
+    """Where parameters stand in their ranges: 0 for the lowest value, 1 for the highest; `rest` for those not named."""
+
+    rest: float
+    places: Mapping[str, float] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> float:
+        return self.places.get(name, self.rest)
+
+    def moved(self, name: str, place: float) -> "Corner":
+        """This corner with one parameter elsewhere."""
+        return Corner(self.rest, {**self.places, name: place})
+
+
+MIDDLE, LOW, HIGH = Corner(0.5), Corner(0.0), Corner(1.0)
+
+
+@dataclass(frozen=True)
+class Point:
+    """What a space draws at a corner."""
+
+    corner: Corner
+    config: dict[str, Any]
+    params: dict[str, Any]
+    distributions: dict[str, BaseDistribution]
+
+
+def check_corners(space: str, suggest: Suggest, shape: tuple[int, int, int], classes: int) -> None:
+    """Build the networks at the corners of a space and run them on images of `shape` (channels, height, width).
+
+    Raises UserError that names as few parameters as explain it, where a network cannot be built or run, gives
+    anything but finite logits (n, classes), or could not be trained as configured.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    trial_run = _TrialRun(load_space(space), shape, classes)
+    works: Point | None = None
+    fails: Point | None = None
+    with one_thread(), torch.random.fork_rng(devices=[]), warnings.catch_warnings(action="ignore"):
+        for point in corners(suggest):
+            if trial_run.problem(point) is None:
+                works = works or point
+            else:
+                fails = fails or point
+            if works and fails:
+                fails = _closest(works, fails, suggest, trial_run)
+                break
+        problem = fails and trial_run.problem(fails)
+    if fails and problem:
+        channels, height, width = shape
+        where, remedy = _culprits(works, fails)
+        raise UserError(
+            f"the space {space} does not work for {height}x{width}x{channels} images {where}: {problem}; {remedy}"
+        )
+
+
+def corners(suggest: Suggest) -> Iterator[Point]:
+    """All in the middle, all low, all high, and each parameter low and high with the others in the middle.
+
+    Of a categorical parameter every choice. A parameter that is drawn only beside certain values of another is
+    moved where it was first met. Ends after `MOST_POINTS`.
+    """
+    waiting = deque([MIDDLE, LOW, HIGH])
+    met: set[str] = set()
+    for _ in range(MOST_POINTS):
+        if not waiting:
+            return
+        point = _draw(suggest, waiting.popleft())
+        for name, distribution in point.distributions.items():
+            if name not in met:
+                met.add(name)
+                waiting.extend(point.corner.moved(name, place) for place in _places(distribution))
+        yield point
+
+
+def _closest(works: Point, fails: Point, suggest: Suggest, trial_run: "_TrialRun") -> Point:
+    """A point that still fails, with as many parameters as can be where they are in one that works."""
+    for name in fails.params:
+        closer = _draw(suggest, fails.corner.moved(name, works.corner[name]))
+        if trial_run.problem(closer) is not None:
+            fails = closer
+    return fails
+
+
+def _culprits(works: Point | None, fails: Point) -> tuple[str, str]:
+    """In words: which parameters must be what they are for it to fail, and what to do."""
+    usual = fails.params if works is None else works.params
+    values = {name: value for name, value in fails.params.items() if name not in usual or usual[name] != value}
+    if not values:
+        return "whatever its parameters", "mend it"
+    shown = [f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in values.items()]
+    return f"with {' and '.join(shown)}", "narrow that range, or mend build"
+
+
+class _TrialRun:
+    """Builds networks and runs a few images through them."""
+
+    def __init__(self, space: Space, shape: tuple[int, int, int], classes: int) -> None:
+        self._build, self._file = space.build, getattr(space, "__file__", None)
+        self._shape, self._classes = shape, classes
+
+    def problem(self, point: Point) -> str | None:
+        """What is wrong with the configuration at a point; None if nothing."""
+        try:
+            Recipe.of(point.config)
+        except ValueError as error:
+            return str(error)
+        _, height, width = self._shape
+        if height * width > LARGEST_RUN and point.corner != MIDDLE:
+            try:
+                return self._run(point.config, "meta")
+            except Exception:  # perhaps for want of real numbers
+                pass
+        try:
+            return self._run(point.config, "cpu")
+        except Exception as error:
+            return described(error, self._file)
+
+    def _run(self, config: dict[str, Any], device: str) -> str | None:
+        torch.manual_seed(0)
+        channels, height, width = self._shape
+        with torch.device(device), torch.no_grad():
+            model = self._build(config, channels=channels, image_size=(height, width), classes=self._classes)
+            if not isinstance(model, torch.nn.Module):
+                return f"build returned a {type(model).__name__}, not a torch.nn.Module"
+            if any(torch.nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
+                return "the network has lazy layers; give each layer its sizes"
+            images = torch.randn(IMAGES, *self._shape)
+            return self._wrong(model.eval()(images)) or self._wrong(model.train()(images))
+
+    def _wrong(self, logits: object) -> str | None:
+        if not isinstance(logits, torch.Tensor):
+            return f"the network returned a {type(logits).__name__}, not a tensor of logits"
+        if logits.shape != (IMAGES, self._classes):
+            return (
+                f"for {IMAGES} images and {self._classes} classes the network returned a tensor of shape "
+                f"{tuple(logits.shape)}, not {(IMAGES, self._classes)}"
+            )
+        if not logits.is_meta and not logits.isfinite().all():
+            return "the network returned logits that are not finite"
+        return None
+
+
+def _draw(suggest: Suggest, corner: Corner) -> Point:
+    trial = optuna.create_study(sampler=_Sampler(corner)).ask()
+    config = suggest(trial)
+    return Point(corner, config, trial.params, trial.distributions)
+
+
+class _Sampler(optuna.samplers.BaseSampler):
+    """Draws the values at a corner. So a space meets a genuine trial, with all that it can do."""
+
+    def __init__(self, corner: Corner) -> None:
+        self._corner = corner
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return {}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return {}
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> object:
+        return _value(param_distribution, self._corner[param_name])
+
+
+def _places(distribution: BaseDistribution) -> list[float]:
+    """Where to move a parameter: to both ends, or to every choice; nowhere if it has one value."""
+    if distribution.single():
+        return []
+    if isinstance(distribution, CategoricalDistribution):
+        last = len(distribution.choices) - 1
+        return [number / last for number in range(last + 1)]
+    return [0.0, 1.0]
+
+
+def _value(distribution: BaseDistribution, place: float) -> object:
+    """The value at a place between 0 and 1, on the scale that the parameter is drawn on."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[round(place * (len(distribution.choices) - 1))]
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    low, high, step = distribution.low, distribution.high, distribution.step
+    value = low * (high / low) ** place if distribution.log else low + (high - low) * place
+    if step is not None:
+        value = low + round((value - low) / step) * step
+    return type(low)(min(max(value, low), high))

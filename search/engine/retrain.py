@@ -1,0 +1,89 @@
+"""`python -m search train best.yaml`: train the chosen configuration again and compare."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from search.data import datasets
+from search.data.cache import CachedImages, Part
+from search.data.tensors import SearchData, prepare
+from search.errors import UserError
+from search.measurement import Measurement, measure
+from search.results.best_yaml import Best, load
+from search.settings import resolve_devices
+from search.training.trainer import Trainer
+
+CUDA_TOLERANCE = 0.05  # of the recorded loss: atomics and kernel choice differ from run to run
+
+
+def retrain(path: Path, data_root: Path, device: str) -> bool:
+    """Train for the recorded number of epochs, print and save; whether the recorded figures came out.
+
+    Raises UserError where the data is not what the configuration was found on.
+    """
+    best = load(path)
+    data = search_data(best, data_root)
+    where = torch.device(resolve_devices(device)[0])
+    torch.set_num_threads(best.environment["threads"])
+    trainer = Trainer(best.build_network, best.config, data.to(where), seed=best.seed, precision=best.precision)
+    for number in range(best.epochs):
+        epoch = trainer.epoch()
+        result = measure(epoch.train, epoch.val)
+        print(
+            f"epoch {number + 1:3d} of {best.epochs}  train_loss {result.train_loss:.4f}  "
+            f"val_loss {result.val_loss:.4f}  gap {result.gap:7.4f}  accuracy {result.val_accuracy:.1%}",
+            flush=True,
+        )
+    saved = path.with_name("retrained.pt")
+    torch.save(trainer.weights(), saved)
+    print(f"weights: {saved}")
+    return _compare(best, result, where)
+
+
+def search_data(best: Best, data_root: Path) -> SearchData:
+    """The images that `best` was found on, split as they were.
+
+    Raises UserError where those under `data_root` are others.
+    """
+    source = read_part(best, "train", data_root)
+    if source.fingerprint != best.data["fingerprint"]:
+        raise UserError(
+            f"the images under {data_root} are not those of this best.yaml: their fingerprint is "
+            f"{source.fingerprint}, not {best.data['fingerprint']}; point --data-root at the same data"
+        )
+    return prepare(
+        source,
+        train_size=best.data["train_size"],
+        val_size=best.data["val_size"],
+        seed=best.data["seed"],
+        flip=best.data["flip"],
+    )
+
+
+def read_part(best: Best, part: Part, data_root: Path) -> CachedImages:
+    """One part of the data set that `best` was found on."""
+    return datasets.load(
+        best.data["name"],
+        part,
+        data_root,
+        image_size=best.data["image_size"][0],
+        skip_bad_images=True,  # the fingerprint tells whether they are the same ones
+    )
+
+
+def _compare(best: Best, now: Measurement, device: torch.device) -> bool:
+    recorded, again = best.metrics["val_loss"], now.val_loss
+    if again == recorded and now.gap == best.metrics["gap"]:
+        print(f"reproduced to the last digit: val_loss {again!r}, gap {now.gap!r}")
+        return True
+    tolerance = 0.0 if device.type == "cpu" else CUDA_TOLERANCE
+    print(f"recorded val_loss {recorded!r}, now {again!r}: a difference of {again / recorded - 1:+.2%}")
+    if abs(again / recorded - 1) <= tolerance:
+        return True
+    print(
+        f"recorded on {best.environment['hardware']} with torch {best.environment['torch']}; another processor or "
+        f"another release gives other roundings",
+        file=sys.stderr,
+    )
+    return False

@@ -1,0 +1,239 @@
+"""The search itself: hand out trials within the budget, judge them while they run, recover what fails."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+from optuna.trial import Trial
+
+from search.choice.choose import Choice, candidates, choose, nearest
+from search.choice.constraints import Terms
+from search.choice.run import Run
+from search.choice.seed_noise import TOP, Repeat, as_repeats, plan_repeats, seed_error
+from search.engine.interruption import Interruption
+from search.engine.repeats import train_repeats
+from search.engine.store import EndedOutside, Store, curve
+from search.engine.workers import STOP_SECONDS, Worker, WorkerPool
+from search.measurement import History
+from search.results.trial_result import complete_runs, stored_history
+from search.settings import Settings
+from search.show.dashboard import Publisher
+from search.show.terminal import Progress
+from search.stopping.hopeless import HopelessRule
+from search.stopping.stopped import Stopped
+from search.training.checkpoint import load_weights
+from search.training.trial import Conditions, Job, Outcome, Report, Stop
+
+TURN_SECONDS = 0.25  # how long to wait for workers before looking at the clock and at Ctrl-C
+ERRORS_IN_A_ROW = 3  # from the start: then it is no single trial's fault
+
+
+class SearchFailed(Exception):
+    """Every trial so far ended in an error."""
+
+
+class Runner:
+    """One start of a search: the trials that are missing, on the workers of `pool`, until `deadline` (monotonic)."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        pool: WorkerPool,
+        suggest: Callable[[Trial], dict[str, Any]],
+        progress: Progress,
+        publisher: Publisher,
+        deadline: float,
+    ) -> None:
+        self._settings, self._store, self._pool, self._deadline = settings, store, pool, deadline
+        self._suggest, self._progress, self._publisher = suggest, progress, publisher
+        self._conditions: Conditions = pool.conditions
+        self._terms: Terms = pool.conditions.terms
+        self._hopeless = HopelessRule(max_gap=settings.max_gap, total_epochs=settings.epochs)
+        for trial in store.finished():
+            self._remember(trial.number, stored_history(trial), trial.user_attrs.get("stopped"))
+        self.runs: list[Run] = complete_runs(store.study)
+        self._repeats: list[Repeat] = as_repeats(store.study.user_attrs.get("repeats", ()))
+        self._val_losses: dict[int, np.ndarray] = {}
+        self._retries: deque[Job] = deque()  # out of memory: each to be tried once more with nothing beside it
+        self._retried: set[int] = set()
+        self._deaths: Counter[int] = Counter()  # of workers, by the lineage of their trial
+        self._errors = 0
+        self._uncaptured: str | None = None
+        self._update_circle()
+
+    def run(self) -> int | None:
+        """Run until the trials are done or the time is over. Returns the signal that ended it, if one did.
+
+        Raises SearchFailed where nothing but errors came of the first trials.
+        """
+        with self._progress, Interruption(self._last_words) as interruption:
+            try:
+                while interruption.signal is None and time.monotonic() < self._deadline:
+                    self._dispatch()
+                    if all(worker.job is None for worker in self._pool.workers):
+                        self._repeat_best(lambda: interruption.signal is None and time.monotonic() < self._deadline)
+                        break
+                    self._turn()
+            finally:
+                self._wind_down()
+                self._pool.close()
+        return interruption.signal
+
+    def choice(self) -> Choice | None:
+        """The choice among the runs so far, recorded in the study too."""
+        choice = choose(self.runs, self._val_losses, seed_error(self.runs, self._repeats))
+        self._store.describe("choice", None if choice is None else choice.as_dict())
+        return choice
+
+    def _dispatch(self) -> None:
+        """Give idle workers a job: a retry once nothing else runs, or else a new trial while some are missing."""
+        idle = self._pool.idle()
+        if self._retries:
+            if len(idle) == len(self._pool.workers):
+                self._pool.submit(idle[0], self._retries.popleft())
+            return
+        if any(worker.job is not None and worker.job.number in self._retried for worker in self._pool.workers):
+            return
+        for worker in idle:
+            if self._store.count() >= self._settings.trials:
+                return
+            trial, config, lineage = self._store.ask(self._suggest)
+            seed = self._store.trial_seed(lineage)
+            self._pool.submit(worker, Job(trial.number, config, seed, self._settings.epochs, lineage))
+            self._progress.started(trial.number)
+
+    def _turn(self) -> None:
+        self._progress.tick()
+        self._publisher.update()  # here, where idle workers have just been given something to do
+        for worker, job, content in self._pool.wait(TURN_SECONDS):
+            if isinstance(content, Report):
+                self._pool.answer(worker, self._judge(content))
+            elif isinstance(content, Outcome):
+                self._end(worker, job, content)
+            else:
+                self._died(worker, job)
+
+    def _judge(self, report: Report) -> Stop | None:
+        """Take in the curves of a running trial; a reason to stop it, or None."""
+        self._progress.epoch(report.number, report.history)
+        try:
+            self._store.live(report.number, report.history)
+        except EndedOutside:
+            return Stop(Stopped.CANCELLED, "ended from outside, in the dashboard perhaps")
+        decision = self._hopeless.update(report.number, curve(report.history))
+        return Stop(Stopped.HOPELESS, decision.reason or "") if decision.stop else None
+
+    def _repeat_best(self, go_on: Callable[[], bool]) -> None:
+        """All trials are done: measure by how much seeds move the best of them, where the budget allows."""
+        trained = sum(trial.user_attrs.get("epochs_run", 0) for trial in self._store.finished())
+        again = Counter(repeat.trial for repeat in self._repeats)
+        jobs: list[Job] = []
+        for run in plan_repeats(self.runs, self._repeats, trained):
+            again[run.number] += 1
+            jobs.append(self._store.repeat_job(run.number, run.best_epoch + 1, again[run.number]))
+        if jobs:
+            epochs = sum(job.epochs for job in jobs)
+            self._progress.note(
+                f"seed noise: {len(jobs)} trainings of the best {TOP} with other seeds, {epochs} epochs"
+            )
+            self._repeats += train_repeats(self._pool, jobs, go_on)
+            self._store.describe("repeats", [asdict(repeat) for repeat in self._repeats])
+
+    def _remember(self, number: int, history: History, stopped: str | None) -> None:
+        """An ended trial, as one to compare others with."""
+        if history:
+            self._hopeless.remember(number, curve(history))
+        if stopped in (Stopped.FINISHED, Stopped.OVERFIT):
+            self._hopeless.end(number, overfitted=stopped == Stopped.OVERFIT)
+
+    def _end(self, worker: Worker, job: Job, outcome: Outcome) -> None:
+        number = outcome.number
+        if outcome.stopped == Stopped.INTERRUPTED:
+            self._requeue(number)
+            return
+        if outcome.stopped == Stopped.OUT_OF_MEMORY and number not in self._retried:
+            self._retried.add(number)
+            self._retries.append(job)
+            if self._pool.retire(worker):
+                self._progress.note(f"out of memory: one worker less on {worker.device}")
+            return
+        if self._uncaptured is None and outcome.uncaptured is not None:
+            self._uncaptured = outcome.uncaptured
+            self._progress.note(f"trained without CUDA graphs, which is slower: {self._uncaptured}")
+        self._remember(number, outcome.history, outcome.stopped)
+        self._publisher.picture(outcome, self._store.running(number))
+        try:
+            if outcome.stopped == Stopped.CANCELLED:
+                raise EndedOutside
+            run = self._store.tell(outcome, self._terms, worker.device, self.runs)
+        except EndedOutside:
+            self._store.drop(number)
+            self._hopeless.forget(number)
+            self._progress.ended(replace(outcome, stopped=Stopped.CANCELLED), None)
+            return
+        if run is not None:
+            self.runs.append(run)
+            if outcome.val_losses is not None:
+                self._val_losses[number] = outcome.val_losses
+        self._update_circle()
+        choice = self.choice()
+        self._publisher.ended(number, self.runs, None if choice is None else choice.run.number)
+        self._progress.ended(outcome, run)
+        self._count_errors(outcome)
+
+    def _died(self, worker: Worker, job: Job) -> None:
+        """A worker was killed, for want of memory perhaps: its trial is tried once more."""
+        self._deaths[job.lineage] += 1
+        if self._deaths[job.lineage] == 1:
+            self._requeue(job.number)
+            self._progress.note(f"the worker of trial {job.number} died; its trial is queued again")
+            return
+        reason = "its worker process was killed twice, perhaps for want of memory"
+        self._end(worker, job, Outcome(job.number, Stopped.ERROR, reason))
+
+    def _requeue(self, number: int) -> None:
+        self._store.interrupt(number)
+        self._hopeless.forget(number)
+        self._progress.dropped(number)
+
+    def _count_errors(self, outcome: Outcome) -> None:
+        if outcome.stopped != Stopped.ERROR:
+            self._errors = -1
+        elif self._errors >= 0:
+            self._errors += 1
+            if self._errors == ERRORS_IN_A_ROW:
+                raise SearchFailed(f"the first {ERRORS_IN_A_ROW} trials failed; the last one with {outcome.reason}")
+
+    def _update_circle(self) -> None:
+        """Keep the weights of the runs that may still be chosen, and of no other finished one."""
+        circle = {run.number for run in candidates(self.runs)}
+        if not circle and (closest := nearest(self.runs, self._terms)) is not None:
+            circle = {closest.number}
+        running = {worker.job.number for worker in self._pool.workers if worker.job is not None}
+        for path in (self._conditions.folder / "weights").glob("*.pt"):
+            number = int(path.stem)
+            if number not in circle and number not in running:
+                path.unlink()
+                self._val_losses.pop(number, None)
+            elif number in circle and number not in self._val_losses:
+                self._val_losses[number] = load_weights(path)[1]
+
+    def _last_words(self) -> None:
+        self._progress.close()
+        self._pool.kill()
+
+    def _wind_down(self) -> None:
+        """Take in what running trials still have to say, and queue those again that do not end in time."""
+        self._pool.interrupt()
+        deadline = time.monotonic() + STOP_SECONDS
+        while any(worker.job is not None for worker in self._pool.workers) and time.monotonic() < deadline:
+            self._turn()
+        for worker in self._pool.workers:
+            if worker.job is not None:
+                self._store.interrupt(worker.job.number)
+        for job in self._retries:
+            self._store.interrupt(job.number)

@@ -1,0 +1,176 @@
+"""What a search shows in the Optuna dashboard while it runs: graphs, notes, and a picture of each trial's curves."""
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import optuna
+import plotly.graph_objects as go
+from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, Trial
+from optuna_dashboard import get_note, save_note, save_plotly_graph_object
+from optuna_dashboard.artifact import get_artifact_path
+
+from search.choice.constraints import Terms
+from search.choice.pareto import on_front
+from search.choice.run import Run
+from search.errors import described
+from search.results.snapshot import Story, read_story
+from search.results.trial_result import TrialResult, trial_result
+from search.show.epochs import epochs_spent
+from search.show.importance import drivers
+from search.show.learning_curves import curves
+from search.show.loss_against_gap import loss_against_gap
+from search.show.notes import study_note, trial_note
+from search.show.trial_svg import picture
+from search.training.trial import Outcome
+
+GRAPHS = {"curves": curves, "loss-against-gap": loss_against_gap, "epochs": epochs_spent}
+DRIVERS = "drivers"  # the graph of importances: it costs more than all others together
+SHARE = 0.005  # of the time that each, the graphs and the importances, may take while trials run
+LEAST_SECONDS = 2.0  # between two refreshments
+MOST_NOTES = 300  # for each trial the dashboard looks through the notes of all: 1,000 would cost its page 4 s
+ENDED = ("COMPLETE", "PRUNED", "FAIL")
+
+
+class Pace:
+    """When something may be done again, so that it takes at most `share` of the time. clock: seconds that only grow."""
+
+    def __init__(self, share: float, least: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._share, self._least, self._clock = share, least, clock
+        self._next = clock() + least
+
+    def due(self) -> bool:
+        """Whether it may be done now."""
+        return self._clock() >= self._next
+
+    @contextlib.contextmanager
+    def measured(self) -> Iterator[None]:
+        """Around what is done: the longer it takes, the longer until the next time."""
+        began = self._clock()
+        try:
+            yield
+        finally:
+            now = self._clock()
+            self._next = now + max(self._least, (now - began) / self._share)
+
+
+class Publisher:
+    """Keeps the dashboard of a running search current, from the one process that writes to the study.
+
+    planned: epochs of a whole run. say: tells the user something. What fails here is told once and ends no search.
+    """
+
+    def __init__(
+        self, study: optuna.Study, folder: Path, terms: Terms, planned: int, say: Callable[[str], None] = print
+    ) -> None:
+        self._study, self._terms, self._planned, self._say = study, terms, planned, say
+        self._artifacts = FileSystemArtifactStore(str(folder / "artifacts"))
+        self._graphs, self._drivers = Pace(SHARE, LEAST_SECONDS), Pace(SHARE, LEAST_SECONDS)
+        self._failed = self._news = False
+        self._drawn: dict[str, str] = {}
+        self._notes: dict[int | None, str] = {}  # what has been written, by trial; None is the study's
+        with self._guarded():
+            self._notes = self._notes_before()
+
+    def picture(self, outcome: Outcome, trial: Trial) -> None:
+        """Attach the curves to `trial`, which is about to end: one that has ended takes no artifacts."""
+        with self._guarded():
+            drawn = picture(outcome, self._planned)
+            if drawn is not None:
+                self._attach(trial, drawn)
+
+    def ended(self, number: int, runs: Sequence[Run], chosen: int | None) -> None:
+        """Write the note of a trial that has just ended, beside the `runs` finished so far."""
+        self._news = True
+        with self._guarded():
+            run = next((run for run in reversed(runs) if run.number == number), None)
+            shown = run is not None and on_front(run, runs)
+            frozen = self._study.get_trials(deepcopy=False)[number]
+            trial = trial_result(frozen, self._terms, front=shown, chosen=number == chosen)
+            self._note_trial(trial, frozen)
+
+    def update(self) -> None:
+        """Called a few times a second: refresh the graphs and notes if it is time to."""
+        if self._graphs.due():
+            with self._guarded(), self._graphs.measured():
+                self._publish(read_story(self._study))
+        elif self._news and self._drivers.due():
+            self._news = False
+            with self._guarded(), self._drivers.measured():
+                self._draw(DRIVERS, drivers(read_story(self._study)))
+
+    def close(self) -> None:
+        """Publish everything as it is at the end."""
+        with self._guarded():
+            story = read_story(self._study)
+            self._publish(story)
+            self._draw(DRIVERS, drivers(story))
+
+    def _publish(self, story: Story) -> None:
+        for name, figure in GRAPHS.items():
+            self._draw(name, figure(story))
+        frozen = self._study.get_trials(deepcopy=False)
+        for trial in story.trials:
+            if trial.state in ENDED:
+                self._note_trial(trial, frozen[trial.number])
+        self._note_study(study_note(story))
+
+    def _draw(self, name: str, figure: go.Figure | None) -> None:
+        if figure is not None and (drawn := figure.to_json()) != self._drawn.get(name):
+            save_plotly_graph_object(self._study, figure, graph_object_id=name)
+            self._drawn[name] = drawn
+
+    def _note_study(self, text: str) -> None:
+        if text != self._notes.get(None):
+            save_note(self._study, text)
+            self._notes[None] = text
+
+    def _note_trial(self, trial: TrialResult, frozen: FrozenTrial) -> None:
+        text, new = self._trial_note(trial), trial.number not in self._notes
+        if new and len(self._notes) >= MOST_NOTES and not (trial.chosen or trial.front):
+            return
+        if text != self._notes.get(trial.number):
+            handle = self._handle(frozen)
+            save_note(handle, text + self._picture_of(handle))
+            self._notes[trial.number] = text
+
+    def _trial_note(self, trial: TrialResult) -> str:
+        return trial_note(trial, self._planned, self._terms)
+
+    def _notes_before(self) -> dict[int | None, str]:
+        """What an earlier start left. Reading every note back would take longer the more there are."""
+        if not get_note(self._study):
+            return {}
+        ended = [trial for trial in read_story(self._study).trials if trial.state in ("COMPLETE", "PRUNED")]
+        return {trial.number: self._trial_note(trial) for trial in ended}
+
+    def _attach(self, trial: Trial, svg: str) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "curves.svg"
+            path.write_text(svg, encoding="utf-8")
+            upload_artifact(artifact_store=self._artifacts, file_path=str(path), study_or_trial=trial)
+
+    def _picture_of(self, trial: Trial) -> str:
+        """Shown in the note: as an artifact it has the size of a stamp."""
+        attached = get_all_artifact_meta(trial)
+        return "".join(f"\n\n![curves]({get_artifact_path(trial, meta.artifact_id)})" for meta in attached)
+
+    def _handle(self, frozen: FrozenTrial) -> Trial:
+        """What takes notes and artifacts; only a private attribute leads there. It draws no parameters."""
+        return Trial(self._study, frozen._trial_id)
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """What fails is told once."""
+        try:
+            yield
+        except UpdateFinishedTrialError:  # ended from outside at this moment: nothing to show
+            pass
+        except Exception as error:
+            if not self._failed:
+                self._failed = True
+                self._say(f"the dashboard's graphs and notes are not all current: {described(error)}")

@@ -1,0 +1,123 @@
+"""Where a search stands: counted from what workers tell, shown by `search.progress`."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from search.choice.pareto import front
+from search.choice.run import Run
+from search.measurement import History
+from search.stopping.stopped import Stopped
+from search.training.trial import Outcome
+
+
+@dataclass
+class Running:
+    """A trial in training."""
+
+    number: int
+    history: History = field(default_factory=dict)
+
+    @property
+    def epochs(self) -> int:
+        return len(self.history.get("val_loss", ()))
+
+
+class Tally:
+    """Trials done, running and missing. `planned` and `done` count over all starts, epochs and times over this one.
+
+    clock: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        planned: int,
+        epochs: int,
+        workers: int,
+        *,
+        done: int = 0,
+        runs: Sequence[Run] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.planned, self.epochs, self._workers = planned, epochs, workers
+        self.done = self._done_before = done
+        self.running: dict[int, Running] = {}
+        self.ended: list[Outcome] = []
+        self.stopped: Counter[str] = Counter()
+        self.epochs_saved = 0
+        self._runs = list(runs)
+        self._clock = clock
+        self._began = clock()
+
+    def started(self, number: int) -> None:
+        """A trial was handed to a worker."""
+        self.running[number] = Running(number)
+
+    def epoch(self, number: int, history: History) -> None:
+        """A running trial has measured another epoch."""
+        self.running.setdefault(number, Running(number)).history = history
+
+    def end(self, outcome: Outcome, run: Run | None) -> None:
+        """A trial has ended; `run` is given where it counts as a result."""
+        self.running.pop(outcome.number, None)
+        self.ended.append(outcome)
+        self.stopped[outcome.stopped] += 1
+        if outcome.stopped != Stopped.CANCELLED:
+            self.done += 1
+        if outcome.history:
+            self.epochs_saved += self.epochs - len(outcome.history["val_loss"])
+        if run is not None:
+            self._runs.append(run)
+
+    def drop(self, number: int) -> None:
+        """A running trial is queued again."""
+        self.running.pop(number, None)
+
+    @property
+    def best(self) -> Run | None:
+        """The feasible run of lowest validation loss."""
+        return min((run for run in self._runs if run.feasible), key=lambda run: run.val_loss, default=None)
+
+    @property
+    def front(self) -> list[Run]:
+        """The front so far, by validation loss."""
+        return front(self._runs)
+
+    def seconds_left(self) -> float | None:
+        """By the pace of this start; None before there is one, and at the end."""
+        ended, missing = self.done - self._done_before, self.planned - self.done
+        if ended < self._workers or missing <= 0:
+            return None
+        return (self._clock() - self._began) / ended * missing
+
+    def seconds_gone(self) -> float:
+        """Since this start began."""
+        return self._clock() - self._began
+
+    def stops(self) -> str:
+        """`3 overfit, 5 hopeless: 81 epochs saved`, or nothing."""
+        counts = [f"{count} {stopped}" for stopped, count in self.stopped.most_common() if stopped != Stopped.FINISHED]
+        return f"{', '.join(counts)}: {self.epochs_saved} epochs saved" if counts else ""
+
+
+def describe(outcome: Outcome) -> str:
+    """A trial in half a line."""
+    head = f"trial {outcome.number:3d}"
+    if outcome.best_epoch is None:
+        return f"{head}  {outcome.stopped}: {outcome.reason}"
+    history, best = outcome.history, outcome.best_epoch
+    return (
+        f"{head}  val_loss {history['val_loss'][best]:.4f}  gap {history['gap'][best]:7.4f}  "
+        f"accuracy {history['val_accuracy'][best]:.1%}  epoch {best + 1:2d} of {len(history['val_loss']):2d}  "
+        f"{outcome.stopped:8s}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """`75` -> `1m15s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes:02d}m"
+    return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"

@@ -1,0 +1,130 @@
+"""The looks of every graph: one colour and one symbol for each way in which a run ends, on light and dark pages alike.
+
+Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), which colour-blind people can tell apart; the blue is a
+little lighter, for dark pages. Where plotly is imported, it is in the functions: it may take a second.
+"""
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from search.results.trial_result import TrialResult
+
+
+TEXT = "#7f7f7f"  # legible on white and on near-black: nothing here knows which of the two the page is
+GRID = "rgba(128,128,128,0.25)"
+FILL = "rgba(0,158,115,0.10)"  # where runs may be chosen
+BAND = "rgba(230,159,0,0.25)"  # what cannot be told from the best
+BAR = "#56B4E9"
+FONT = "Roboto, Helvetica, Arial, sans-serif"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How runs that ended in one way are drawn. symbol: plotly's name."""
+
+    colour: str
+    symbol: str
+
+    @property
+    def character(self) -> str:
+        """The symbol in a line of text."""
+        return CHARACTERS[self.symbol]
+
+
+CHARACTERS = {
+    "circle": "●",
+    "circle-open": "○",
+    "cross-thin-open": "+",
+    "diamond": "◆",
+    "line-ew-open": "–",
+    "square": "■",
+    "triangle-up": "▲",
+    "x-thin-open": "×",
+}
+STOPPED = {
+    "finished": Look("#1F83C0", "circle"),
+    "overfit": Look("#D55E00", "diamond"),
+    "hopeless": Look("#8C8C8C", "x-thin-open"),
+    "diverged": Look("#CC79A7", "triangle-up"),
+    "out_of_memory": Look("#E69F00", "square"),
+    "cancelled": Look("#8C6D1F", "line-ew-open"),
+    "running": Look("#009E73", "circle-open"),
+}
+OTHER = Look("#8C6D1F", "cross-thin-open")  # errors
+
+
+def look(stopped: str) -> Look:
+    """Of runs with that `stopped`, or "running"."""
+    return STOPPED.get(stopped, OTHER)
+
+
+def plain(text: object) -> str:
+    """Shown as it is: plotly takes <b>, <a> and the like in any text for markup."""
+    return html.escape(str(text), quote=False)
+
+
+def styled(figure: "go.Figure", title: str, **layout: Any) -> "go.Figure":  # noqa: ANN401
+    """The figure with its title, transparent, in colours for light and dark pages. `title` is markup."""
+    import plotly.graph_objects as go
+
+    figure.update_layout(
+        template=go.layout.Template(),  # plotly's own is seven kB in every figure
+        title={"text": title, "x": 0.01, "xanchor": "left", "font": {"size": 16}},
+        font={"family": FONT, "size": 12, "color": TEXT},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        margin={"l": 60, "r": 44, "t": 56, "b": 48 if layout.get("showlegend") is False else 112},
+        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 0.01, "yref": "container", "yanchor": "bottom"},
+        hovermode="closest",
+        modebar={"orientation": "v", "bgcolor": "rgba(0,0,0,0)", "color": TEXT},
+    )
+    figure.update_layout(**layout)
+    figure.update_xaxes(gridcolor=GRID, linecolor=GRID, zeroline=False)
+    figure.update_yaxes(gridcolor=GRID, linecolor=GRID, zeroline=False)
+    return figure
+
+
+def log_ticks(low: float, high: float, most: int = 9) -> list[float]:
+    """Round values between two positive ones for a logarithmic axis; plotly's own are bare digits on a short one."""
+    ticks: list[float] = []
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    fine, finest = ([n / 10 for n in range(10, 100, step)] for step in (5, 1))
+    for mantissas in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), fine, finest):
+        finer = [round(m * 10.0**d, 12) for d in decades for m in mantissas if low <= m * 10.0**d <= high]
+        if len(finer) > most and len(ticks) > 2:
+            break
+        ticks = finer
+    return ticks[:: math.ceil(len(ticks) / most)] if len(ticks) > most else ticks
+
+
+def log_axis(values: Sequence[float]) -> dict[str, Any]:
+    """Settings of a logarithmic axis that shows `values`, positive ones."""
+    pad = max((max(values) / min(values)) ** 0.05, 1.15)
+    low, high = min(values) / pad, max(values) * pad
+    ticks = log_ticks(low, high)
+    return {
+        "type": "log",
+        "range": [math.log10(low), math.log10(high)],
+        "tickvals": ticks,
+        "ticktext": [f"{tick:g}" for tick in ticks],
+    }
+
+
+def ending(trial: "TrialResult") -> str:
+    """What ended it, or "running"."""
+    return trial.stopped or ("running" if trial.state == "RUNNING" else "cancelled")
+
+
+def drawable(loss: float) -> bool:
+    """On a logarithmic axis."""
+    return math.isfinite(loss) and loss > 0
+
+
+def rounded(value: float) -> float | None:
+    return float(f"{value:.4g}") if math.isfinite(value) else None

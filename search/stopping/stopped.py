@@ -1,0 +1,21 @@
+"""How a trial ended: by a rule, by the plan, by a fault or by a person."""
+
+from enum import StrEnum
+
+
+class Stopped(StrEnum):
+    """The attribute `stopped` of a trial. Its values are what the study holds and what a person reads."""
+
+    FINISHED = "finished"  # all epochs are done
+    OVERFIT = "overfit"  # the best epoch is its result
+    HOPELESS = "hopeless"  # given up before its best: its figures are censored
+    DIVERGED = "diverged"  # a loss is not finite, or far above that of guessing
+    OUT_OF_MEMORY = "out_of_memory"  # twice, the second time with nothing beside it
+    CANCELLED = "cancelled"  # ended from outside, in the dashboard perhaps
+    INTERRUPTED = "interrupted"  # by Ctrl-C or a deadline: it is queued again
+    ERROR = "error"  # the network or its training failed
+
+    @property
+    def reached_best(self) -> bool:
+        """Whether the run's best epoch is its best for good: more epochs would not, or must not, improve it."""
+        return self in (Stopped.FINISHED, Stopped.OVERFIT, Stopped.DIVERGED)

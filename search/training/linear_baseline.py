@@ -1,0 +1,80 @@
+"""The linear baseline: softmax regression on the pixels. A network that cannot beat it underfits."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from search.data.tensors import DeviceData
+
+STRENGTHS = tuple(10.0**exponent for exponent in torch.linspace(0, -4.5, 10).tolist())  # L2, strongest first
+LARGEST_SIDE = 32
+SECONDS = 30.0
+STEPS = 100  # of L-BFGS for each strength, begun where the one before ended
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Mean cross-entropy (nats) and accuracy on the validation split, and the L2 strength that gave them."""
+
+    val_loss: float
+    val_accuracy: float
+    l2: float
+
+
+def fit_baseline(data: DeviceData, seconds: float = SECONDS) -> Baseline:
+    """Fit softmax regression with each strength of `STRENGTHS` on the train split; keep the best on validation.
+
+    Images are normalized, and averaged down to at most 32x32 pixels. Ends early, with the strengths tried
+    so far, when `seconds` are over or when the validation loss has begun to rise.
+    """
+    deadline = time.monotonic() + seconds
+    x, y = _features(data, data.train), data.labels[data.train]
+    val_x, val_y = _features(data, data.val), data.labels[data.val]
+    center, scale = x.mean(dim=0), x.std(dim=0).clamp_min(1e-2)
+    x, val_x = (x - center) / scale, (val_x - center) / scale
+    weight = torch.zeros(data.classes, x.shape[1], device=x.device, requires_grad=True)
+    bias = torch.zeros(data.classes, device=x.device, requires_grad=True)
+    best = Baseline(math.log(data.classes), 1 / data.classes, math.inf)
+    for l2 in STRENGTHS:
+        _minimize(x, y, weight, bias, l2, deadline)
+        with torch.no_grad():
+            logits = F.linear(val_x, weight, bias)
+            loss = F.cross_entropy(logits, val_y).item()
+            accuracy = (logits.argmax(dim=1) == val_y).float().mean().item()
+        if loss < best.val_loss:
+            best = Baseline(loss, accuracy, l2)
+        elif loss > 1.05 * best.val_loss or time.monotonic() > deadline:
+            break
+    return best
+
+
+def _features(data: DeviceData, indices: torch.Tensor) -> torch.Tensor:
+    """Pixels of shape (n, d), read in chunks so that large images are never all in memory."""
+    height, width = data.images.shape[2:]
+    size = (min(height, LARGEST_SIDE), min(width, LARGEST_SIDE))
+    chunks = [
+        F.adaptive_avg_pool2d(data.normalize(data.pixels(chunk)), size).flatten(1) for chunk in indices.split(1024)
+    ]
+    return torch.cat(chunks)
+
+
+def _minimize(
+    x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, l2: float, deadline: float
+) -> None:
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=1, history_size=10, line_search_fn="strong_wolfe")
+
+    def closure() -> float:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(F.linear(x, weight, bias), y) + l2 / 2 * weight.square().sum()
+        loss.backward()
+        return loss.item()
+
+    previous = math.inf
+    for _ in range(STEPS):
+        loss = float(optimizer.step(closure))
+        if previous - loss < 1e-6 * abs(previous) or time.monotonic() > deadline:
+            return
+        previous = loss

@@ -1,0 +1,630 @@
+"""A folder of images: what is read from it, and what is said about one that cannot be searched on."""
+
+import io
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from search import Search
+from search.data import cache, datasets, folder
+from search.data import decoding as images
+from search.data import parallel_decoding as decoding
+from search.data.folder import choose_size, find_images
+from search.data.parallel_decoding import Counter, decode
+from search.errors import UserError
+from search.settings import Settings
+from search.study import parse
+
+COLOURS = {"red": (200, 30, 40), "blue": (20, 60, 220)}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def save(path: Path, image: Image.Image, **options) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+    return path
+
+
+def fill(home: Path, classes=("blue", "red"), count=10, size=(16, 16), mode="RGB", first=0) -> Path:
+    """`count` PNG files for each class, each of another shade."""
+    for number, name in enumerate(classes):
+        for index in range(first, first + count):
+            shade = (40 * number + 10 * index) % 256
+            colour = shade if mode == "L" else (shade, 100 * number % 256, 77)
+            save(home / name / f"{index:03d}.png", Image.new(mode, size, colour))
+    return home
+
+
+def pixels(entry) -> np.ndarray:
+    return np.load(entry.images)
+
+
+def images_at(paths: list[str], numbers: list[int]) -> np.ndarray:
+    return np.stack([images.read(paths[number], 16) for number in numbers])
+
+
+def refusal(action) -> str:
+    with pytest.raises(UserError) as caught:
+        action()
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+class TestOneImage:
+    """`images.read`, by pixel values."""
+
+    @pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "webp", "gif", "jpg"])
+    def test_formats(self, tmp_path, suffix):
+        options = {"lossless": True} if suffix == "webp" else {"quality": 100} if suffix == "jpg" else {}
+        path = save(tmp_path / f"a.{suffix}", Image.new("RGB", (20, 16), COLOURS["red"]), **options)
+        square = images.read(str(path), 16)
+        assert square.shape == (3, 16, 16)
+        assert square.dtype == np.uint8
+        assert np.abs(square.astype(int) - np.reshape(COLOURS["red"], (3, 1, 1))).max() <= 2
+
+    def test_content_counts_not_suffix(self, tmp_path):
+        path = save(tmp_path / "a.jpg", Image.new("RGB", (8, 8), COLOURS["blue"]), format="PNG")
+        assert images.read(str(path), 8)[:, 0, 0].tolist() == list(COLOURS["blue"])
+
+    def test_first_frame_of_an_animation(self, tmp_path):
+        frames = [Image.new("RGB", (8, 8), colour) for colour in COLOURS.values()]
+        path = save(tmp_path / "a.gif", frames[0], save_all=True, append_images=frames[1:])
+        assert images.read(str(path), 8)[:, 0, 0].tolist() == list(COLOURS["red"])
+
+    def test_first_picture_of_a_stereo_camera(self, tmp_path):
+        frames = [Image.new("RGB", (8, 8), colour) for colour in ("white", "black")]
+        path = save(tmp_path / "a.jpg", frames[0], format="MPO", save_all=True, append_images=frames[1:])
+        assert images.read(str(path), 8).min() == 255
+
+    @pytest.mark.parametrize("suffix", ["png", "tif"])
+    def test_16_bits_are_scaled(self, tmp_path, suffix):
+        values = np.array([[0, 257], [32800, 65535]], np.uint16).repeat(4, 0).repeat(4, 1)
+        path = save(tmp_path / f"a.{suffix}", Image.fromarray(values))
+        square = images.read(str(path), 8)
+        assert square.shape == (1, 8, 8)
+        assert square[0, ::7, ::7].tolist() == [[0, 1], [128, 255]]
+
+    def test_palette(self, tmp_path):
+        image = Image.new("P", (8, 8), 1)
+        image.putpalette([0, 0, 0, *COLOURS["red"]])
+        assert images.read(str(save(tmp_path / "a.png", image)), 8)[:, 3, 3].tolist() == list(COLOURS["red"])
+
+    def test_transparent_palette_entry_becomes_white(self, tmp_path):
+        image = Image.new("P", (8, 8), 1)
+        image.putpalette([0, 0, 0, *COLOURS["red"]])
+        image.paste(0, (0, 0, 4, 8))
+        square = images.read(str(save(tmp_path / "a.png", image, transparency=0)), 8)
+        assert square[:, 0, 0].tolist() == [255, 255, 255]
+        assert square[:, 0, 7].tolist() == list(COLOURS["red"])
+
+    def test_alpha_is_composited_on_white(self, tmp_path):
+        square = images.read(str(save(tmp_path / "a.png", Image.new("RGBA", (8, 8), (255, 0, 0, 51)))), 8)
+        assert square[:, 0, 0].tolist() == [255, 204, 204]
+
+    def test_grey_with_alpha(self, tmp_path):
+        square = images.read(str(save(tmp_path / "a.png", Image.new("LA", (8, 8), (0, 51)))), 8)
+        assert square.shape == (1, 8, 8)
+        assert square[0, 0, 0] == 204
+
+    def test_cmyk(self, tmp_path):
+        path = save(tmp_path / "a.jpg", Image.new("CMYK", (8, 8), (0, 255, 255, 0)), quality=100)
+        red, green, blue = images.read(str(path), 8)[:, 4, 4].tolist()
+        assert red > 250
+        assert green < 5
+        assert blue < 5
+
+    def test_one_bit(self, tmp_path):
+        square = images.read(str(save(tmp_path / "a.png", Image.new("1", (8, 8), 1))), 8)
+        assert square.shape == (1, 8, 8)
+        assert (square == 255).all()
+
+    @pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+    def test_exif_rotation(self, tmp_path, suffix):
+        """Orientation 6: the top of the picture is the right side of the stored pixels' left column, turned."""
+        stored = Image.new("L", (16, 16), 0)
+        stored.paste(255, (0, 0, 16, 8))  # bright above; turned clockwise, bright on the right
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        square = images.read(str(save(tmp_path / f"a.{suffix}", stored, exif=exif)), 16)[0]
+        assert square[:, 12:].min() > 240
+        assert square[:, :4].max() < 15
+
+    @pytest.mark.parametrize(("size", "band"), [((48, 16), (16, 0, 32, 16)), ((16, 48), (0, 16, 16, 32))])
+    def test_the_centre_is_kept(self, tmp_path, size, band):
+        image = Image.new("RGB", size, COLOURS["red"])
+        image.paste(COLOURS["blue"], band)
+        square = images.read(str(save(tmp_path / "a.png", image)), 16)
+        assert (square == np.reshape(COLOURS["blue"], (3, 1, 1))).all()
+
+    def test_what_needs_no_scaling_is_kept_exactly(self, tmp_path):
+        noise = np.random.default_rng(0).integers(0, 256, (16, 17, 3), np.uint8)
+        square = images.read(str(save(tmp_path / "a.png", Image.fromarray(noise))), 16)
+        assert (square == np.moveaxis(noise[:, :16], 2, 0)).all()
+
+    def test_shrinking_averages(self, tmp_path):
+        chequered = np.indices((64, 64)).sum(0) % 2 * 255
+        square = images.read(str(save(tmp_path / "a.png", Image.fromarray(chequered.astype(np.uint8)))), 8)
+        assert np.abs(square.astype(int) - 127).max() <= 1
+
+    @pytest.mark.parametrize("size", [24, 200])
+    def test_a_large_jpeg_is_like_a_large_png(self, tmp_path, size):
+        squares = (np.indices((600, 800)) // 50).sum(0) % 2 * 255
+        photo = Image.fromarray(squares.astype(np.uint8))
+        jpeg = images.read(str(save(tmp_path / "a.jpg", photo, quality=95)), size)
+        png = images.read(str(save(tmp_path / "a.png", photo)), size)
+        assert np.abs(jpeg.astype(int) - png).mean() < 2
+
+    def test_floating_point_pixels(self, tmp_path):
+        path = save(tmp_path / "a.tif", Image.fromarray(np.zeros((8, 8), np.float32)))
+        with pytest.raises(images.BadImage, match="floating point"):
+            images.read(str(path), 8)
+
+    def test_32_bits(self, tmp_path):
+        path = save(tmp_path / "a.tif", Image.fromarray(np.full((8, 8), 70_000, np.int32)))
+        with pytest.raises(images.BadImage, match="32-bit"):
+            images.read(str(path), 8)
+
+    @pytest.mark.parametrize(
+        ("content", "reason"),
+        [(b"", "no image that can be identified"), (b"not an image", "no image"), ("truncated", "truncated")],
+    )
+    def test_corrupt(self, tmp_path, content, reason):
+        path = tmp_path / "a.jpg"
+        if content == "truncated":
+            noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+            content = save(path, Image.fromarray(noise)).read_bytes()[:2000]
+        path.write_bytes(content)
+        with pytest.raises(images.BadImage, match=reason):
+            images.read(str(path), 8)
+
+    def test_decompression_bomb(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+        path = save(tmp_path / "a.png", Image.new("L", (50, 50)))
+        with pytest.raises(images.BadImage, match="decompression bomb"):
+            images.read(str(path), 8)
+
+    def test_unreadable(self, tmp_path, monkeypatch):
+        def refuse(*_args, **_options):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Image, "open", refuse)
+        with pytest.raises(images.BadImage, match=r"^Permission denied$"):
+            images.read(str(tmp_path / "a.png"), 8)
+
+
+class TestParts:
+    def test_undivided(self, tmp_path):
+        home = fill(tmp_path / "data", count=10)
+        train, test = (find_images(part, home) for part in ("train", "test"))
+        assert train.classes == test.classes == ("blue", "red")
+        assert np.bincount(train.labels).tolist() == [8, 8]
+        assert np.bincount(test.labels).tolist() == [2, 2]
+        assert not set(train.names) & set(test.names)
+        assert train.names == sorted(train.names)
+        assert all(name.startswith(train.classes[label]) for name, label in zip(train.names, train.labels, strict=True))
+
+    def test_another_image_moves_hardly_any(self, tmp_path):
+        home = fill(tmp_path / "data", count=50)
+        before = set(find_images("test", home).names)
+        fill(home, count=1, first=900)
+        assert len(before - set(find_images("test", home).names)) <= 2
+
+    def test_divided(self, tmp_path):
+        fill(tmp_path / "data" / "train", count=6)
+        fill(tmp_path / "data" / "test", count=2, first=200)
+        train, test = (datasets.load("folder", part, tmp_path / "data") for part in ("train", "test"))
+        assert pixels(train).shape == (12, 3, 16, 16)
+        assert pixels(test).shape == (4, 3, 16, 16)
+        assert np.load(test.labels).tolist() == [0, 0, 1, 1]
+        assert pixels(train)[:, 0, 0, 0].tolist() == [0, 10, 20, 30, 40, 50, 40, 50, 60, 70, 80, 90]
+
+    @pytest.mark.parametrize("divided", [True, False])
+    def test_a_search_opens_no_test_image(self, tmp_path, divided, monkeypatch):
+        home = tmp_path / "data"
+        fill(home / "train" if divided else home)
+        if divided:
+            fill(home / "test", count=2, first=500)
+        train = set(find_images("train", home).paths)
+        opened = []
+        original = Image.open
+        monkeypatch.setattr(Image, "open", lambda path, **options: opened.append(path) or original(path, **options))
+        datasets.load("folder", "train", home)
+        assert set(opened) == train
+        datasets.load("folder", "test", home)
+        assert set(opened) == train | set(find_images("test", home).paths)
+
+    def test_a_class_may_be_called_train(self, tmp_path):
+        home = fill(tmp_path / "data", classes=("bus", "train"))
+        assert find_images("train", home).classes == ("bus", "train")
+
+    def test_stray_files_are_no_images(self, tmp_path, capsys):
+        home = fill(tmp_path / "data")
+        for name in ("README.txt", "blue/Thumbs.db", "blue/.DS_Store", "blue/._001.png", ".hidden/a.png"):
+            (home / name).parent.mkdir(exist_ok=True)
+            (home / name).write_bytes(b"stray")
+        (home / "red" / "notes").mkdir()
+        (home / "red" / "notes" / "text.txt").touch()
+        assert len(pixels(datasets.load("folder", "train", home))) == 16
+        assert "left aside: 1 files that are no images, blue/Thumbs.db first" in capsys.readouterr().out
+
+    def test_any_name_makes_a_class(self, tmp_path):
+        names = ["<b>&amp;", "a b'\"", "猫", "日本語\u200b", "Ω", "None", "été"]
+        home = fill(tmp_path / "data", classes=names)
+        entry = datasets.load("folder", "train", home)
+        assert entry.classes == tuple(sorted(names))
+        assert datasets.load("folder", "train", home).classes == entry.classes
+        assert yaml.safe_load(yaml.safe_dump(list(entry.classes), allow_unicode=True)) == sorted(names)
+
+    def test_a_name_that_is_no_text(self, tmp_path):
+        home = fill(tmp_path / "data")
+        try:
+            os.rename(home / "blue", os.fsencode(home) + b"/bl\xffue")
+        except OSError:
+            pytest.skip("this file system wants UTF-8")
+        entry = datasets.load("folder", "train", home)
+        assert entry.classes == ("bl\ufffdue", "red")
+
+
+class TestPixels:
+    def test_all_grey(self, tmp_path):
+        fill(tmp_path / "data", mode="L")
+        save(tmp_path / "data" / "red" / "colourless.png", Image.new("RGB", (16, 16), (9, 9, 9)))
+        assert pixels(datasets.load("folder", "train", tmp_path / "data")).shape[1] == 1
+
+    def test_a_bad_image_has_no_colour(self, tmp_path):
+        home = fill(tmp_path / "data", mode="L")
+        Path(find_images("train", home).paths[3]).write_bytes(b"no image")
+        assert pixels(datasets.load("folder", "train", home, skip_bad_images=True)).shape[1] == 1
+
+    def test_grey_beside_colour(self, tmp_path):
+        fill(tmp_path / "data", mode="L")
+        find_images("train", tmp_path / "data")
+        name = find_images("train", tmp_path / "data").names[5]
+        save(tmp_path / "data" / name, Image.new("RGB", (16, 16), COLOURS["red"]))
+        stored = pixels(datasets.load("folder", "train", tmp_path / "data"))
+        assert stored.shape[1] == 3
+        assert stored[5, :, 0, 0].tolist() == list(COLOURS["red"])
+        assert (stored[4] == stored[4, 0]).all()
+
+    @pytest.mark.parametrize(("train_mode", "test_mode", "channels"), [("L", "RGB", 1), ("RGB", "L", 3)])
+    def test_the_test_part_follows_the_train_part(self, tmp_path, train_mode, test_mode, channels):
+        home = tmp_path / "data"
+        fill(home / "train", mode=train_mode)
+        fill(home / "test", mode=test_mode, count=2, size=(64, 64))
+        test = pixels(datasets.load("folder", "test", home))
+        assert test.shape == (4, channels, 16, 16)
+        if channels == 1:
+            assert test[3, 0, 0, 0] == round(0.299 * 50 + 0.587 * 100 + 0.114 * 77)
+
+    @pytest.mark.parametrize(
+        ("sides", "size"),
+        [
+            ([28] * 9, 28),
+            ([32] * 9, 32),
+            ([224] * 9, 224),
+            ([300] * 9, 224),
+            ([5] * 9, 8),
+            ([20, 31, 500], 24),
+            ([500, 33, 20], 32),
+            ([1000, 2000, 3000], 224),
+            ([64, 63, 63], 48),
+            ([10, 11], 8),
+        ],
+    )
+    def test_default_size(self, sides, size):
+        assert choose_size(sides) == size
+
+    def test_default_size_is_said(self, tmp_path, capsys):
+        home = fill(tmp_path / "data", size=(90, 40))
+        fill(home, size=(50, 70), first=100)
+        fill(home, size=(40, 41), first=200)
+        assert pixels(datasets.load("folder", "train", home)).shape[2:] == (32, 32)
+        expected = "image size 32: the shorter sides of 48 images are 40 to 50 pixels, median 40"
+        assert expected in capsys.readouterr().out
+
+    def test_image_size(self, tmp_path, capsys):
+        home = fill(tmp_path / "data", size=(90, 40))
+        assert pixels(datasets.load("folder", "train", home, image_size=20)).shape[2:] == (20, 20)
+        assert "image size" not in capsys.readouterr().out
+
+
+class TestCache:
+    def test_second_start_decodes_nothing(self, tmp_path, monkeypatch):
+        home = fill(tmp_path / "data")
+        first = datasets.load("folder", "train", home)
+        monkeypatch.setattr(folder, "decode", None)
+        assert datasets.load("folder", "train", home) == first
+
+    def test_a_changed_file_counts(self, tmp_path):
+        home = fill(tmp_path / "data")
+        first = datasets.load("folder", "train", home)
+        changed = Path(find_images("train", home).paths[0])
+        save(changed, Image.new("RGB", (16, 16), "white"))
+        os.utime(changed, ns=(time.time_ns(), time.time_ns() + 10**9))
+        assert datasets.load("folder", "train", home).fingerprint != first.fingerprint
+
+    def test_sizes_are_kept_apart(self, tmp_path):
+        home = fill(tmp_path / "data")
+        sizes = [pixels(datasets.load("folder", "train", home, image_size=size)).shape[2] for size in (16, 8, 16)]
+        assert sizes == [16, 8, 16]
+
+    def test_nothing_is_left_after_a_failure(self, tmp_path, monkeypatch):
+        def interrupt(*_arguments):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(folder, "decode", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            datasets.load("folder", "train", fill(tmp_path / "data"))
+        assert list(cache.cache_folder().iterdir()) == []
+
+    def test_full_disk(self, tmp_path, monkeypatch):
+        def full(*_arguments):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(folder, "decode", full)
+        home = fill(tmp_path / "data")
+        message = refusal(lambda: datasets.load("folder", "train", home))
+        assert message.startswith(f"cannot write the image cache {cache.cache_folder()}: No space left on device; set")
+
+    def test_processes_give_what_threads_give(self, tmp_path, monkeypatch):
+        home = fill(tmp_path / "data", count=40)
+        paths = find_images("train", home).paths
+        Path(paths[40]).write_bytes(b"")
+        by_threads = decode(paths, 16, None, tmp_path / "a.npy", io.StringIO())
+        monkeypatch.setattr(decoding, "FEW", 0)
+        by_processes = decode(paths, 16, None, tmp_path / "b.npy", io.StringIO())
+        assert by_threads == by_processes
+        assert [number for number, reason in enumerate(by_processes) if reason] == [40]
+        assert np.load(tmp_path / "a.npy").shape == (63, 3, 16, 16)
+        assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+        assert (np.load(tmp_path / "b.npy")[[0, 39, 40, 62]] == images_at(paths, [0, 39, 41, 63])).all()
+
+
+class TestRoom:
+    """1,000 images of 100x100x3 are 30 MB."""
+
+    def test_enough(self):
+        assert cache.room(1000, 100, memory=30e6, disk=30e6) is None
+
+    def test_memory(self):
+        assert cache.room(1_000_000, 100, memory=28e9, disk=30e9) == (
+            "1,000,000 images of 100x100x3 take up to 30.0 GB, more than the 28.0 GB of free memory: every epoch will "
+            "read from the disk; to avoid that, pass --image-size 96 or less"
+        )
+
+    def test_disk(self):
+        assert refusal(lambda: cache.room(1_000_000, 100, memory=1e12, disk=13e9)) == (
+            "1,000,000 images of 100x100x3 take up to 30.0 GB, and the disk of the image cache has 13.0 GB free; "
+            "pass --image-size 64 or less, or set XDG_CACHE_HOME to a folder on a larger disk"
+        )
+
+    def test_nothing_fits(self):
+        assert "; use fewer images, or set" in refusal(lambda: cache.room(10**9, 100, memory=1e12, disk=1e9))
+
+    def test_it_is_asked_beforehand(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.setattr(cache, "available_memory", lambda: 100.0)
+        home = fill(tmp_path / "data")
+        datasets.load("folder", "train", home)
+        assert "16 images of 16x16x3 take up to 0.0 GB, more than" in capsys.readouterr().out
+        monkeypatch.setattr(cache, "available_disk", lambda: 100.0)
+        assert "the disk of the image cache has" in refusal(
+            lambda: datasets.load("folder", "train", home, image_size=8)
+        )
+
+    def test_this_machine_has_some(self):
+        assert cache.available_memory() > 1e6
+        assert cache.available_disk() > 1e6
+
+
+class TestBadInput:
+    """One line each: the culprit, then the remedy."""
+
+    def load(self, home: Path, **options) -> str:
+        return refusal(lambda: datasets.load("folder", "train", home, **options))
+
+    def test_missing_folder(self, tmp_path):
+        assert self.load(tmp_path / "none") == (
+            f"there is no folder {tmp_path / 'none'}; point --data-root at one that has a folder for each class"
+        )
+
+    def test_empty_folder(self, tmp_path):
+        (tmp_path / "data").mkdir()
+        assert self.load(tmp_path / "data") == (
+            f"there are no images in {tmp_path / 'data'}; give each class a folder of its own with its images"
+        )
+
+    def test_one_class(self, tmp_path):
+        home = fill(tmp_path / "data", classes=["blue"])
+        assert self.load(home) == f"{home} has one class folder alone, 'blue'; add one for each other class"
+
+    @pytest.mark.parametrize("layout", ["", "train"])
+    def test_image_in_no_class(self, tmp_path, layout):
+        home = tmp_path / "data"
+        fill(home / layout)
+        if layout:
+            fill(home / "test")
+        save(home / layout / "stray.JPG", Image.new("RGB", (8, 8)), format="JPEG")
+        path = home / layout / "stray.JPG"
+        assert self.load(home) == f"the image {path} is in no class folder; move it into the folder of its class"
+
+    def test_nested_folder(self, tmp_path):
+        home = fill(tmp_path / "data")
+        save(home / "red" / "dark" / "old" / "a.png", Image.new("RGB", (8, 8)))
+        assert self.load(home) == (
+            f"the folder {home}/red/dark/old inside a class holds images; move them up into {home}/red"
+        )
+
+    @pytest.mark.parametrize(("count", "said"), [(0, "0 images"), (1, "1 image"), (4, "4 images")])
+    def test_too_few_images(self, tmp_path, count, said):
+        home = fill(tmp_path / "data")
+        (home / "green").mkdir()
+        fill(home, classes=["green"], count=count)
+        assert self.load(home) == (
+            f"class 'green' has {said}, too few to split; add some until there are 5, or remove the class folder"
+        )
+
+    def test_too_few_train_images(self, tmp_path):
+        fill(tmp_path / "data" / "train", count=3)
+        fill(tmp_path / "data" / "test", count=1)
+        assert "class 'blue' has 3 images, too few to split; add some until there are 4" in self.load(tmp_path / "data")
+
+    @pytest.mark.parametrize(("have", "missing"), [("train", "test"), ("test", "train")])
+    def test_half_a_division(self, tmp_path, have, missing):
+        home = tmp_path / "data"
+        fill(home / have)
+        assert self.load(home) == (
+            f"{home} has a folder {have} with class folders, and no folder {missing}; add one with the same classes, "
+            f"or pass --data-root {home / have} to have a fifth of each class set aside as the test part"
+        )
+
+    def test_different_classes(self, tmp_path):
+        home = tmp_path / "data"
+        fill(home / "train", classes=["a", "b", "dog"])
+        fill(home / "test", classes=["a", "b", "Dog"])
+        assert self.load(home) == (
+            f"train and test in {home} differ in their classes: 'dog' is in train alone, 'Dog' is in test alone; "
+            f"give both the same class folders"
+        )
+
+    def test_corrupt_image(self, tmp_path):
+        home = fill(tmp_path / "data")
+        names = find_images("train", home).names
+        (home / names[3]).write_bytes(b"no image")
+        assert self.load(home) == (
+            f"cannot read {home}/{names[3]}: no image that can be identified; "
+            f"repair or remove it, or pass --skip-bad-images"
+        )
+        (home / names[9]).unlink()
+        (home / names[9]).symlink_to("nowhere")
+        message = self.load(home)
+        assert message.startswith(f"cannot read {home}/{names[3]}: no image that can be identified (and 1 more); ")
+
+    def test_skip_bad_images(self, tmp_path, capsys):
+        home = fill(tmp_path / "data")
+        names = find_images("train", home).names
+        everything = pixels(datasets.load("folder", "train", home))
+        for number in (3, 9):
+            (home / names[number]).write_bytes(b"no image")
+        for _ in range(2):  # decoded, then from the cache
+            entry = datasets.load("folder", "train", home, skip_bad_images=True)
+            assert np.load(entry.labels).tolist() == [0] * 7 + [1] * 7
+            assert (pixels(entry) == np.delete(everything, [3, 9], axis=0)).all()
+            said = f"skipped 2 images that cannot be read, the first: {names[3]}: no image that can be identified"
+            assert said in capsys.readouterr().out
+        assert "pass --skip-bad-images" in self.load(home)
+
+    def test_too_few_left(self, tmp_path):
+        home = fill(tmp_path / "data")
+        for name in find_images("train", home).names[2:8]:
+            (home / name).write_bytes(b"no image")
+        assert "class 'blue' has 2 images, too few to split" in self.load(home, skip_bad_images=True)
+
+    @pytest.mark.parametrize("image_size", [None, 8])
+    def test_no_image_can_be_read(self, tmp_path, image_size):
+        home = fill(tmp_path / "data")
+        for path in home.glob("*/*.png"):
+            path.write_bytes(b"no image")
+        message = self.load(home, skip_bad_images=True, image_size=image_size)
+        assert "can be read" in message
+        assert find_images("train", home).names[0].split("/")[0] in message
+
+    def test_unreadable_folder(self, tmp_path, monkeypatch):
+        home = fill(tmp_path / "data")
+        original = os.scandir
+
+        def scandir(path):
+            if Path(path).name == "red":
+                raise PermissionError(13, "Permission denied", str(path))
+            return original(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+        assert self.load(home) == f"cannot read {home / 'red'}: Permission denied; make it readable"
+
+
+class TestFlags:
+    STUDY = {"name": "folder", "dataset": "folder"}  # noqa: RUF012
+
+    def test_folder_study(self):
+        settings = parse(["--image-size", "48", "--skip-bad-images"], self.STUDY)
+        assert settings.image_size == 48
+        assert settings.skip_bad_images
+        assert parse([], self.STUDY) == Search(**self.STUDY)
+
+    @pytest.mark.parametrize("flag", [["--image-size", "48"], ["--skip-bad-images"]])
+    def test_no_other_study_has_them(self, flag):
+        message = refusal(lambda: parse(flag, {"name": "digits", "dataset": "digits"}))
+        assert message == f"unrecognized arguments: {' '.join(flag)}; see --help"
+
+    def test_smallest_size(self):
+        assert refusal(lambda: parse(["--image-size", "7"], self.STUDY)) == "--image-size is 7; it must be at least 8"
+
+    def test_size_of_another_set(self):
+        message = refusal(lambda: Settings(name="digits", dataset="digits", image_size=16))
+        assert message == "--image-size is for a folder of images; those of digits have one size"
+
+    def test_the_resolved_size_must_be_the_same_again(self, tmp_path):
+        from search.engine.launch import load_data
+
+        home = fill(tmp_path / "data", size=(50, 40))
+        data = load_data(Settings(**self.STUDY, data_root=home, val_size=4, image_size=24))
+        assert data.shape == (3, 24, 24)
+        assert data.flip
+        settings = Settings(**self.STUDY).comparable(data.fingerprint, data.shape[1], 12, 4, True)
+        assert settings["--image-size"] == 24
+
+
+def test_training_again_uses_the_same_images(tmp_path, capsys):
+    """A size that is not the default, and without the image that could not be read."""
+    import optuna
+
+    from search.engine.retrain import retrain
+    from search.spaces import suggester
+
+    home = fill(tmp_path / "data", count=20)
+    Path(find_images("train", home).paths[3]).write_bytes(b"no image")
+    source = datasets.load("folder", "train", home, image_size=12, skip_bad_images=True)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    data = {"name": "folder", "fingerprint": source.fingerprint, "classes": list(source.classes), "channels": 3}
+    data |= {"image_size": [12, 12], "train_size": 20, "val_size": 8, "seed": 0, "flip": True}
+    best = {"version": 1, "study": "folder", "trial": 0, "space": "spaces.cnn", "epochs": 1, "seed": 0, "choice": {}}
+    best["config"] = suggester("spaces.cnn", {})(study.ask())
+    best |= {"data": data, "metrics": {"val_loss": 1.0, "gap": 0.0}}
+    best["environment"] = {"threads": 1, "bf16": False, "channels_last": False, "hardware": "x", "torch": "x"}
+    (tmp_path / "best.yaml").write_text(yaml.safe_dump(best))
+    retrain(tmp_path / "best.yaml", home, "cpu")
+    assert "epoch   1 of 1" in capsys.readouterr().out
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class TestCounter:
+    def count(self, stream):
+        counter = Counter(2000, stream)
+        for _ in range(20):
+            counter.add(100)
+        return stream.getvalue()
+
+    def test_terminal(self):
+        text = self.count(Terminal())
+        assert text.startswith("\rreading images: 100 of 2,000\rreading images: 200 of 2,000\r")
+        assert text.endswith("s\n")
+        assert text.count("\n") == 1
+
+    def test_elsewhere(self):
+        lines = self.count(io.StringIO()).splitlines()
+        assert lines[:3] == [f"reading images: {done} of 2,000" for done in ("500", "1,000", "1,500")]
+        assert lines[3].startswith("reading images: 2,000 of 2,000 in 0.0 s")
+        assert len(lines) == 4

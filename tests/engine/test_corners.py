@@ -1,0 +1,168 @@
+"""What is refused before a search starts."""
+
+import time
+
+import pytest
+import torch
+
+from search.engine.corners import MOST_POINTS, check_corners, corners
+from search.errors import UserError
+from search.spaces import BUILT_IN, load_space, suggester
+
+LINEAR = """
+def build(config, *, channels, image_size, classes):
+    from torch import nn
+    return nn.Sequential(nn.Flatten(), nn.Linear(channels * image_size[0] * image_size[1], classes))
+"""
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Write a file into the current folder, an empty one; returns its name."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(code, name="mine.py"):
+        (tmp_path / name).write_text(code)
+        return name
+
+    return write
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_built_in_spaces_pass_quickly(name):
+    started = time.process_time()
+    check_corners(f"spaces.{name}", load_space(f"spaces.{name}").suggest, (3, 32, 32), 10)
+    assert time.process_time() - started < 2
+
+
+def test_which_corners():
+    def suggest(trial):
+        config = {
+            "a": trial.suggest_int("a", 1, 9, step=2),
+            "b": trial.suggest_float("b", 1e-4, 1.0, log=True),
+            "c": trial.suggest_categorical("c", ["x", "y", "z"]),
+            "one": trial.suggest_int("one", 4, 4),
+        }
+        return config | ({"extra": trial.suggest_int("extra", 0, 10)} if config["c"] == "z" else {})
+
+    seen = [tuple(point.config.values()) for point in corners(suggest)]
+    middle, b = (5, "y", 4), pytest.approx(1e-2)
+    assert seen[:3] == [(5, b, "y", 4), (1, 1e-4, "x", 4), (9, 1.0, "z", 4, 10)]
+    assert sorted(map(str, seen[3:10])) == sorted(
+        str(tuple(values))
+        for values in [
+            (1, seen[0][1], *middle[1:]),
+            (9, seen[0][1], *middle[1:]),
+            (5, 1e-4, *middle[1:]),
+            (5, 1.0, *middle[1:]),
+            (5, seen[0][1], "x", 4),
+            (5, seen[0][1], "y", 4),
+            (5, seen[0][1], "z", 4, 5),
+        ]
+    )
+    assert seen[10:] == [(9, 1.0, "z", 4, 0), (9, 1.0, "z", 4, 10)]
+
+
+def test_corners_are_bounded():
+    def suggest(trial):
+        return {str(number): trial.suggest_float(str(number), 0, 1) for number in range(500)}
+
+    assert len(list(corners(suggest))) == MOST_POINTS
+
+
+KERNELS = """
+from torch import nn
+
+def suggest(trial):
+    return {
+        "width": trial.suggest_int("width", 2, 8),
+        "kernel_size": trial.suggest_int("kernel_size", 3, 7, step=2),
+        "depth": trial.suggest_int("depth", 1, 3),
+    }
+
+def build(config, *, channels, image_size, classes):
+    (height, width), k, filters = image_size, config["kernel_size"], config["width"]
+    # more
+    layers = [nn.Conv2d(channels, filters, k), nn.Conv2d(filters, filters, 3)]  # k = 7 leaves 2 of 8 pixels
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(filters * (height - k - 1) * (width - k - 1), classes))
+"""
+FIVE = "return nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, 5))"
+NAN = FIVE.replace("5)", "classes), nn.Threshold(99, float('nan'))")
+TRAINING = """class Net(nn.Linear):
+        def forward(self, x):
+            return super().forward(x.flatten(1))[:, : 5 if self.training else 10]
+    return Net(channels * height * width, classes)"""
+FIVE_OF_TEN = "for 2 images and 10 classes the network returned a tensor of shape (2, 5), not (2, 10)"
+
+
+@pytest.mark.parametrize(
+    ("more", "where"),
+    [
+        ("", "with kernel_size=7: RuntimeError: "),
+        ("k = 3 if config['depth'] < 3 else k", "with kernel_size=7 and depth=3: RuntimeError"),
+        (f"k = 3\n    if filters == 8: {FIVE}", f"with width=8: {FIVE_OF_TEN}"),
+        (f"k = 3\n    if config['depth'] == 2: {FIVE}", f"with depth=2: {FIVE_OF_TEN}"),
+        (f"k = 3\n    if config['depth'] == 1: {NAN}", "with depth=1: the network returned logits that are not finite"),
+        (FIVE, f"whatever its parameters: {FIVE_OF_TEN}"),
+        (TRAINING, f"whatever its parameters: {FIVE_OF_TEN}"),
+        ("k = k.size", "whatever its parameters: AttributeError: 'int' object has no attribute 'size' (mine.py:13)"),
+        ("return nn.LazyLinear(classes)", "whatever its parameters: the network has lazy layers"),
+        ("return 'net'", "whatever its parameters: build returned a str"),
+        ("return nn.MaxPool2d(2, return_indices=True)", "whatever its parameters: the network returned a tuple"),
+    ],
+)
+def test_the_culprit_is_named(more, where, write):
+    space = write(KERNELS.replace("# more", more))
+    with pytest.raises(UserError) as caught:
+        check_corners(space, suggester(space, {}), (1, 8, 8), 10)
+    assert str(caught.value).startswith(f"the space mine.py does not work for 8x8x1 images {where}")
+    assert "\n" not in str(caught.value)
+
+
+def test_training_parameters_are_checked(write):
+    space = write("def suggest(trial): return {'augmentation': trial.suggest_float('augmentation', 0, 2)}\n" + LINEAR)
+    with pytest.raises(UserError, match=r"with augmentation=2: augmentation is 2\.0; it must be a number from 0 to 1"):
+        check_corners(space, suggester(space, {}), (1, 8, 8), 10)
+
+
+def test_networks_for_large_images_are_not_computed(write):
+    space = write(
+        """
+import torch
+def suggest(trial): return {"width": trial.suggest_int("width", 1, 9)}
+class Net(torch.nn.Linear):
+    def forward(self, images):
+        assert images.is_meta or self.width == 5
+        return super().forward(images.flatten(1))
+def build(config, *, channels, image_size, classes):
+    net = Net(channels * image_size[0] * image_size[1], classes)
+    net.width = config["width"]
+    return net
+"""
+    )
+    check_corners(space, suggester(space, {}), (1, 100, 100), 10)
+    with pytest.raises(UserError, match="with width=1: AssertionError"):
+        check_corners(space, suggester(space, {}), (1, 60, 60), 10)
+
+
+def test_networks_that_need_numbers_get_them(write):
+    space = write(
+        """
+import torch
+def suggest(trial): return {"width": trial.suggest_int("width", 1, 9)}
+class Net(torch.nn.Linear):
+    def forward(self, images):
+        return super().forward(images.flatten(1) / images.max().item())
+def build(config, *, channels, image_size, classes):
+    return Net(channels * image_size[0] * image_size[1], classes)
+"""
+    )
+    check_corners(space, suggester(space, {}), (1, 100, 100), 10)
+
+
+def test_random_numbers_are_left_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    check_corners("spaces.mlp", load_space("spaces.mlp").suggest, (1, 8, 8), 10)
+    assert torch.rand(1) == expected

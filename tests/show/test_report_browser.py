@@ -1,0 +1,133 @@
+"""report.html in a real browser, from disk, with the network off: every graph is drawn, and the page fits."""
+
+import base64
+import shutil
+
+import pytest
+from test_report import EVIL, some_trials, study_of, trial
+
+from search.results.snapshot import read_story
+from search.show.report import write
+
+pytestmark = pytest.mark.browser
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+SIZES = {"desktop": (1200, 900), "phone": (390, 844)}
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """Chromium without a network, and with its console recorded."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("no chromium with its chromedriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    browser.execute_cdp_cmd("Network.enable", {})
+    offline = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+    browser.execute_cdp_cmd("Network.emulateNetworkConditions", offline)
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The report of a study by hand with every graph, and with names that would be markup."""
+    more = [trial(n, val_loss=0.5 + 0.01 * n, gap=0.01 * n, dropout=0.04 * n) for n in range(6, 12)]
+    study = study_of(some_trials() + more, name=EVIL, chosen=1)
+    return write(tmp_path_factory.mktemp("page"), read_story(study))
+
+
+def show(browser, page, size):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    width, height = SIZES[size]
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == "phone"}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.get(page.as_uri())
+    WebDriverWait(browser, 60).until(lambda browser: browser.execute_script("return document.body.dataset.drawn"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_graph_is_drawn_and_the_page_fits(browser, page, size):
+    show(browser, page, size)
+    assert browser.get_log("browser") == []
+    graphs = browser.execute_script(
+        "return [...document.querySelectorAll('.graph')].map(graph => ({"
+        "  marks: graph.querySelectorAll('.point, path.point, .points path').length,"
+        "  width: graph.querySelector('svg.main-svg').getBoundingClientRect().width,"
+        "  room: graph.clientWidth}))"
+    )
+    assert len(graphs) == 5 + 3
+    assert all(graph["marks"] > 0 for graph in graphs), graphs
+    assert all(graph["width"] <= graph["room"] + 1 for graph in graphs)
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_no_label_is_cut_off_and_no_ticks_overlap(browser, page):
+    for size in SIZES:
+        show(browser, page, size)
+        cut = browser.execute_script(
+            "return [...document.querySelectorAll('.graph')].flatMap(graph => {"
+            "  const box = graph.getBoundingClientRect();"
+            "  return [...graph.querySelectorAll('text')].filter(text => {"
+            "    const place = text.getBoundingClientRect();"
+            "    return place.width > 0 && (place.left < box.left - 1 || place.right > box.right + 1);"
+            "  }).map(text => text.textContent)})"
+        )
+        assert cut == [], size
+        overlapping = browser.execute_script(
+            "return [...document.querySelectorAll('.graph g.xaxislayer-above > g')].flatMap(axis => {"
+            "  const places = [...axis.querySelectorAll('text')].map(text => text.getBoundingClientRect());"
+            "  return places.filter((place, n) => n > 0 && place.left < places[n - 1].right"
+            "    && place.right > places[n - 1].left && place.top < places[n - 1].bottom - 1"
+            "    && place.bottom > places[n - 1].top + 1).map(() => axis.textContent)})"
+        )
+        assert overlapping == [], size
+        covered = browser.execute_script(
+            "return [...document.querySelectorAll('.graph')].flatMap(graph => {"
+            "  const legend = graph.querySelector('.legend')?.getBoundingClientRect();"
+            "  return !legend ? [] : [...graph.querySelectorAll('.xtitle, .xtick text')].filter(text => {"
+            "    const place = text.getBoundingClientRect();"
+            "    return place.bottom > legend.top + 1 && place.right > legend.left && place.left < legend.right;"
+            "  }).map(text => text.textContent)})"
+        )
+        assert covered == [], size
+
+
+def test_names_are_shown_as_text(browser, page):
+    show(browser, page, "desktop")
+    assert EVIL in browser.find_element("tag name", "h1").text
+    titles = [title.text for title in browser.find_elements("css selector", ".slices .gtitle")]
+    assert titles == ["dropout", "width", "norm"]
+    ticks = [tick.text for tick in browser.find_elements("css selector", ".slices .graph:last-child .xtick")]
+    assert EVIL[:11] + "…" in ticks
+
+
+def test_it_prints(browser, page):
+    show(browser, page, "desktop")
+    printed = base64.b64decode(
+        browser.execute_cdp_cmd("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})["data"]
+    )
+    assert printed.startswith(b"%PDF")
+    assert 3 <= printed.count(b"/Type /Page\n") + printed.count(b"/Type /Page ") <= 12
+    assert browser.get_log("browser") == []
+
+
+def test_a_browser_that_cannot_unpack_says_so(browser, page, tmp_path):
+    text = page.read_text().replace("new DecompressionStream", "new MissingStream")
+    old = tmp_path / "old.html"
+    old.write_text(text)
+    browser.get(old.as_uri())
+    notice = browser.find_element("id", "without-graphs")
+    assert notice.is_displayed()
+    assert "cannot draw the graphs" in notice.text
+    assert browser.find_elements("class name", "graph") == []
+    browser.get_log("browser")  # the error that it reported

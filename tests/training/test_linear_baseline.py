@@ -1,0 +1,32 @@
+"""The linear baseline."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+from search.training.linear_baseline import STRENGTHS, fit_baseline
+
+
+def test_it_is_as_good_as_scikit_learns_softmax_regression(digits):
+    data = digits.to(torch.device("cpu"))
+    ours = fit_baseline(data)
+    x, y = (data.pixels(data.train).flatten(1).numpy(), data.labels[data.train].numpy())
+    val_x, val_y = (data.pixels(data.val).flatten(1).numpy(), data.labels[data.val].numpy())
+    scale = x.std(axis=0) + 1e-2
+    losses = []
+    for l2 in STRENGTHS:
+        model = LogisticRegression(C=1 / (l2 * len(x)), max_iter=2000).fit(x / scale, y)
+        losses.append(log_loss(val_y, model.predict_proba(val_x / scale)))
+    assert ours.val_loss == pytest.approx(min(losses), rel=0.05)
+    assert ours.val_accuracy > 0.9
+
+
+def test_ten_strengths_are_tried():
+    assert len(STRENGTHS) == 10
+    assert all(np.diff(STRENGTHS) < 0)
+
+
+def test_it_ends_in_time(digits):
+    assert fit_baseline(digits.to(torch.device("cpu")), seconds=0.0).val_loss < np.log(10)
