@@ -1,39 +1,41 @@
-"""The generalization gap, measured cleanly.
+"""The generalization gap, measured cleanly: the figures of an epoch and their standard errors.
 
-Both losses of an epoch come from one function, `evaluate`: the same weights, eval mode, images not
-augmented, no label smoothing. Only so is their difference the gap, and not the strength of a regularizer.
+Both losses of an epoch come from one function, `search.training.evaluate.evaluate`: the same weights, eval mode,
+images not augmented, no label smoothing. Only so is their difference the gap, and not the strength of a regularizer.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
-History = dict[str, list[float]]  # one list per curve, one entry per epoch
+History = dict[str, list[float]]  # the curves of a run: a list for each figure, an entry for each epoch
 
 
 @dataclass(frozen=True)
 class PerImage:
-    """What a network does on each of n images.
+    """What a network does on each of n images."""
 
-    losses: float32 array of shape (n,), cross-entropy in nats.
-    correct: bool array of shape (n,).
-    """
-
-    losses: np.ndarray
-    correct: np.ndarray
+    losses: np.ndarray  # float32 (n,): cross-entropy in nats
+    correct: np.ndarray  # bool (n,)
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One epoch: mean losses (nats), accuracies in [0, 1] and standard errors, on train probe and validation."""
+    """One epoch, on the train probe and on the validation split."""
 
-    train_loss: float
+    train_loss: float  # mean cross-entropy in nats
     val_loss: float
-    train_accuracy: float
+    train_accuracy: float  # in [0, 1]
     val_accuracy: float
-    val_loss_se: float
+    val_loss_se: float  # standard error over images
     gap_se: float
+
+    @classmethod
+    def at(cls, history: Mapping[str, Sequence[float]], epoch: int) -> "Measurement":
+        """The measurement of one epoch (from 0) of a run."""
+        return cls(**{field.name: history[field.name][epoch] for field in fields(cls)})
 
     @property
     def gap(self) -> float:

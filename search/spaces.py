@@ -23,8 +23,8 @@ if TYPE_CHECKING:  # both take seconds to import, and --help reads this module
     import torch
     from optuna.trial import Trial
 
-    Suggest = Callable[[Trial], dict[str, Any]]
 
+Suggest = Callable[["Trial"], dict[str, Any]]  # draws a configuration
 
 BUILT_IN = tuple(module.name for module in pkgutil.iter_modules(spaces.__path__) if not module.name.startswith("_"))
 CHOICES = f"{', '.join(BUILT_IN)}, a module's dotted name, or a Python file such as my_space.py"
@@ -89,9 +89,14 @@ def suggester(space: str, ranges: Mapping[str, tuple[float, float]]) -> "Suggest
     return functools.partial(_suggest, space, functools.partial(module.suggest, ranges=changed))  # type: ignore[call-arg]
 
 
-def identity(space: str) -> str:
-    """What two starts of one search must have in common: the name, and for a file the content too."""
-    return f"{Path(space).name} of fingerprint {_fingerprint(_read(Path(space)))}" if is_file(space) else space
+def short_name(space: str) -> str:
+    """Of a file its name alone; a module's dotted name as it is."""
+    return Path(space).name if is_file(space) else space
+
+
+def fingerprint(space: str) -> str | None:
+    """Of the content of a space's file; None for a module by name."""
+    return _fingerprint(_read(Path(space))) if is_file(space) else None
 
 
 def portable(space: str) -> str:

@@ -20,11 +20,12 @@ import torch
 from search.data.tensors import SearchData, held_out
 from search.engine.retrain import read_part, search_data
 from search.export import add_confirmation
-from search.measurement import measure, standard_error
+from search.measurement import PerImage, measure, standard_error
 from search.processes import hidden_main
 from search.results.best_yaml import Best, load
 from search.settings import resolve_devices
 from search.training.evaluate import evaluate
+from search.training.precision import Precision
 from search.training.trainer import Trainer
 
 FRESH = 1_000_003  # added to the recorded seed for the first fresh one
@@ -52,7 +53,7 @@ def confirm(path: Path, data_root: Path, device: str, seeds: int) -> dict[str, A
     devices = resolve_devices(device)
     print(f"{seeds} trainings of {best.epochs} epochs, each measured on {len(test.labels):,} test images", flush=True)
     runs = _train_all(path, data, test, devices, [best.seed + FRESH + number for number in range(seeds)])
-    exported = evaluate(best.trained(), test.to(torch.device("cpu")), torch.arange(len(test.labels)), best.precision)
+    exported = _measure_exported(best, test)
     found = {
         **summarize(best, runs),
         "test_images": len(test.labels),
@@ -122,15 +123,22 @@ def _train_all(
     return sorted(runs, key=lambda run: run.seed)
 
 
+def _measure_exported(best: Best, test: SearchData) -> PerImage:
+    """best.pt itself on the test images."""
+    images = torch.arange(len(test.labels))
+    return evaluate(best.trained(), test.to(torch.device("cpu")), images, Precision.of(best.environment))
+
+
 def _train(path: Path, data: SearchData, test: SearchData, device: str, seed: int) -> Fresh:
     best, where = load(path), torch.device(device)
     torch.set_num_threads(best.environment["threads"])
-    trainer = Trainer(best.build_network, best.config, data.to(where), seed=seed, precision=best.precision)
+    precision = Precision.of(best.environment)
+    trainer = Trainer(best.build_network, best.config, data.to(where), seed=seed, precision=precision)
     for _ in range(best.epochs):
         epoch = trainer.epoch()
     on_device = test.to(where)
     result = measure(epoch.train, epoch.val)
-    on_test = evaluate(trainer.averaged, on_device, on_device.val, best.precision)
+    on_test = evaluate(trainer.averaged, on_device, on_device.val, precision)
     return Fresh(
         seed=seed,
         train_loss=result.train_loss,

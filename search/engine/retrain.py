@@ -12,6 +12,7 @@ from search.errors import UserError
 from search.measurement import Measurement, measure
 from search.results.best_yaml import Best, load
 from search.settings import resolve_devices
+from search.training.precision import Precision
 from search.training.trainer import Trainer
 
 CUDA_TOLERANCE = 0.05  # of the recorded loss: atomics and kernel choice differ from run to run
@@ -26,7 +27,9 @@ def retrain(path: Path, data_root: Path, device: str) -> bool:
     data = search_data(best, data_root)
     where = torch.device(resolve_devices(device)[0])
     torch.set_num_threads(best.environment["threads"])
-    trainer = Trainer(best.build_network, best.config, data.to(where), seed=best.seed, precision=best.precision)
+    trainer = Trainer(
+        best.build_network, best.config, data.to(where), seed=best.seed, precision=Precision.of(best.environment)
+    )
     for number in range(best.epochs):
         epoch = trainer.epoch()
         result = measure(epoch.train, epoch.val)
