@@ -102,7 +102,7 @@ def run_trial(
     report: told after each epoch; may answer with a reason to stop.
     interrupted: asked before each batch.
     """
-    state = RunState(OverfitRule(total_epochs=job.epochs))
+    state = RunState(OverfitRule())
     parameters, uncaptured = 0, None
     try:
         trainer = Trainer(
