@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 History = dict[str, list[float]]  # the curves of a run: a list for each figure, an entry for each epoch
+Losses = float | np.ndarray  # per-image losses of shape (n,), or their mean as a plain float
 
 
 @dataclass(frozen=True)
@@ -81,17 +82,23 @@ def paired_difference(now: np.ndarray, before: np.ndarray) -> tuple[float, float
 
     Pairing removes what makes an image easy or hard for every network, which is most of the variance.
     """
-    with np.errstate(invalid="ignore"):  # an infinite loss makes both NaN
+    with np.errstate(invalid="ignore"):  # infinite losses
         difference = np.asarray(now, dtype=np.float64) - np.asarray(before, dtype=np.float64)
         return float(difference.mean()), standard_error(difference)
 
 
-def paired_z(now: np.ndarray, before: np.ndarray) -> float:
-    """`paired_difference` in units of its standard error; 0 where nothing differs."""
+def paired_z(now: Losses, before: Losses) -> float:
+    """`paired_difference` in units of its standard error; 0 where nothing differs, infinite where all differ alike.
+
+    NaN where it cannot be measured: plain floats, shapes that differ, fewer than two images, a loss that is not finite.
+    """
+    now, before = np.asarray(now, dtype=np.float64), np.asarray(before, dtype=np.float64)
+    if now.ndim == 0 or now.shape != before.shape or len(now) < 2:
+        return math.nan
     mean, error = paired_difference(now, before)
     if mean == 0:
         return 0.0
-    return mean / error if error > 0 else math.copysign(math.inf, mean)
+    return math.copysign(math.inf, mean) if error == 0 else mean / error
 
 
 def _mean(values: np.ndarray) -> float:

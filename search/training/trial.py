@@ -97,7 +97,7 @@ def run_trial(
     report: told after each epoch; may answer with a reason to stop.
     interrupted: asked before each batch.
     """
-    state, trainer = RunState(OverfitRule(total_epochs=job.epochs)), None
+    state, trainer = RunState(OverfitRule()), None
     try:
         trainer = Trainer(
             build, job.config, data, seed=job.seed, precision=conditions.precision, interrupted=interrupted
