@@ -6,23 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from search.choice.constraints import Terms
+from search.choice.constraints import Constraints
 from search.data import datasets
 from search.data.tensors import prepare
 from search.training.precision import Precision
 from search.training.trial import Conditions
-
-ROOT = Path(__file__).parent.parent
-CONFIG = {
-    "depth": 2,
-    "width": 8,
-    "kernel_size": 3,
-    "dropout": 0.1,
-    "weight_decay": 0.01,
-    "batch_size": 64,
-    "augmentation": 0.2,
-    "learning_rate": 5e-3,
-}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,4 +41,4 @@ def digits(cache):
 @pytest.fixture
 def conditions(tmp_path):
     """Of a study with an easy baseline."""
-    return Conditions(Terms(baseline_loss=2.0), Precision(), tmp_path)
+    return Conditions(Constraints(baseline_loss=2.0), Precision(), tmp_path)

@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT
+from builders import ROOT
 
 STUDIES = sorted(path.name for path in (ROOT / "studies").glob("*.py"))
 FLAGS = [

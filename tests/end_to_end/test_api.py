@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
+from builders import ROOT
 
 import search
 from search import Result, Search, UserError

@@ -12,7 +12,7 @@ import time
 import optuna
 import pytest
 import yaml
-from conftest import ROOT
+from builders import ROOT
 from optuna.trial import TrialState
 
 from search import Result, Search

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import CONFIG
+from builders import CONFIG
 
 import scale
 from search.engine import launch, machine
