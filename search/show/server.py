@@ -12,10 +12,10 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from search.errors import UserError
 from search.results.storage import open_storage, storage_url
 
-HOST = "127.0.0.1"  # it has no password
-LOCAL = (HOST, "localhost", "::1")
+HOST = "127.0.0.1"  # the dashboard has no password
+LOCAL = (HOST, "localhost", "::1")  # names of this machine
 
-Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]  # WSGI's
 
 
 class Server(ThreadingMixIn, WSGIServer):
@@ -36,8 +36,8 @@ def serve(folder: Path, storage: str | None, port: int) -> None:
     from optuna.artifacts import FileSystemArtifactStore
     from optuna_dashboard import wsgi
 
-    with open_storage(storage_url(folder, storage)) as opened:
-        dashboard = wsgi(opened, artifact_store=FileSystemArtifactStore(str(folder / "artifacts")))
+    with open_storage(storage_url(folder, storage)) as database:
+        dashboard = wsgi(database, artifact_store=FileSystemArtifactStore(str(folder / "artifacts")))
         with _server(local_only(dashboard), port) as server:
             print(f"{folder}: http://{HOST}:{server.server_port}/dashboard/  (Ctrl-C ends it)", flush=True)
             with contextlib.suppress(KeyboardInterrupt):
