@@ -37,6 +37,12 @@ def cache(tmp_path_factory):
         os.environ["XDG_CACHE_HOME"] = before
 
 
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """An empty cache for one test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     """As workers have."""
