@@ -5,21 +5,20 @@ Each has two parts. `train` is what a search splits into train and validation; `
 """
 
 import contextlib
-import glob
 import hashlib
-import importlib.util
-import os
+import importlib.metadata
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from search.data import FOLDER, TrainOrTest, cache, folder
 from search.data.cache import CachedImages, Contents
-from search.errors import UserError
+from search.errors import UserError, described
 
 Arrays = tuple[np.ndarray, np.ndarray, tuple[str, ...]]  # uint8 (n, c, h, w), int64 (n,), class names
 
@@ -48,6 +47,22 @@ def read_digits(part: TrainOrTest, root: Path) -> Arrays:
     return images[chosen], labels[chosen], tuple(str(name) for name in digits.target_names)
 
 
+def torchvision_datasets() -> ModuleType:
+    """`torchvision.datasets`, which takes seconds to import.
+
+    Raises UserError where the torchvision installed cannot be imported beside the torch installed.
+    """
+    try:
+        from torchvision import datasets
+    except (ImportError, OSError, RuntimeError) as error:
+        torch, torchvision = (importlib.metadata.version(name) for name in ("torch", "torchvision"))
+        raise UserError(
+            f"torchvision {torchvision} does not fit torch {torch}: {described(error)}; install a pair that fits: "
+            f"pip install --upgrade --force-reinstall torch torchvision"
+        ) from error
+    return datasets
+
+
 def torchvision_reader(name: str) -> Callable[[TrainOrTest, Path], Arrays]:
     """A reader of torchvision's data set of that class name, downloaded where it is missing.
 
@@ -55,7 +70,7 @@ def torchvision_reader(name: str) -> Callable[[TrainOrTest, Path], Arrays]:
     """
 
     def read(part: TrainOrTest, root: Path) -> Arrays:
-        make = getattr(_torchvision_datasets(), name)
+        make = getattr(torchvision_datasets(), name)
         which: dict[str, Any] = {"split": part} if name == "SVHN" else {"train": part == "train"}
         try:
             dataset = make(str(root), download=False, **which)
@@ -148,27 +163,3 @@ def _download(make: Callable[..., Any], name: str, root: Path, which: dict[str, 
             f"{name} is not in {root} and could not be downloaded; go online once, "
             f"or point --data-root at a folder that torchvision has filled"
         ) from error
-
-
-def _torchvision_datasets() -> Any:  # noqa: ANN401
-    """torchvision.datasets, also where torchvision's compiled operators do not fit the torch installed.
-
-    A torchvision built for CUDA beside a torch built for the CPU cannot load its operators, and then fails
-    to import because it describes two of them to torch. The data sets need none. Naming the two, without
-    an implementation, lets the import pass.
-    """
-    import torch
-
-    spec = importlib.util.find_spec("torchvision")
-    places = (spec.submodule_search_locations if spec else None) or []
-    for library in [path for place in places for path in glob.glob(os.path.join(place, "_C.*"))]:
-        try:
-            torch.ops.load_library(library)
-        except OSError:
-            boxes = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-            for operator, schema in (("nms", boxes), ("qnms", boxes)):
-                with contextlib.suppress(RuntimeError):  # named by an earlier call
-                    torch.library.define(f"torchvision::{operator}", schema)
-    from torchvision import datasets
-
-    return datasets

@@ -1,10 +1,13 @@
 """The data sets by name, and the wall around their test parts."""
 
+import importlib.metadata
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from image_files import refusal
 
 from search.data import datasets
 from search.engine.launch import run_search
@@ -33,6 +36,7 @@ def test_digits_keep_their_test_part_apart():
     assert shared <= 1  # the set itself holds a few identical digits
 
 
+@pytest.mark.usefixtures("torchvision_datasets")
 def test_the_cache_is_used_and_follows_the_files(tmp_path):
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 255, (60, 28, 28), dtype=np.uint8), np.arange(60, dtype=np.uint8) % 10
@@ -46,6 +50,7 @@ def test_the_cache_is_used_and_follows_the_files(tmp_path):
     assert changed.fingerprint != first.fingerprint
 
 
+@pytest.mark.usefixtures("torchvision_datasets")
 def test_a_whole_search_never_reads_the_test_split(tmp_path):
     """Its files are garbage here: reading them would fail, as the last line shows."""
     rng = np.random.default_rng(0)
@@ -61,13 +66,11 @@ def test_a_whole_search_never_reads_the_test_split(tmp_path):
         datasets.load("MNIST", "test", tmp_path / "data")
 
 
-def test_missing_images_give_one_clear_line(tmp_path, monkeypatch):
-    tv = datasets._torchvision_datasets()
-
+def test_missing_images_give_one_clear_line(tmp_path, monkeypatch, torchvision_datasets):
     def offline(self):
         raise OSError("no route to host")
 
-    monkeypatch.setattr(tv.MNIST, "download", offline)
+    monkeypatch.setattr(torchvision_datasets.MNIST, "download", offline)
     with pytest.raises(UserError, match=r"MNIST is not in .* could not be downloaded; go online once"):
         datasets.load("MNIST", "train", tmp_path)
 
@@ -77,7 +80,30 @@ def test_an_unknown_data_set_is_named():
         datasets.load("imagenet", "train", Path("data"))
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("RuntimeError", "operator torchvision::nms does not exist"),
+        ("ImportError", "undefined symbol: _ZNK3c106SymInt6sym_neERKS0_"),
+        ("OSError", "libcudart.so.13: cannot open shared object file"),
+    ],
+)
+def test_a_torchvision_that_does_not_fit_gives_one_clear_line(tmp_path, monkeypatch, kind, said):
+    package = tmp_path / "torchvision"
+    package.mkdir()
+    (package / "__init__.py").write_text(f"raise {kind}({said!r})\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        monkeypatch.delitem(sys.modules, name)
+    torch, torchvision = (importlib.metadata.version(name) for name in ("torch", "torchvision"))
+    assert refusal(lambda: datasets.load("MNIST", "train", tmp_path)) == (
+        f"torchvision {torchvision} does not fit torch {torch}: {kind}: {said} (__init__.py:1); "
+        f"install a pair that fits: pip install --upgrade --force-reinstall torch torchvision"
+    )
+
+
 @pytest.mark.data
+@pytest.mark.usefixtures("torchvision_datasets")
 def test_fashion_mnist_is_read_from_torchvisions_layout():
     root = Path(__file__).parents[3] / "shared" / "data"
     if not (root / "FashionMNIST").is_dir():
