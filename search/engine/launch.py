@@ -3,10 +3,8 @@
 import math
 import shlex
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import filelock
 import joblib
@@ -31,13 +29,11 @@ from search.show.dashboard import Publisher
 from search.show.progress import Tally
 from search.show.summary import summary
 from search.show.terminal import make_progress
-from search.spaces import keep, portable, suggester
+from search.spaces import Suggest, keep, portable, suggester
 from search.training.checkpoint import load_weights
 from search.training.linear_baseline import fit_baseline
 from search.training.precision import Precision, one_thread
 from search.training.trial import Conditions
-
-Suggest = Callable[[optuna.trial.Trial], dict[str, Any]]
 
 
 def run_search(settings: Settings) -> int | None:

@@ -12,11 +12,9 @@ from search.data.tensors import SearchData
 from search.engine.corners import HIGH, corners
 from search.engine.gpu_packing import MOST, Rehearsal, fitting, free_memory, pack
 from search.engine.remembered import remembered
-from search.spaces import load_space
+from search.spaces import Suggest, load_space
 from search.training.precision import Precision, fastest_precision
 from search.training.recipe import Recipe
-
-Suggest = Callable[[optuna.trial.Trial], dict[str, Any]]
 
 
 def precision(space: str, suggest: Suggest, data: SearchData, device: torch.device) -> Precision:
