@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from search.data import FOLDER
 from search.errors import UserError
 from search.spaces import fingerprint, full_name, short_name
 
-FOLDER = "folder"  # the data set that is a folder of images
 DEFAULT_SPACE = "spaces.cnn"
 SMALLEST_IMAGE = 8  # pixels
 

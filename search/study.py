@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 
 from search.api import Search
 from search.cli import Parser, guarded
+from search.data import FOLDER
 from search.errors import UserError
-from search.settings import FOLDER
 from search.spaces import CHOICES, full_name
 
 

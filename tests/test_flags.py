@@ -60,6 +60,7 @@ def test_a_bad_value_exits_2_with_one_line(tmp_path, monkeypatch, capfd, flags, 
     assert "secret" not in error
 
 
+@pytest.mark.usefixtures("torchvision_datasets")
 def test_bad_data_root_exits_2_with_one_line(tmp_path, capfd):
     from search.study import main
 

@@ -2,25 +2,23 @@
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial
 
 from search.errors import UserError, described
-from search.spaces import Space, load_space
+from search.spaces import Space, Suggest, load_space
 from search.training.precision import one_thread
 from search.training.recipe import Recipe
 
 MOST_POINTS = 64
 IMAGES = 2
 LARGEST_RUN = 64 * 64  # pixels; for larger images shapes are followed without computing, the middle apart
-
-Suggest = Callable[[Trial], dict[str, Any]]
 
 
 @dataclass(frozen=True)

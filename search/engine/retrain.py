@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from search.data import datasets
-from search.data.cache import CachedImages, Part
+from search.data import TrainOrTest, datasets
+from search.data.cache import CachedImages
 from search.data.tensors import SearchData, prepare
 from search.errors import UserError
 from search.measurement import Measurement, measure
@@ -64,7 +64,7 @@ def search_data(best: Best, data_root: Path) -> SearchData:
     )
 
 
-def read_part(best: Best, part: Part, data_root: Path) -> CachedImages:
+def read_part(best: Best, part: TrainOrTest, data_root: Path) -> CachedImages:
     """One part of the data set that `best` was found on."""
     return datasets.load(
         best.data["name"],
