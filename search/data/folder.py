@@ -6,6 +6,7 @@ of the test part is opened before that part is asked for.
 
 import contextlib
 import hashlib
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from search.data.decoding import SIZES, SUFFIXES, BadImage, shorter_side
 from search.data.parallel_decoding import decode_all
 from search.data.resources import available_disk, available_memory, check_disk, memory_warning
 from search.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 TEST_SHARE = 0.2  # of each class, where the folder is undivided
 FEWEST_IMAGES = {"train": 4, "test": 1}  # of each class
@@ -61,7 +64,7 @@ def load(part: TrainOrTest, root: Path, image_size: int | None = None, skip_bad_
     if entry.bad and not skip_bad_images:
         raise UserError(_cannot_read(entry.bad, root))
     if entry.bad:
-        print(_skipped(entry.bad), flush=True)
+        logger.info(_skipped(entry.bad))
         _require_enough_left(entry, part)
     return entry
 
@@ -195,10 +198,9 @@ def _default_size(listing: Listing) -> int:
             f"none of {len(chosen)} files can be read as an image, such as {paths[chosen[0]]}; replace them"
         )
     size = choose_size(sides)
-    print(
+    logger.info(
         f"image size {size}: the shorter sides of {len(sides)} images are {min(sides)} to {max(sides)} pixels, "
-        f"median {np.median(sides):.0f}; --image-size sets another",
-        flush=True,
+        f"median {np.median(sides):.0f}; --image-size sets another"
     )
     return size
 
@@ -221,9 +223,11 @@ def _decode_into_cache(listing: Listing, size: int, channels: int | None, key: s
     check_disk(count, size, available_disk(cache.cache_folder()))
     warning = memory_warning(count, size, available_memory())
     if warning is not None:
-        print(warning, flush=True)
+        logger.info(warning)
     if listing.others:
-        print(f"left aside: {len(listing.others)} files that are no images, {_printable(listing.others[0])} first")
+        logger.info(
+            f"left aside: {len(listing.others)} files that are no images, {_printable(listing.others[0])} first"
+        )
 
     def fill(scratch: Path) -> Contents:
         reasons = decode_all(listing.paths, size, channels, scratch / "images.npy")
