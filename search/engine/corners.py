@@ -23,9 +23,9 @@ LARGEST_RUN = 64 * 64  # pixels; for larger images shapes are followed without c
 
 @dataclass(frozen=True)
 class Corner:
-    """Where parameters stand in their ranges: 0 for the lowest value, 1 for the highest; `rest` for those not named."""
+    """Where parameters stand in their ranges: 0 for the lowest value, 1 for the highest."""
 
-    rest: float
+    rest: float  # of the parameters that `places` does not name
     places: Mapping[str, float] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
@@ -44,9 +44,9 @@ class Point:
     """What a space draws at a corner."""
 
     corner: Corner
-    config: dict[str, Any]
-    params: dict[str, Any]
-    distributions: dict[str, BaseDistribution]
+    config: dict[str, Any]  # what the space returned
+    params: dict[str, Any]  # what was drawn for it
+    distributions: dict[str, BaseDistribution]  # from where
 
 
 def check_corners(space: str, suggest: Suggest, shape: tuple[int, int, int], classes: int) -> None:

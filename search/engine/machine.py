@@ -11,7 +11,7 @@ import torch
 
 from search.data.tensors import SearchData
 from search.engine.corners import HIGH, corners
-from search.engine.gpu_packing import MOST, Rehearsal, fitting, free_memory, pack
+from search.engine.gpu_packing import MOST, ThroughputProbe, fitting, free_memory, pack
 from search.engine.remembered import remembered
 from search.spaces import Suggest, load_space
 from search.training.precision import Precision, fastest_precision
@@ -40,16 +40,16 @@ def workers_per_gpu(
     The GPUs are taken to be alike. What others take of its memory is looked at anew each time.
     """
     device, cores = torch.device(devices[0]), joblib.cpu_count() // len(devices)
-    rehearsal = Rehearsal(space, data, precision, devices[0])
+    probe = ThroughputProbe(space, data, precision, devices[0])
     config, free = _medium_config(suggest, _builder(space, data)), free_memory(device)
     sizes = data.shape, len(data.splits.train), len(data.splits.val)
     key = (torch.__version__, torch.cuda.get_device_name(device), cores, sizes, precision, space, config)
 
     def measured() -> dict[str, float]:
         logger.info("trying out how many workers share a GPU")
-        each = rehearsal.memory(next(point.config for point in corners(suggest) if point.corner is HIGH))
+        each = probe.memory(next(point.config for point in corners(suggest) if point.corner is HIGH))
         most = min(MOST, cores, fitting(free, each))
-        return {"workers": pack(lambda workers: rehearsal.rate(config, workers), most), "memory": each}
+        return {"workers": pack(lambda workers: probe.rate(config, workers), most), "memory": each}
 
     found = remembered("packing", key, measured)
     return int(min(found["workers"], fitting(free, found["memory"])))
