@@ -2,13 +2,15 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from search import commands
-from search.errors import UserError
+from search.errors import SearchInterrupted, UserError
+from search.log import show_log
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction["Parser"]
@@ -26,7 +28,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Run a command; its exit code. 2 with one line on stderr after bad input, 130 after Ctrl-C."""
+    """Run a command; its exit code.
+
+    2 after bad input, 128 and the number of the signal after Ctrl-C (130) or SIGTERM (143); each with one line on
+    stderr.
+    """
     try:
         code = command()
         sys.stdout.flush()  # so that a broken pipe shows here
@@ -34,12 +40,18 @@ def guarded(command: Callable[[], int]) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
+    except SearchInterrupted as error:
+        return _interrupted(error.signal)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+        return _interrupted(signal.SIGINT)
     except BrokenPipeError:  # the reader of our output has gone, `head` perhaps
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _interrupted(number: int) -> int:
+    print("interrupted", file=sys.stderr)
+    return 128 + number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,6 +67,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     options = vars(parser.parse_args(arguments))
     del options["command"]
     run: Callable[..., int] = options.pop("run")
+    show_log()
     return run(**options)
 
 
