@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from search import Search
+from search.cli import main
 from search.errors import SearchInterrupted
 from search.log import console, show_log
 
@@ -139,3 +140,10 @@ def test_a_signal_raises_an_exception_that_names_it(idle, number):
         idle[0].run()
     assert type(ended.value) is SearchInterrupted
     assert ended.value.signal == number
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_command_exits_with_the_signal(idle, capsys, number, code):
+    idle[1][0] = number
+    assert main(["run", "digits", "--out", str(idle[0].folder)]) == code
+    assert capsys.readouterr().err == "interrupted\n"

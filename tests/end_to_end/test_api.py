@@ -201,6 +201,7 @@ def test_what_takes_seconds_is_imported_late():
         ("import search.results.best_yaml", optuna),
         ("import search.results.run_folder", ""),
         ("import logging, search.log\nsearch.log.show_log()\nlogging.getLogger('search').info('hello')", optuna + rich),
+        ("from search.cli import main\nassert main(['run', 'letters']) == 2", optuna + rich),
     ):
         process = start(["-c", code.format(line, check)], ROOT)
         assert process.wait(30) == 0, (line, process.stderr.read())
