@@ -1,4 +1,4 @@
-"""The commands of `python -m search`: each takes its options and returns an exit code, 0 where all is well.
+"""The commands of `gapsearch`: each takes its options and returns an exit code, 0 where all is well.
 
 What takes long to import is imported in the functions, so that --help answers at once.
 """
@@ -14,6 +14,18 @@ from search.errors import UserError
 
 if TYPE_CHECKING:
     from search.results.trial_result import TrialResult
+
+
+def run(dataset: str, **flags: Any) -> int:  # noqa: ANN401
+    """Search on `dataset`, a data set's name or a folder of images; `flags` are those that were given."""
+    from search.flags import search_of
+    from search.presets import preset
+
+    study = preset(dataset)
+    if "data_root" in study and "data_root" in flags:
+        raise UserError(f"the images are those in {dataset}; leave --data-root out")
+    search_of(study, flags).run()
+    return 0
 
 
 def best(place: Path) -> int:
