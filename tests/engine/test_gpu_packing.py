@@ -11,7 +11,7 @@ from builders import CONFIG
 
 import scale
 from search.engine import launch, machine
-from search.engine.gpu_packing import MOST, Rehearsal, _Watch, fitting, pack
+from search.engine.gpu_packing import MOST, ThroughputProbe, _Watch, fitting, pack
 from search.engine.runner import Runner
 from search.engine.store import Store
 from search.engine.workers import Message, Worker, WorkerPool
@@ -73,13 +73,13 @@ def test_a_watch_counts_from_the_moment_when_all_are_warm(monkeypatch):
 
 
 def test_a_rehearsal_runs_in_processes_of_its_own(digits):
-    rehearsal = Rehearsal("spaces.cnn", digits, Precision(), "cpu", seconds=0.2)
+    rehearsal = ThroughputProbe("spaces.cnn", digits, Precision(), "cpu", seconds=0.2)
     assert rehearsal.rate(CONFIG, 2) > 0
     assert 0 <= rehearsal.memory(CONFIG) < 4 * GB
 
 
 def test_a_rehearsal_that_fails_counts_for_nothing(digits):
-    rehearsal = Rehearsal("spaces.cnn", digits, Precision(), "cpu", seconds=0.2)
+    rehearsal = ThroughputProbe("spaces.cnn", digits, Precision(), "cpu", seconds=0.2)
     impossible = CONFIG | {"width": -1}
     assert rehearsal.rate(impossible, 2) == 0
     assert rehearsal.memory(impossible) == math.inf
@@ -93,8 +93,8 @@ def test_the_decision_is_remembered_but_memory_is_looked_at_anew(digits, monkeyp
         return {1: 100, 2: 200, 4: 390, 8: 400}[workers]
 
     monkeypatch.setattr(machine, "free_memory", lambda device: free[0])
-    monkeypatch.setattr(Rehearsal, "rate", rate)
-    monkeypatch.setattr(Rehearsal, "memory", lambda self, config: 2 * GB if config["width"] == 48 else math.inf)
+    monkeypatch.setattr(ThroughputProbe, "rate", rate)
+    monkeypatch.setattr(ThroughputProbe, "memory", lambda self, config: 2 * GB if config["width"] == 48 else math.inf)
     monkeypatch.setattr(machine.joblib, "cpu_count", lambda: 32)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
 

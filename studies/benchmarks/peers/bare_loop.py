@@ -1,7 +1,8 @@
 """The leanest PyTorch loop: everything in tensors, a process per core with one thread each, nothing kept but figures.
 
-It may use whatever ours uses: the batch augmentation of search.augment, channels_last, bf16, averaged weights, a
-fork server that has imported everything once, huge pages. It draws its configurations at random and keeps no books.
+It may use whatever ours uses: the batch augmentation of search.training.augment, channels_last, bf16, averaged
+weights, a fork server that has imported everything once, huge pages. It draws its configurations at random and keeps
+no books.
 """
 
 import copy

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 STUDY = "throughput"
 CLASSES = 10
 BATCH_SIZE = 128
-STRENGTH = 0.5  # of the augmentation, where there is any: half of each range in `search.augment`
+STRENGTH = 0.5  # of the augmentation, where there is any: half of each range in `search.training.augment`
 MEAN, DEVIATION = 0.286, 0.353  # of Fashion-MNIST's pixels in [0, 1]
 # What the trials differ in. None of it changes the amount of work.
 LEARNING_RATE = (5e-4, 1e-2)  # drawn on a log scale
