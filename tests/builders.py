@@ -5,12 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from optuna.distributions import FloatDistribution
+import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.choice.constraints import Constraints
 from search.choice.fit import Fit
 from search.choice.run import Run, run_at_best
 from search.measurement import History, Measurement
+from search.results.schema import SCHEMA, run_attributes, storable_history
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult
 from search.stopping.stopped import Stopped
@@ -28,6 +31,11 @@ CONFIG = {
     "learning_rate": 5e-3,
 }
 EASY = Constraints(baseline_loss=0.7)
+DISTRIBUTIONS = {
+    "dropout": FloatDistribution(0.0, 0.5),
+    "width": IntDistribution(8, 64, log=True),
+    "norm": CategoricalDistribution(["batch", SCRIPT]),
+}
 
 
 def measurement(val_loss=0.5, gap=0.1, **figures) -> Measurement:
@@ -101,3 +109,59 @@ def snapshot(*trials, name="fashion", band=(), max_gap=None, epochs=10, **others
         because="it has the smallest gap",
         **others,
     )
+
+
+def nothing_to_draw() -> list[StudySnapshot]:
+    """Searches that no graph can show anything of: before the first epoch, and where trials had no result."""
+    return [snapshot(), snapshot(trial(0, "RUNNING", None, val=(), train=())), snapshot(trial(0, "FAIL", None))]
+
+
+def recorded_trial(
+    number, stopped=Stopped.FINISHED, val_loss=0.5, gap=0.1, *, fit=Fit.GOOD, epochs=10, **params
+) -> FrozenTrial:
+    """A trial as a study keeps it; its last epoch is its best. Out of memory, it has curves alone."""
+    complete = stopped in (Stopped.FINISHED, Stopped.OVERFIT)
+    losses = [val_loss + 0.1 * (epochs - 1 - epoch) for epoch in range(epochs)]
+    curves = history(losses, [loss - gap for loss in losses])
+    figures = {"val_loss_se": 0.02, "gap_se": 0.03, "val_accuracy": 0.8}
+    best = run(number, val_loss, gap, parameters=1234, best_epoch=epochs - 1, fit=fit, **figures)
+    attributes = {} if stopped == Stopped.OUT_OF_MEMORY else run_attributes(best)
+    attributes |= {"stopped": stopped.value, "epochs_run": epochs, "history": storable_history(curves)}
+    return create_trial(
+        state=TrialState.COMPLETE if complete else TrialState.PRUNED,
+        values=list(best.objectives) if complete else None,
+        params={"dropout": 0.25, "width": 8 + 2 * number, "norm": "batch"} | params,
+        distributions=DISTRIBUTIONS,
+        user_attrs=attributes,
+    )
+
+
+def recorded_trials() -> list[FrozenTrial]:
+    """One for each way in which trials of a search end, and a few more."""
+    return [
+        recorded_trial(0, val_loss=0.50, gap=0.30, dropout=0.1, fit=Fit.TRUE_OVERFIT),
+        recorded_trial(1, val_loss=0.52, gap=0.10, dropout=0.4, norm=SCRIPT),
+        recorded_trial(2, Stopped.OVERFIT, val_loss=0.60, gap=0.35, dropout=0.05, epochs=6, fit=Fit.PARTIAL_OVERFIT),
+        recorded_trial(3, Stopped.HOPELESS, val_loss=0.90, gap=0.01, dropout=0.3, epochs=3),
+        recorded_trial(4, val_loss=1.2, gap=0.01, dropout=0.45, fit=Fit.UNDERFIT),
+        recorded_trial(5, Stopped.OUT_OF_MEMORY),
+    ]
+
+
+def recorded_study(trials, name="by hand", max_gap=None, chosen=None, storage=None, **attributes) -> optuna.Study:
+    """A study with these trials, on digits; the linear baseline has a loss of 1."""
+    study = optuna.create_study(study_name=name, storage=storage, directions=["minimize"] * 2)
+    study.add_trials(trials)
+    settings = {"dataset": "digits", "image_size": 8, "data_fingerprint": "ab12", "train_size": 400, "val_size": 200}
+    settings |= {"seed": 3, "max_gap": max_gap, "flip": False, "space": "spaces.cnn", "space_fingerprint": None}
+    known = {
+        "schema": SCHEMA,
+        "baseline": {"val_loss": 1.0},
+        "settings": settings | {"ranges": {"width": [8, 64]}},
+        "plan": {"trials": 20, "epochs": 10, "out": "/home/somebody/runs/mine"},
+        "data": {"name": "digits", "classes": ["zero", SCRIPT], "shape": [1, 8, 8], "train_size": 400, "val_size": 200},
+        "choice": None if chosen is None else {"trial": chosen, "band": [chosen], "because": "it is the best by hand"},
+    }
+    for key, value in (known | attributes).items():
+        study.set_user_attr(key, value)
+    return study
