@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-import choice
+from studies.benchmarks.choice import run as choice
 
 
 def record(seed, val, gap, test, repeats=None):

@@ -11,10 +11,20 @@ import pytest
 from conftest import ROOT
 from optuna.pruners import ThresholdPruner
 
-import optuna_policies
-import pruning
-from policies import Overfit, Patience, RandomPrune, Rules, no_pruning, overfit_stop
-from replay import Figures, Run, Table, judge, load, searches, selected_loss, standard_errors, useful_front
+from studies.benchmarks.pruning import optuna_policies
+from studies.benchmarks.pruning import run as pruning
+from studies.benchmarks.pruning.policies import Overfit, Patience, RandomPrune, Rules, no_pruning, overfit_stop
+from studies.benchmarks.pruning.replay import (
+    Figures,
+    Run,
+    Table,
+    judge,
+    load,
+    searches,
+    selected_loss,
+    standard_errors,
+    useful_front,
+)
 
 NAN = math.nan
 TABLES = sorted((ROOT / "studies" / "benchmarks" / "tables").glob("*.jsonl.gz"))

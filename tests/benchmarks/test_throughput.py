@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-import throughput
-from peers.task import Task, parse
+from studies.benchmarks.throughput import run as throughput
+from studies.benchmarks.throughput.peers.task import Task, parse
 
 LINUX = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes are bound to cores on Linux alone")
 

@@ -1,6 +1,6 @@
 """What choosing within noise costs and gains: recorded runs replayed as searches, each ended by several choices.
 
-    python studies/benchmarks/choice.py TABLE.jsonl.gz [--repeats REPEATS.jsonl.gz]
+    python studies/benchmarks/choice/run.py TABLE.jsonl.gz [--repeats REPEATS.jsonl.gz]
 
 No run is stopped. The usual choice, the run of lowest validation loss, is compared with `search.selection.choose`: with
 image noise alone (paired where TABLE.npz holds the per-image losses), with seed noise too, and with every epoch of the
@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from replay import read_records
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: modules are imported from there
 from search.choice.choose import candidates, choose
 from search.choice.run import Run
 from search.choice.seed_noise import TOP, Repeat, seed_error
+from studies.benchmarks.pruning.replay import read_records
 
 SEARCHES, RESAMPLES = 100, 20
 

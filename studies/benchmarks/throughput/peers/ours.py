@@ -3,13 +3,23 @@
 from dataclasses import asdict
 
 import search.engine.launch  # noqa: F401  the imports of a start, which are not timed
-from peers.task import BATCH_SIZE, DROPOUT, LEARNING_RATE, NETWORKS, STRENGTH, WEIGHT_DECAY, Report, Task, parse
 from search import Search
 from search.engine.launch import make_folder
 from search.engine.store import Store
 from search.processes import start_fork_server
 from search.results.storage import opened
 from search.training.precision import Precision
+from studies.benchmarks.throughput.peers.task import (
+    BATCH_SIZE,
+    DROPOUT,
+    LEARNING_RATE,
+    NETWORKS,
+    STRENGTH,
+    WEIGHT_DECAY,
+    Report,
+    Task,
+    parse,
+)
 
 
 def search_of(task: Task) -> Search:

@@ -1,7 +1,7 @@
 """Record learning curves of random configurations, trained without any stopping, as a curve table.
 
-    python studies/benchmarks/record.py --data FashionMNIST --data-root ../shared/data --runs 200 OUT.jsonl
-    python studies/benchmarks/record.py --data folder --data-root MY_IMAGES --range dropout 0 0.1 OUT.jsonl
+    python studies/benchmarks/pruning/record.py --data FashionMNIST --data-root ../shared/data --runs 200 OUT.jsonl
+    python studies/benchmarks/pruning/record.py --data folder --data-root MY_IMAGES --range dropout 0 0.1 OUT.jsonl
 
 One run per line: {"config", "seed", "parameters", "history"}, with one value per epoch in each curve. OUT.npz holds
 the per-image validation losses at each run's best epoch (float16). An interrupted recording goes on where it was.

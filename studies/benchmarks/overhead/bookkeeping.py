@@ -1,6 +1,6 @@
 """What the bookkeeping of a long search costs, beside what Optuna alone costs.
 
-    python studies/benchmarks/scale.py
+    python studies/benchmarks/overhead/bookkeeping.py
 
 A study is filled with 100, 1,000 and 10,000 finished trials of made-up curves, and a search goes on from there whose
 workers answer at once. So all the time that passes is bookkeeping: the real `Runner` and `Store`, the rules, the

@@ -1,7 +1,7 @@
 """Trial-epochs per minute of this search, of other tools as their documentation shows them, and of a bare PyTorch loop.
 
     pip install -e '.[bench]'
-    python studies/benchmarks/throughput.py --data-root ../shared/data
+    python studies/benchmarks/throughput/run.py --data-root ../shared/data
 
 Every contender is a script in peers/, started with the same flags: the same network, images, batch size, number of
 trials and epochs, and after each epoch the loss of the train probe and of the validation split, in eval mode. The
@@ -39,10 +39,11 @@ from typing import Any
 
 import optuna
 
-from peers.clock import CPUClock, busy_seconds, outputs_of
-from peers.task import NETWORKS, STUDY, Task, shared_storage
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: modules are imported from there
+from studies.benchmarks.throughput.peers.clock import CPUClock, busy_seconds, outputs_of
+from studies.benchmarks.throughput.peers.task import NETWORKS, STUDY, Task, shared_storage
 
-HERE = Path(__file__).parent.resolve()
+ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = ("torch", "torchvision", "optuna", "lightning", "ray", "keras", "keras-tuner", "numpy")
 
 
@@ -147,8 +148,8 @@ def run(contender: Contender, task: Task) -> dict[str, Any]:
     """
     cores = sorted(os.sched_getaffinity(0))[: task.cores]
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-    environment["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE.parents[1]), environment.get("PYTHONPATH", "")])
-    command = [sys.executable, "-m", f"peers.{contender.script}", *task.arguments()]
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), environment.get("PYTHONPATH", "")])
+    command = [sys.executable, "-m", f"studies.benchmarks.throughput.peers.{contender.script}", *task.arguments()]
     began, busy = time.time(), busy_seconds()
     with tempfile.TemporaryFile("w+") as said:
         processes = [
@@ -339,7 +340,7 @@ def main() -> None:
     parser.add_argument("--contenders", nargs="+", choices=names, default=names)
     parser.add_argument("--rounds", nargs="+", choices=rounds, default=rounds)
     parser.add_argument("--plain", action="store_true", help="leave out the tasks with augmentation")
-    parser.add_argument("--table", type=Path, default=Path(__file__).with_suffix(".csv"))
+    parser.add_argument("--table", type=Path, default=Path(__file__).with_name("throughput.csv"))
     options = parser.parse_args()
 
     heading, began, runs = machine(), time.time(), list[Run]()

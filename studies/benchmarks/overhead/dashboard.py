@@ -1,7 +1,7 @@
 """What the dashboard costs: the time to open a study with our additions and without, and the search's own slow-down.
 
-python studies/benchmarks/dashboard.py pages     # 100 and 1,000 trials in headless Chromium; needs selenium
-python studies/benchmarks/dashboard.py search    # interleaved searches on digits, with the dashboard and without
+python studies/benchmarks/overhead/dashboard.py pages     # 100 and 1,000 trials in headless Chromium; needs selenium
+python studies/benchmarks/overhead/dashboard.py search    # searches on digits in turn, with and without it
 
 The last line of each is a ratio of medians.
 """

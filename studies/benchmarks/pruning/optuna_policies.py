@@ -17,7 +17,7 @@ from optuna.pruners import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
-from replay import Run
+from studies.benchmarks.pruning.replay import Run
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)

@@ -17,7 +17,10 @@ import torch
 import torch.nn.functional as F
 from torchvision import datasets
 
-from peers.task import (
+from search.processes import ALLOCATOR
+from search.training.augment import augment
+from search.training.precision import Precision
+from studies.benchmarks.throughput.peers.task import (
     BATCH_SIZE,
     DEVIATION,
     DROPOUT,
@@ -31,9 +34,6 @@ from peers.task import (
     parse,
     split,
 )
-from search.processes import ALLOCATOR
-from search.training.augment import augment
-from search.training.precision import Precision
 
 HORIZON = 1.5  # epochs that the averaged weights look back
 
@@ -125,7 +125,7 @@ def main() -> None:
     task = parse()
     report = Report()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["search.engine.preload", "peers.bare_loop"])
+    context.set_forkserver_preload(["search.engine.preload", "studies.benchmarks.throughput.peers.bare_loop"])
     os.environ |= ALLOCATOR
     with ProcessPoolExecutor(task.cores, context, initialize, (task,)) as pool:
         trained = list(pool.map(train, [task] * task.trials, range(task.trials)))

@@ -1,6 +1,6 @@
 """What stopping runs early saves and costs: recorded runs replayed as searches under many policies.
 
-    python studies/benchmarks/pruning.py TABLE.jsonl [TABLE.jsonl.gz ...]
+    python studies/benchmarks/pruning/run.py TABLE.jsonl [TABLE.jsonl.gz ...]
 
 For each table (JSON Lines, see record.py) one comparison of policies and the trade-off of our own rules over their
 thresholds, printed, and written beside the table as TABLE.pruning.csv. All policies see the same searches, one run
@@ -20,9 +20,10 @@ from pathlib import Path
 
 import joblib
 
-import optuna_policies as optuna
-from policies import DEFAULT, Oracle, Overfit, Patience, RandomPrune, no_pruning, sweep
-from replay import Policy, Table, load, searches, standard_errors
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: modules are imported from there
+from studies.benchmarks.pruning import optuna_policies as optuna
+from studies.benchmarks.pruning.policies import DEFAULT, Oracle, Overfit, Patience, RandomPrune, no_pruning, sweep
+from studies.benchmarks.pruning.replay import Policy, Table, load, searches, standard_errors
 
 COLUMNS = {  # name in the CSV -> heading
     "epochs": "epochs used",

@@ -1,6 +1,6 @@
 """Every parameter acts: each parameter of the `cnn` space swept alone, all others held at `REFERENCE`.
 
-    python studies/benchmarks/sweeps.py --data-root ../shared/data
+    python studies/benchmarks/pruning/sweeps.py --data-root ../shared/data
 
 2,000 Fashion-MNIST images train a network for 15 epochs, 2,000 others validate it, and its best epoch by `val_loss`
 counts, as in a search. A sweep takes up to five values from end to end of the parameter's default range, equally

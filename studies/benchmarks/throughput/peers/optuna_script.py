@@ -10,8 +10,18 @@ import optuna
 import torch
 import torch.nn.functional as F
 
-from peers.images import loaders, measure
-from peers.task import DROPOUT, LEARNING_RATE, STUDY, WEIGHT_DECAY, Report, Task, network, parse, shared_storage
+from studies.benchmarks.throughput.peers.images import loaders, measure
+from studies.benchmarks.throughput.peers.task import (
+    DROPOUT,
+    LEARNING_RATE,
+    STUDY,
+    WEIGHT_DECAY,
+    Report,
+    Task,
+    network,
+    parse,
+    shared_storage,
+)
 
 epochs_trained: list[int] = []
 accuracies: list[float] = []

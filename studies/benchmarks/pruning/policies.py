@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from replay import Policy, Run
 from search.choice.choose import USEFUL
 from search.stopping.hopeless import Curve, HopelessRule
 from search.stopping.overfit import OverfitRule
+from studies.benchmarks.pruning.replay import Policy, Run
 
 Settings = tuple[tuple[str, Any], ...]  # of a rule, where they are not the defaults; hashable
 

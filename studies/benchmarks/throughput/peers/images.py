@@ -4,8 +4,8 @@ import torch
 from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 
-from peers.task import BATCH_SIZE, DEVIATION, MEAN, STRENGTH, Task, split
 from search.training import augment
+from studies.benchmarks.throughput.peers.task import BATCH_SIZE, DEVIATION, MEAN, STRENGTH, Task, split
 
 PLAIN = [transforms.ToTensor(), transforms.Normalize(MEAN, DEVIATION)]
 # the ranges of search.augment at half their strength
