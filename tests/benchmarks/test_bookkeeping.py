@@ -1,4 +1,4 @@
-"""The scale benchmark measures what a real search does."""
+"""The bookkeeping benchmark measures what a real search does."""
 
 import sqlite3
 from contextlib import closing
@@ -7,13 +7,14 @@ import optuna
 from test_search import ATTRIBUTES
 
 from search.engine.store import Store
-from studies.benchmarks.overhead import bookkeeping
+from studies.benchmarks.overhead import bookkeeping, filled_study
+from studies.benchmarks.overhead.instant_workers import Clock
 
 
 def test_its_trials_look_like_those_of_a_search(tmp_path):
-    bookkeeping.fill(tmp_path, 30)
+    filled_study.fill(tmp_path, 30)
     found = bookkeeping.bookkeeping(tmp_path, 30, 5)
-    trials = Store(bookkeeping.url(tmp_path), bookkeeping.NAME, seed=0).study.get_trials(deepcopy=False)
+    trials = Store(filled_study.url(tmp_path), filled_study.NAME, seed=0).study.get_trials(deepcopy=False)
     assert len(trials) == 35
     made_up, real = trials[0], trials[-1]
     assert made_up.user_attrs.keys() == real.user_attrs.keys() >= ATTRIBUTES
@@ -27,7 +28,7 @@ def test_its_trials_look_like_those_of_a_search(tmp_path):
 
 def test_filling_goes_on_where_it_stopped(tmp_path):
     for size in (3, 5):
-        bookkeeping.fill(tmp_path, size)
+        filled_study.fill(tmp_path, size)
     with closing(sqlite3.connect(tmp_path / "study.db")) as database:
         assert database.execute("SELECT count(*) FROM trials").fetchone() == (5,)
 
@@ -50,7 +51,7 @@ def test_the_table_tells_our_part_from_optunas():
 
 def test_the_clock_leaves_optuna_as_it_was():
     before = optuna.Study.ask
-    clock = bookkeeping.Clock()
+    clock = Clock()
     with clock.running():
         optuna.create_study().ask()
     assert optuna.Study.ask is before

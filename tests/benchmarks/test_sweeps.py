@@ -1,5 +1,7 @@
 """The decision whether a parameter acts, by hand; the table of the sweeps, read and written."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -59,3 +61,8 @@ def test_table_comes_back(tmp_path):
         "width,48,1,0.33,0.21,0.12,0.88,14",
     ]
     assert sweeps.read(table) == runs
+
+
+def test_the_readme_shows_the_recorded_runs():
+    table = Path(sweeps.__file__).with_suffix(".csv")
+    assert sweeps.summary(sweeps.read(table), seeds=5) in table.with_name("README.md").read_text()

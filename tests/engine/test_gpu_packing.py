@@ -23,7 +23,7 @@ from search.stopping.stopped import Stopped
 from search.training import trial as trials
 from search.training.precision import Precision
 from search.training.trial import Conditions
-from studies.benchmarks.overhead import bookkeeping
+from studies.benchmarks.overhead import filled_study
 
 GB = 1e9
 
@@ -141,7 +141,7 @@ class Crowded(WorkerPool):
                 self.failed = True
                 yield Message(worker, job, trials.Outcome(0, Stopped.OUT_OF_MEMORY, "CUDA out of memory"))
             else:
-                outcome = bookkeeping.outcome(job.number, np.random.default_rng(job.number))
+                outcome = filled_study.outcome(job.number, np.random.default_rng(job.number))
                 yield Message(worker, job, replace(outcome, uncaptured="it draws in Python"))
 
     def interrupt(self):
@@ -153,11 +153,11 @@ class Crowded(WorkerPool):
 
 def test_out_of_memory_lowers_the_packing_and_the_trial_is_tried_again(tmp_path, capsys):
     launch.make_folder(tmp_path)
-    store = Store(bookkeeping.url(tmp_path), "digits", seed=0)
-    settings = Settings(name="digits", dataset="digits", trials=4, epochs=bookkeeping.EPOCHS, out=tmp_path)
-    pool = Crowded(Conditions(bookkeeping.TERMS, Precision(), tmp_path))
-    progress = Progress(Tally(4, bookkeeping.EPOCHS, 2), sys.stdout)
-    publisher = Publisher(store.study, tmp_path, bookkeeping.TERMS, bookkeeping.EPOCHS)
+    store = Store(filled_study.url(tmp_path), "digits", seed=0)
+    settings = Settings(name="digits", dataset="digits", trials=4, epochs=filled_study.EPOCHS, out=tmp_path)
+    pool = Crowded(Conditions(filled_study.TERMS, Precision(), tmp_path))
+    progress = Progress(Tally(4, filled_study.EPOCHS, 2), sys.stdout)
+    publisher = Publisher(store.study, tmp_path, filled_study.TERMS, filled_study.EPOCHS)
     Runner(settings, store, pool, suggester("spaces.cnn", {}), progress, publisher, math.inf).run()
     assert len(pool.workers) == 1  # the last one stays, whatever happens
     assert not pool.retire(pool.workers[0])

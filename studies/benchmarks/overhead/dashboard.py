@@ -1,9 +1,10 @@
-"""What the dashboard costs: the time to open a study with our additions and without, and the search's own slow-down.
+"""What the dashboard costs: the time to open a study with our additions and without, and the slow-down of a search.
 
-python studies/benchmarks/overhead/dashboard.py pages     # 100 and 1,000 trials in headless Chromium; needs selenium
-python studies/benchmarks/overhead/dashboard.py search    # searches on digits in turn, with and without it
+    python studies/benchmarks/overhead/dashboard.py pages
+    python studies/benchmarks/overhead/dashboard.py search
 
-The last line of each is a ratio of medians.
+`pages` opens studies of 100 and 1,000 trials in headless Chromium; it needs selenium. `search` runs searches on digits,
+with the dashboard and without in turn. The last figure of each line of results is a ratio of medians.
 """
 
 import argparse
@@ -32,8 +33,9 @@ from search.show.trial_svg import picture
 from search.stopping.stopped import Stopped
 from search.training.trial import Outcome
 
+TIMED_SEARCH = Path(__file__).with_name("timed_search.py")
 EPOCHS, PORT = 20, 18431
-OWN_GRAPHS, ALL_GRAPHS = 4, 8  # Optuna's on the page of a study; those and ours
+OPTUNAS_GRAPHS, ALL_GRAPHS = 4, 8  # on the page of a study: Optuna's, and these with ours
 SPACE: dict[str, BaseDistribution] = {
     "depth": IntDistribution(2, 6),
     "width": IntDistribution(8, 64, log=True),
@@ -46,11 +48,15 @@ SPACE: dict[str, BaseDistribution] = {
 
 
 def main() -> None:
+    """Measure the pages or the searches."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["pages", "search"])
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    (pages if options.what == "pages" else searches)(options.repeats)
+    if options.what == "pages":
+        pages(options.repeats)
+    else:
+        searches(options.repeats)
 
 
 def pages(repeats: int) -> None:
@@ -62,14 +68,14 @@ def pages(repeats: int) -> None:
             fill(full, trials, additions=True)
             seconds: dict[Path, list[float]] = {bare: [], full: []}
             for _ in range(repeats):
-                for place, graphs in ((bare, OWN_GRAPHS), (full, ALL_GRAPHS)):
+                for place, graphs in ((bare, OPTUNAS_GRAPHS), (full, ALL_GRAPHS)):
                     seconds[place].append(opening_seconds(place, graphs))
         without, with_them = (statistics.median(seconds[place]) for place in (bare, full))
         print(f"{trials:5,} trials: {without:.2f} s without, {with_them:.2f} s with: {with_them / without:.2f}")
 
 
 def fill(folder: Path, trials: int, *, additions: bool) -> None:
-    """A made-up study like those of a search; without `additions` it has no graphs and no notes."""
+    """A made-up study like that of a search; without `additions` it has no graphs and no notes."""
     (folder / "artifacts").mkdir(parents=True)
     study = Store(f"sqlite:///{folder / 'study.db'}", "made-up", seed=0).study
     rng = np.random.default_rng(0)
@@ -112,7 +118,7 @@ def made_up(number: int, rng: np.random.Generator, folder: Path) -> FrozenTrial:
 
 
 def attached(folder: Path, outcome: Outcome) -> dict[str, Any]:
-    """A picture as `upload_artifact` stores it, which takes trials that run alone."""
+    """A picture stored as `upload_artifact` would, which itself accepts only running trials."""
     artifact = str(uuid.uuid4())
     (folder / "artifacts" / artifact).write_text(picture(outcome, EPOCHS) or "")
     meta = {"artifact_id": artifact, "filename": "curves.svg", "mimetype": "image/svg+xml", "encoding": None}
@@ -120,6 +126,7 @@ def attached(folder: Path, outcome: Outcome) -> dict[str, Any]:
 
 
 def opening_seconds(folder: Path, graphs: int) -> float:
+    """From the request for the page of the study until `graphs` graphs are drawn."""
     with dashboard(folder), browser() as chromium:
         chromium.get(f"http://127.0.0.1:{PORT}/dashboard/")  # the bundle, 6 MB, is the same for both
         began = time.monotonic()
@@ -133,7 +140,7 @@ def opening_seconds(folder: Path, graphs: int) -> float:
 
 @contextlib.contextmanager
 def dashboard(folder: Path) -> Iterator[None]:
-    """Optuna's own command, ready to answer."""
+    """Optuna's own command, once it answers."""
     command = [str(Path(sys.executable).parent / "optuna-dashboard"), f"sqlite:///{folder / 'study.db'}"]
     command += ["--port", str(PORT), "--artifact-dir", str(folder / "artifacts")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -150,6 +157,7 @@ def dashboard(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def browser() -> Iterator[Any]:
+    """Headless Chromium."""
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
@@ -163,39 +171,13 @@ def browser() -> Iterator[Any]:
         chromium.quit()
 
 
-SEARCH = """
-import contextlib, io, sys, time
-from unittest.mock import MagicMock
-from search import launch
-from search.settings import Settings
-spent = 0.0
-def timed(method):
-    def call(*arguments):
-        global spent
-        began = time.perf_counter()
-        method(*arguments)
-        spent += time.perf_counter() - began
-    return call
-if sys.argv[1] == "without":
-    launch.Publisher = MagicMock()
-else:
-    for name in ("picture", "ended", "update", "close"):
-        setattr(launch.Publisher, name, timed(getattr(launch.Publisher, name)))
-settings = Settings(name="digits", dataset="digits", trials=20, epochs=15, out=sys.argv[2])
-began = time.perf_counter()
-with contextlib.redirect_stdout(io.StringIO()):
-    launch.run_search(settings)
-print(time.perf_counter() - began, spent)
-"""
-
-
 def searches(repeats: int) -> None:
-    """Whole searches on digits, one with the dashboard after one without; and the time spent on the dashboard."""
+    """Whole searches on digits, with the dashboard and without in turn, and the time spent on the dashboard."""
     seconds: dict[str, list[float]] = {"without": [], "with": []}
     for _ in range(repeats):
         for which, times in seconds.items():
             with tempfile.TemporaryDirectory() as folder:
-                command = [sys.executable, "-c", SEARCH, which, str(Path(folder) / "run")]
+                command = [sys.executable, str(TIMED_SEARCH), which, str(Path(folder) / "run")]
                 printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             whole, spent = map(float, printed.split())
             times.append(whole)

@@ -1,7 +1,8 @@
-"""The contenders of throughput.py, each a script: `python -m peers.ours ...`.
+"""The contenders of the throughput benchmark. Each module whose name a `Contender` has is a script.
 
-A torchvision whose compiled operators do not fit the torch installed fails to import, though nothing here calls them.
-What `search.datasets` does against that has to happen before any of the scripts imports it, or Lightning, which does.
+The import of torchvision fails if its compiled operators do not fit the installed torch, though nothing here calls
+them. `search.data.datasets` prevents that. This has to happen before a script imports torchvision, or Lightning, which
+imports it too.
 """
 
 from search.data.datasets import _torchvision_datasets

@@ -1,7 +1,8 @@
-"""The leanest PyTorch loop: everything in tensors, a process per core with one thread each, nothing kept but figures.
+"""The leanest PyTorch loop: all images in tensors, a process per core with one thread each, only the figures kept.
 
-It may use whatever ours uses: the batch augmentation of search.augment, channels_last, bf16, averaged weights, a
-fork server that has imported everything once, huge pages. It draws its configurations at random and keeps no books.
+It may use everything that this search uses: the batch augmentation of search.training.augment, channels_last, bf16,
+averaged weights, a fork server that has imported everything once, huge pages. It draws its configurations at random.
+It has no study, no rules and no report.
 """
 
 import copy
@@ -41,14 +42,14 @@ Part = tuple[torch.Tensor, torch.Tensor]
 
 
 class Trained(NamedTuple):
-    """accuracy: after the last epoch. measuring: seconds spent on the two losses."""
+    """A trained trial. accuracy: after the last epoch. measuring: seconds spent on the two losses."""
 
     accuracy: float
     measuring: float
 
 
 def load(task: Task) -> tuple[Part, Part, Part]:
-    """To train on, the train probe, and to validate on: pixels in [0, 1], (n, 1, 28, 28), and labels."""
+    """Training images, train probe, validation images: pixels in [0, 1], shape (n, 1, 28, 28), and labels."""
     dataset = datasets.FashionMNIST(str(task.data_root), train=True)
     indices = split(dataset.targets.numpy(), task)
     pixels = dataset.data[:, None]
@@ -114,7 +115,7 @@ _data: tuple[Part, Part, Part]
 
 
 def initialize(task: Task) -> None:
-    """Of a process."""
+    """Prepare a process: one thread, and its images."""
     global _data
     torch.set_num_threads(1)
     _data = load(task)

@@ -37,7 +37,7 @@ epochs_trained: list[int] = []
 
 
 def augmentation() -> list[layers.Layer]:
-    """The ranges of search.augment at half their strength; Keras flips every second image or none."""
+    """The ranges of search.training.augment at half their strength; Keras flips every second image or none."""
     return [
         layers.RandomFlip("horizontal"),
         layers.RandomRotation(STRENGTH * augment.ROTATION / (2 * np.pi), fill_mode="nearest"),

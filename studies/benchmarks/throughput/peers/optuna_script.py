@@ -1,7 +1,7 @@
 """Optuna with a hand-written PyTorch loop, as its PyTorch example has it: DataLoader, torchvision transforms.
 
-One process, or several that share the study through SQLite, as Optuna's tutorial "Easy Parallelization" shows; these
-compute on one thread each.
+One process, or several that share the study through SQLite, as Optuna's tutorial "Easy Parallelization" shows; each of
+these computes on one thread.
 """
 
 import time

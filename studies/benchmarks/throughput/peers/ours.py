@@ -1,4 +1,4 @@
-"""The search as a user starts it, its rules at work. The number format is recorded beforehand, as by a first start."""
+"""The search as a user starts it, with its rules. The number format is recorded beforehand, as by a first start."""
 
 from dataclasses import asdict
 
@@ -43,10 +43,10 @@ def search_of(task: Task) -> Search:
 
 
 def main() -> None:
-    """The search, and what its run folder says of it. What it trains again with other seeds has been trained too."""
+    """Run the search and report from its run folder. Repeats with other seeds count as trained too."""
     task = parse()
     report = Report()
-    start_fork_server()  # as `run` would, had nothing to be recorded before
+    start_fork_server()  # `run` would do it, but the number format has to be recorded before
     search = search_of(task)
     make_folder(search.folder)
     store = Store(search.storage_url, search.name, search.seed)
