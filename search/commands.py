@@ -1,4 +1,4 @@
-"""The commands of `python -m search`: each takes its options and returns an exit code, 0 where all is well.
+"""The commands of `gapsearch`: each takes its options and returns an exit code, 0 where all is well.
 
 What takes long to import is imported in the functions, so that --help answers at once.
 """
@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from search.results.trial_result import TrialResult
 
 
-HEADER = ("", "trial", "stopped", "state", "val_loss", "gap", "accuracy", "epoch", "fit", "parameters", "front")
+def run(dataset: str, **flags: Any) -> int:  # noqa: ANN401
+    """Search on `dataset`, a data set's name or a folder of images; `flags` are those that were given."""
+    from search.flags import search_of
+    from search.presets import preset
+
+    study = preset(dataset)
+    if "data_root" in study and "data_root" in flags:
+        raise UserError(f"the images are those in {dataset}; leave --data-root out")
+    search_of(study, flags).run()
+    return 0
 
 
 def best(place: Path) -> int:
@@ -52,14 +61,14 @@ def list_trials(folder: Path, storage: str | None, study: str | None, csv: bool)
 
 def report(folder: Path, storage: str | None, study: str | None) -> int:
     """Write the report of the search in `folder`."""
-    from search.results.snapshot import read_story
-    from search.results.storage import database_url, opened
-    from search.show.report import write
+    from search.results.snapshot import read_snapshot
+    from search.results.storage import open_study, storage_url
+    from search.show.report import write_report
 
-    with opened(database_url(folder, storage), study) as stored:
-        story = read_story(stored)
-    print(f"{len(story.trials)} trials, {len(story.finished)} of them finished", flush=True)  # the rest takes seconds
-    print(f"written: {write(folder, story)}")
+    with open_study(storage_url(folder, storage), study) as stored:
+        snapshot = read_snapshot(stored)
+    print(f"{len(snapshot.trials)} trials, {len(snapshot.ended)} of them ended", flush=True)  # the rest takes seconds
+    print(f"written: {write_report(folder, snapshot)}")
     return 0
 
 
@@ -92,6 +101,8 @@ def confirm(best: Path, data_root: Path, device: str | None, seeds: int) -> int:
 
 
 def _describe(content: dict[str, Any], path: Path) -> Iterator[str]:
+    from search.show.text import short
+
     metrics, choice = content["metrics"], content["choice"]
     yield f"trial {content['trial']} of the study {content['study']}"
     yield (
@@ -110,7 +121,7 @@ def _describe(content: dict[str, Any], path: Path) -> Iterator[str]:
     yield f"  parameters  {metrics['parameters']:,}"
     yield f"chosen: {choice['because']}"
     if choice["over"]:
-        yield f"  over trial{'s' * (len(choice['over']) > 1)} {', '.join(map(str, choice['over']))}"
+        yield f"  over {'trial' if len(choice['over']) == 1 else 'trials'} {', '.join(map(str, choice['over']))}"
     if confirmed := content.get("confirmation"):
         yield (
             f"confirmed with fresh seeds on the test split: test_loss {confirmed['test_loss']:.4f}, "
@@ -119,54 +130,26 @@ def _describe(content: dict[str, Any], path: Path) -> Iterator[str]:
     yield f"configuration, of the space {content['space']}"
     width = max(map(len, content["config"]), default=0)
     for name, value in content["config"].items():
-        yield f"  {name:{width}}  {_short(value)}"
+        yield f"  {name:{width}}  {short(value)}"
     yield f"load it:         search.load({str(path)!r}).trained()"
     yield f"train it again:  python -m search train {path}"
 
 
 def _table(trials: Sequence["TrialResult"]) -> list[str]:
     """A header and one line for each trial; of the parameters those that differ between trials."""
-    names = _names(trials)
+    from search.show.trial_table import CHOSEN, FIGURES, FRONT, STATE, TRIAL, parameter, table
+
+    names = _parameter_names(trials)
     if len(trials) > 1:
         names = [name for name in names if len({str(trial.params.get(name)) for trial in trials}) > 1]
-    rows = [(*HEADER, *names)]
-    rows += [(*_cells(trial), *(_short(trial.params.get(name, "")) for name in names)) for trial in trials]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    left = {HEADER.index(name) for name in ("stopped", "state", "fit", "front")}
-    return [
-        "  ".join(
-            cell.ljust(width) if number in left else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-
-
-def _cells(trial: "TrialResult") -> tuple[str, ...]:
-    """The cells of `HEADER`."""
-    head = "->" if trial.chosen else "", str(trial.number), trial.stopped or "", trial.state
-    if trial.val_loss is None or trial.best_epoch is None:
-        return (*head, *[""] * (len(HEADER) - len(head)))
-    return (
-        *head,
-        f"{trial.val_loss:.4f} ± {trial.val_loss_se:.4f}",
-        f"{trial.gap:.4f} ± {trial.gap_se:.4f}",
-        f"{trial.val_accuracy:.1%}",
-        f"{trial.best_epoch + 1} of {trial.epochs_run}",
-        f"{trial.fit or ''}{'' if trial.feasible or trial.fit in (None, 'underfit') else ' (above --max-gap)'}",
-        "" if trial.parameters is None else f"{trial.parameters:,}",
-        "front" if trial.front else "",
-    )
+    return table(trials, (CHOSEN, TRIAL, *FIGURES, STATE, FRONT, *map(parameter, names)))
 
 
 def _legend(trials: Sequence["TrialResult"]) -> list[str]:
     counts = Counter(trial.stopped or trial.state.lower() for trial in trials)
-    chosen = any(trial.chosen for trial in trials)
-    return [
-        "",
-        f"{len(trials)} trials: {', '.join(f'{count} {what}' for what, count in counts.most_common()) or 'none yet'}"
-        + "; -> is the chosen one" * chosen,
-    ]
+    listed = ", ".join(f"{count} {ending}" for ending, count in counts.most_common()) or "none yet"
+    chosen = "; -> is the chosen one" if any(trial.chosen for trial in trials) else ""
+    return ["", f"{len(trials)} trials: {listed}{chosen}"]
 
 
 def _show(lines: Sequence[str]) -> None:
@@ -185,22 +168,15 @@ def _show(lines: Sequence[str]) -> None:
 
 
 def _write_csv(trials: Sequence["TrialResult"]) -> None:
-    from dataclasses import fields
-
-    from search.results.trial_result import TrialResult
-
-    figures = [field.name for field in fields(TrialResult) if field.name not in ("params", "history")]
-    names = _names(trials)
+    rows = [trial.figures() for trial in trials]
+    figures = list(dict.fromkeys(name for row in rows for name in row))
+    names = _parameter_names(trials)
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow([*figures, *names])
-    for trial in trials:
-        writer.writerow([getattr(trial, name) for name in figures] + [trial.params.get(name) for name in names])
+    for trial, row in zip(trials, rows, strict=True):
+        writer.writerow([row.get(name) for name in figures] + [trial.params.get(name) for name in names])
 
 
-def _names(trials: Sequence["TrialResult"]) -> list[str]:
+def _parameter_names(trials: Sequence["TrialResult"]) -> list[str]:
     """The parameters of all trials, in the order in which they were drawn."""
     return list(dict.fromkeys(name for trial in trials for name in trial.params))
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,39 +1,42 @@
-"""The generalization gap, measured cleanly.
+"""The generalization gap, measured cleanly: the figures of an epoch and their standard errors.
 
-Both losses of an epoch come from one function, `evaluate`: the same weights, eval mode, images not
-augmented, no label smoothing. Only so is their difference the gap, and not the strength of a regularizer.
+Both losses of an epoch come from one function, `search.training.evaluate.evaluate`: the same weights, eval mode,
+images not augmented, no label smoothing. Only so is their difference the gap, and not the strength of a regularizer.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
-History = dict[str, list[float]]  # one list per curve, one entry per epoch
+History = dict[str, list[float]]  # the curves of a run: a list for each figure, an entry for each epoch
+Losses = float | np.ndarray  # per-image losses of shape (n,), or their mean as a plain float
 
 
 @dataclass(frozen=True)
 class PerImage:
-    """What a network does on each of n images.
+    """What a network does on each of n images."""
 
-    losses: float32 array of shape (n,), cross-entropy in nats.
-    correct: bool array of shape (n,).
-    """
-
-    losses: np.ndarray
-    correct: np.ndarray
+    losses: np.ndarray  # float32 (n,): cross-entropy in nats
+    correct: np.ndarray  # bool (n,)
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One epoch: mean losses (nats), accuracies in [0, 1] and standard errors, on train probe and validation."""
+    """One epoch, on the train probe and on the validation split."""
 
-    train_loss: float
+    train_loss: float  # mean cross-entropy in nats
     val_loss: float
-    train_accuracy: float
+    train_accuracy: float  # in [0, 1]
     val_accuracy: float
-    val_loss_se: float
+    val_loss_se: float  # standard error over images
     gap_se: float
+
+    @classmethod
+    def at(cls, history: Mapping[str, Sequence[float]], epoch: int) -> "Measurement":
+        """The measurement of one epoch (from 0) of a run."""
+        return cls(**{field.name: history[field.name][epoch] for field in fields(cls)})
 
     @property
     def gap(self) -> float:
@@ -79,17 +82,23 @@ def paired_difference(now: np.ndarray, before: np.ndarray) -> tuple[float, float
 
     Pairing removes what makes an image easy or hard for every network, which is most of the variance.
     """
-    with np.errstate(invalid="ignore"):  # an infinite loss makes both NaN
+    with np.errstate(invalid="ignore"):  # infinite losses
         difference = np.asarray(now, dtype=np.float64) - np.asarray(before, dtype=np.float64)
         return float(difference.mean()), standard_error(difference)
 
 
-def paired_z(now: np.ndarray, before: np.ndarray) -> float:
-    """`paired_difference` in units of its standard error; 0 where nothing differs."""
+def paired_z(now: Losses, before: Losses) -> float:
+    """`paired_difference` in units of its standard error; 0 where nothing differs, infinite where all differ alike.
+
+    NaN where it cannot be measured: plain floats, shapes that differ, fewer than two images, a loss that is not finite.
+    """
+    now, before = np.asarray(now, dtype=np.float64), np.asarray(before, dtype=np.float64)
+    if now.ndim == 0 or now.shape != before.shape or len(now) < 2:
+        return math.nan
     mean, error = paired_difference(now, before)
     if mean == 0:
         return 0.0
-    return mean / error if error > 0 else math.copysign(math.inf, mean)
+    return math.copysign(math.inf, mean) if error == 0 else mean / error
 
 
 def _mean(values: np.ndarray) -> float:

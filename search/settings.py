@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from search.data import FOLDER
 from search.errors import UserError
-from search.spaces import full_name, identity
+from search.spaces import fingerprint, full_name, short_name
 
-FOLDER = "folder"  # the data set that is a folder of images
+DEFAULT_SPACE = "spaces.cnn"
 SMALLEST_IMAGE = 8  # pixels
 
 
@@ -17,35 +18,28 @@ SMALLEST_IMAGE = 8  # pixels
 class Settings:
     """What to search, on which images, with what effort.
 
-    space: `cnn` and the like, a module's dotted name, or a Python file's path. ranges: changes to the space's
-    ranges, parameter -> (lowest, highest). trials: in all, over every start of this search. epochs: at most, for
-    each trial.
-    workers: None for as many as pay. timeout: seconds. max_gap: a ceiling for the gap, in nats. flip: mirror
-    images; None for what suits the data set. image_size: to which a folder's images are brought, in pixels;
-    None for what suits them. skip_bad_images: leave out those that cannot be read.
-
     Raises UserError for values that make no sense.
     """
 
-    name: str
-    dataset: str
-    space: str = "spaces.cnn"
-    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    trials: int = 40
-    epochs: int = 20
-    workers: int | None = None
+    name: str  # of the study
+    dataset: str  # a key of `search.data.datasets.SOURCES`
+    space: str = DEFAULT_SPACE  # `cnn` and the like, a module's dotted name, or a Python file's path
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # parameter -> (lowest, highest)
+    trials: int = 40  # in all, over every start of this search
+    epochs: int = 20  # of each trial, at most
+    workers: int | None = None  # trials side by side; None for as many as pay
     device: str = "auto"
-    out: str | Path | None = None
-    storage: str | None = None
-    data_root: str | Path = Path("data")
-    train_size: int | None = None
-    val_size: int | None = None
-    seed: int = 0
-    timeout: float | None = None
-    max_gap: float | None = None
-    flip: bool | None = None
-    image_size: int | None = None
-    skip_bad_images: bool = False
+    out: str | Path | None = None  # run folder; None for runs/<name>
+    storage: str | None = None  # URL of a database; None for SQLite in the run folder
+    data_root: str | Path = Path("data")  # where the images are, or are downloaded to
+    train_size: int | None = None  # None for all images but those that validate
+    val_size: int | None = None  # None for a fifth of the images
+    seed: int = 0  # of splits, sampler and training
+    timeout: float | None = None  # seconds
+    max_gap: float | None = None  # a ceiling for the gap, in nats
+    flip: bool | None = None  # mirror images; None for what suits the data set
+    image_size: int | None = None  # to which a folder's images are brought, in pixels; None for what suits them
+    skip_bad_images: bool = False  # leave out those that cannot be read
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "space", full_name(str(self.space)))
@@ -63,9 +57,11 @@ class Settings:
             value = getattr(self, flag)
             if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
                 shown = repr(value) if isinstance(value, str) else f"{value:g}"
-                raise UserError(f"{_flag(flag)} is {shown}; it must be a number above 0")
+                raise UserError(f"{flag_of(flag)} is {shown}; it must be a number above 0")
         if self.image_size is not None and self.dataset != FOLDER:
             raise UserError(f"--image-size is for a folder of images; those of {self.dataset} have one size")
+        if self.skip_bad_images and self.dataset != FOLDER:
+            raise UserError(f"--skip-bad-images is for a folder of images; those of {self.dataset} are all good")
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"--out {self.folder} is a file; name a folder")
 
@@ -80,19 +76,20 @@ class Settings:
         return self.storage or f"sqlite:///{self.folder / 'study.db'}"
 
     def comparable(
-        self, fingerprint: str, image_size: int, train_size: int, val_size: int, flip: bool
+        self, data_fingerprint: str, image_size: int, train_size: int, val_size: int, flip: bool
     ) -> dict[str, Any]:
-        """What must be the same at every start, since runs could not be compared otherwise; by flag name."""
+        """What must be the same at every start, since runs could not be compared otherwise."""
         return {
-            "data set": self.dataset,
-            "--image-size": image_size,  # before the fingerprint, which changes with it and says less
-            "data fingerprint": fingerprint,
-            "--train-size": train_size,
-            "--val-size": val_size,
-            "--seed": self.seed,
-            "--max-gap": self.max_gap,
-            "--flip": flip,
-            "space": identity(self.space),
+            "dataset": self.dataset,
+            "image_size": image_size,  # before the fingerprint, which changes with it and says less
+            "data_fingerprint": data_fingerprint,
+            "train_size": train_size,
+            "val_size": val_size,
+            "seed": self.seed,
+            "max_gap": self.max_gap,
+            "flip": flip,
+            "space": short_name(self.space),
+            "space_fingerprint": fingerprint(self.space),  # None for a module by name
             "ranges": {name: list(bounds) for name, bounds in self.ranges.items()},
         }
 
@@ -101,12 +98,13 @@ class Settings:
         if value is None and getattr(Settings, name) is None:  # left to us
             return
         if not isinstance(value, int):
-            raise UserError(f"{_flag(name)} is {value!r}; it must be a whole number")
+            raise UserError(f"{flag_of(name)} is {value!r}; it must be a whole number")
         if value < lowest:
-            raise UserError(f"{_flag(name)} is {value}; it must be at least {lowest}")
+            raise UserError(f"{flag_of(name)} is {value}; it must be at least {lowest}")
 
 
-def _flag(name: str) -> str:
+def flag_of(name: str) -> str:
+    """`train_size` -> `--train-size`."""
     return "--" + name.replace("_", "-")
 
 

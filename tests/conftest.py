@@ -6,23 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from search.choice.constraints import Terms
+from search.choice.constraints import Constraints
 from search.data import datasets
 from search.data.tensors import prepare
+from search.errors import UserError
 from search.training.precision import Precision
 from search.training.trial import Conditions
-
-ROOT = Path(__file__).parent.parent
-CONFIG = {
-    "depth": 2,
-    "width": 8,
-    "kernel_size": 3,
-    "dropout": 0.1,
-    "weight_decay": 0.01,
-    "batch_size": 64,
-    "augmentation": 0.2,
-    "learning_rate": 5e-3,
-}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,10 +26,25 @@ def cache(tmp_path_factory):
         os.environ["XDG_CACHE_HOME"] = before
 
 
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """An empty cache for one test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     """As workers have."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def torchvision_datasets():
+    """torchvision.datasets; a test that uses it skips where torchvision does not fit the torch installed."""
+    try:
+        return datasets.torchvision_datasets()
+    except UserError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
@@ -53,4 +57,4 @@ def digits(cache):
 @pytest.fixture
 def conditions(tmp_path):
     """Of a study with an easy baseline."""
-    return Conditions(Terms(baseline_loss=2.0), Precision(), tmp_path)
+    return Conditions(Constraints(baseline_loss=2.0), Precision(), tmp_path)

@@ -84,6 +84,24 @@ def test_a_difference_that_all_images_share_is_beyond_any_noise():
     assert paired_z(before - 0.25, before) == -math.inf
 
 
+@pytest.mark.parametrize(
+    ("now", "before"),
+    [
+        pytest.param(1.5, 1.0, id="plain floats"),
+        pytest.param(np.array(1.5), np.array(1.0), id="of NumPy too"),
+        pytest.param(np.array([1.0, 2.0]), 1.0, id="one plain float"),
+        pytest.param(np.array([1.0, 2.0]), np.array([1.0, 2.0, 3.0]), id="other images"),
+        pytest.param(np.array([1.5]), np.array([1.0]), id="one image"),
+        pytest.param(np.array([]), np.array([]), id="no image"),
+        pytest.param(np.array([1.0, math.nan]), np.array([1.0, 2.0]), id="not a number"),
+        pytest.param(np.array([1.0, math.inf]), np.array([1.0, 2.0]), id="infinite"),
+        pytest.param(np.array([1.0, math.inf]), np.array([1.0, math.inf]), id="infinite both times"),
+    ],
+)
+def test_what_cannot_be_paired_has_no_z(now, before):
+    assert math.isnan(paired_z(now, before))
+
+
 def test_pairing_sees_a_small_rise_that_the_spread_of_the_images_hides():
     rng = np.random.default_rng(0)
     before = rng.exponential(1.0, 1000)

@@ -1,4 +1,4 @@
-"""From finished runs to one choice: best epoch, feasibility, front, and what noise cannot tell apart."""
+"""The choice within noise: of the runs that cannot be told from the best, the one with the smallest gap."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from search.choice.constraints import Terms
+from search.choice.constraints import Constraints
 from search.choice.pareto import front
 from search.choice.run import Run
 from search.measurement import paired_difference
@@ -18,11 +18,11 @@ BAND_Z = 1.0  # standard errors within which a validation loss cannot be told fr
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen run, the runs that noise cannot tell from the best, and why."""
+    """Which run was chosen, over which others, and why."""
 
     run: Run
-    band: tuple[Run, ...]
-    reason: str
+    band: tuple[Run, ...]  # the runs that noise cannot tell from the best, the chosen one among them
+    reason: str  # what completes "it was chosen: ..."
 
     def as_dict(self) -> dict[str, Any]:
         """For the study's attributes; runs by number."""
@@ -34,28 +34,27 @@ def candidates(runs: Sequence[Run], most: int = 50) -> list[Run]:
     feasible = [run for run in runs if run.feasible]
     if not feasible:
         return []
-    best = min(feasible, key=lambda run: run.val_loss)
-    reach = max(USEFUL * best.val_loss, 2 * math.sqrt(2) * best.val_loss_se)
-    return sorted((run for run in feasible if run.val_loss - best.val_loss <= reach), key=lambda run: run.val_loss)[
-        :most
-    ]
+    best = min(feasible, key=lambda run: run.at_best.val_loss)
+    reach = max(USEFUL * best.at_best.val_loss, 2 * math.sqrt(2) * best.at_best.val_loss_se)
+    close = [run for run in feasible if run.at_best.val_loss - best.at_best.val_loss <= reach]
+    return sorted(close, key=lambda run: run.at_best.val_loss)[:most]
 
 
-def nearest(runs: Sequence[Run], terms: Terms) -> Run | None:
+def nearest(runs: Sequence[Run], constraints: Constraints) -> Run | None:
     """Where nothing is feasible: the run whose largest violation is smallest."""
     return min(
         runs,
-        key=lambda run: (max(terms.violations(run.val_loss, run.gap).values()), run.number),
+        key=lambda run: (max(constraints.violations(run.at_best.val_loss, run.at_best.gap).values()), run.number),
         default=None,
     )
 
 
-def choose(runs: Sequence[Run], val_losses: Mapping[int, np.ndarray], seed_error: float | None = None) -> Choice | None:
+def choose(runs: Sequence[Run], val_losses: Mapping[int, np.ndarray], seed_std: float | None = None) -> Choice | None:
     """Choose within noise; None where no run is feasible.
 
     1. The band: feasible runs whose validation loss d above the lowest may be noise, d <= z sqrt(i^2 + 2 s^2). i is
        the image noise: the standard error of the paired difference where `val_losses` holds both runs' per-image losses
-       (shape (n,), by number), else of the unpaired one. s is the seed noise: `seed_error`, the standard deviation
+       (shape (n,), by number), else of the unpaired one. s is the seed noise: `seed_std`, the standard deviation
        of a validation loss over seeds (nats), which both runs have; left out where it was not measured. z is `BAND_Z`.
     2. Of the band, the runs that no other of the band beats in both objectives.
     3. Of these the smallest gap; gaps within a standard error of it tie, and ties go to the lower
@@ -65,17 +64,18 @@ def choose(runs: Sequence[Run], val_losses: Mapping[int, np.ndarray], seed_error
     if not close:
         return None
     best = close[0]
-    seeds = math.sqrt(2) * (seed_error or 0.0)
+    seeds = math.sqrt(2) * (seed_std or 0.0)
     band = [
         run
         for run in close
-        if run.val_loss - best.val_loss <= BAND_Z * math.hypot(_difference_se(run, best, val_losses), seeds)
+        if run.at_best.val_loss - best.at_best.val_loss
+        <= BAND_Z * math.hypot(_difference_se(run, best, val_losses), seeds)
     ]
     qualified = front(band)
     smallest = min(qualified, key=lambda run: run.objectives[1])
-    tied = [run for run in qualified if run.objectives[1] - smallest.objectives[1] <= _finite(smallest.gap_se)]
-    chosen = min(tied, key=lambda run: (run.val_loss, run.parameters, run.number))
-    return Choice(chosen, tuple(band), _reason(chosen, best, band, smallest, seed_error))
+    tied = [run for run in qualified if run.objectives[1] - smallest.objectives[1] <= _finite(smallest.at_best.gap_se)]
+    chosen = min(tied, key=lambda run: (run.at_best.val_loss, run.parameters, run.number))
+    return Choice(chosen, tuple(band), _reason(chosen, best, band, smallest, seed_std))
 
 
 def _difference_se(run: Run, best: Run, val_losses: Mapping[int, np.ndarray]) -> float:
@@ -84,18 +84,19 @@ def _difference_se(run: Run, best: Run, val_losses: Mapping[int, np.ndarray]) ->
         error = paired_difference(val_losses[run.number], val_losses[best.number])[1]
         if math.isfinite(error):
             return error
-    return _finite(math.hypot(run.val_loss_se, best.val_loss_se))
+    return _finite(math.hypot(run.at_best.val_loss_se, best.at_best.val_loss_se))
 
 
 def _finite(error: float) -> float:
     return error if math.isfinite(error) else 0.0
 
 
-def _reason(chosen: Run, best: Run, band: Sequence[Run], smallest: Run, seed_error: float | None) -> str:
-    noise = "noise" if seed_error is None else f"noise (seeds alone: {seed_error:.4f})"
+def _reason(chosen: Run, best: Run, band: Sequence[Run], smallest: Run, seed_std: float | None) -> str:
+    lowest = f"{best.at_best.val_loss:.4f}"
+    noise = "noise" if seed_std is None else f"noise (seeds alone: {seed_std:.4f})"
     if len(band) == 1:
-        return f"the lowest validation loss, {best.val_loss:.4f}, and no other run is within {noise} of it"
-    close = f"of the {len(band)} runs whose validation loss is within {noise} of the lowest ({best.val_loss:.4f})"
+        return f"the lowest validation loss, {lowest}, and no other run is within {noise} of it"
+    close = f"of the {len(band)} runs whose validation loss is within {noise} of the lowest ({lowest})"
     if chosen is smallest:
         return f"{close}, it has the smallest gap"
     return f"{close}, it has the lowest loss among those whose gap is within noise of the smallest"

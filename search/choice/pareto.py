@@ -1,4 +1,4 @@
-"""From finished runs to one choice: best epoch, feasibility, front, and what noise cannot tell apart."""
+"""The front: feasible runs that no other run beats in both objectives."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,10 @@ def on_front(run: Run, others: Sequence[Run]) -> bool:
     """Whether a run is on the `front` of itself and `others`; for one run it is quicker to tell than for all."""
     loss, gap = run.objectives
     return run.feasible and not any(
-        other.val_loss <= loss and other.feasible and other.objectives[1] <= gap and other.objectives != run.objectives
+        other.at_best.val_loss <= loss  # first, since it is quick to tell and true of few
+        and other.feasible
+        and other.objectives[1] <= gap
+        and other.objectives != run.objectives
         for other in others
     )
 
@@ -29,7 +32,7 @@ def clearly_beaten(run: Run, others: Sequence[Run], z: float = 2.0) -> bool:
     """Whether a feasible one of `others` is better in both objectives by more than z standard errors."""
     return any(
         other.feasible
-        and run.objectives[0] - other.objectives[0] > z * math.hypot(run.val_loss_se, other.val_loss_se)
-        and run.objectives[1] - other.objectives[1] > z * math.hypot(run.gap_se, other.gap_se)
+        and run.objectives[0] - other.objectives[0] > z * math.hypot(run.at_best.val_loss_se, other.at_best.val_loss_se)
+        and run.objectives[1] - other.objectives[1] > z * math.hypot(run.at_best.gap_se, other.at_best.gap_se)
         for other in others
     )

@@ -5,7 +5,7 @@ It is measured, where the budget allows, by training the best few once or twice 
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.choice.choose import candidates
@@ -18,13 +18,13 @@ SHARE = 0.15  # of the epochs trained so far, which the repeats may cost
 
 @dataclass(frozen=True)
 class Repeat:
-    """What a trial's configuration came to with another seed: its lowest val_loss within the epochs to its best one."""
+    """What a trial's configuration came to with another seed."""
 
-    trial: int
+    trial: int  # number of the trial that is repeated
     seed: int
-    val_loss: float
-    gap: float
-    epochs: int
+    val_loss: float  # the lowest within as many epochs as the trial took to its best one, in nats
+    gap: float  # at that epoch
+    epochs: int  # trained
 
 
 def plan_repeats(runs: Sequence[Run], done: Sequence[Repeat], epochs_trained: int) -> list[Run]:
@@ -50,13 +50,13 @@ def plan_repeats(runs: Sequence[Run], done: Sequence[Repeat], epochs_trained: in
     return planned
 
 
-def seed_error(runs: Sequence[Run], repeats: Sequence[Repeat]) -> float | None:
+def seed_std(runs: Sequence[Run], repeats: Sequence[Repeat]) -> float | None:
     """Standard deviation of `val_loss` (nats) over seeds, pooled over the repeated configurations; None without any.
 
     Pooled: the sums of squares about each configuration's mean, by their degrees of freedom. The run that was repeated
     is counted too; as it was picked for its low loss, the figure errs upwards a little.
     """
-    losses = {run.number: [run.val_loss] for run in runs}
+    losses = {run.number: [run.at_best.val_loss] for run in runs}
     for repeat in repeats:
         if repeat.trial in losses and math.isfinite(repeat.val_loss):
             losses[repeat.trial].append(repeat.val_loss)
@@ -70,8 +70,3 @@ def seed_error(runs: Sequence[Run], repeats: Sequence[Repeat]) -> float | None:
 def _squares(values: Sequence[float]) -> float:
     mean = math.fsum(values) / len(values)
     return math.fsum((value - mean) ** 2 for value in values)
-
-
-def as_repeats(stored: Sequence[Mapping[str, float]]) -> list[Repeat]:
-    """From the study's attribute."""
-    return [Repeat(**one) for one in stored]  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ fresh seeds, and measured on validation and test images alike: the difference to
 its optimism, and it is printed.
 """
 
+import logging
 import math
 import multiprocessing
 import statistics
@@ -20,12 +21,15 @@ import torch
 from search.data.tensors import SearchData, held_out
 from search.engine.retrain import read_part, search_data
 from search.export import add_confirmation
-from search.measurement import measure, standard_error
+from search.measurement import PerImage, measure, standard_error
 from search.processes import hidden_main
 from search.results.best_yaml import Best, load
 from search.settings import resolve_devices
 from search.training.evaluate import evaluate
+from search.training.precision import Precision
 from search.training.trainer import Trainer
+
+logger = logging.getLogger(__name__)
 
 FRESH = 1_000_003  # added to the recorded seed for the first fresh one
 
@@ -42,7 +46,7 @@ class Fresh:
 
 
 def confirm(path: Path, data_root: Path, device: str, seeds: int) -> dict[str, Any]:
-    """Train with that many fresh seeds, measure on the test split, print, and write it into best.yaml.
+    """Train with that many fresh seeds, measure on the test split, and write the figures into best.yaml.
 
     Raises UserError where the data is not what the configuration was found on.
     """
@@ -50,9 +54,9 @@ def confirm(path: Path, data_root: Path, device: str, seeds: int) -> dict[str, A
     data = search_data(best, data_root)
     test = held_out(read_part(best, "test", data_root), data)
     devices = resolve_devices(device)
-    print(f"{seeds} trainings of {best.epochs} epochs, each measured on {len(test.labels):,} test images", flush=True)
+    logger.info(f"{seeds} trainings of {best.epochs} epochs, each measured on {len(test.labels):,} test images")
     runs = _train_all(path, data, test, devices, [best.seed + FRESH + number for number in range(seeds)])
-    exported = evaluate(best.trained(), test.to(torch.device("cpu")), torch.arange(len(test.labels)), best.precision)
+    exported = _measure_exported(best, test)
     found = {
         **summarize(best, runs),
         "test_images": len(test.labels),
@@ -61,7 +65,8 @@ def confirm(path: Path, data_root: Path, device: str, seeds: int) -> dict[str, A
         "exported_test_accuracy": float(exported.correct.mean()),
     }
     add_confirmation(path, found)
-    print("\n".join(describe(best, found)))
+    for line in describe(best, found):
+        logger.info(line)
     return found
 
 
@@ -114,23 +119,29 @@ def _train_all(
         runs = []
         for job in as_completed(jobs):
             runs.append(job.result())
-            print(
+            logger.info(
                 f"[{len(runs)}/{len(seeds)}] val_loss {runs[-1].val_loss:.4f}  test_loss {runs[-1].test_loss:.4f}  "
-                f"accuracy {runs[-1].test_accuracy:.1%}",
-                flush=True,
+                f"accuracy {runs[-1].test_accuracy:.1%}"
             )
     return sorted(runs, key=lambda run: run.seed)
+
+
+def _measure_exported(best: Best, test: SearchData) -> PerImage:
+    """best.pt itself on the test images."""
+    images = torch.arange(len(test.labels))
+    return evaluate(best.trained(), test.to(torch.device("cpu")), images, Precision.of(best.environment))
 
 
 def _train(path: Path, data: SearchData, test: SearchData, device: str, seed: int) -> Fresh:
     best, where = load(path), torch.device(device)
     torch.set_num_threads(best.environment["threads"])
-    trainer = Trainer(best.build_network, best.config, data.to(where), seed=seed, precision=best.precision)
+    precision = Precision.of(best.environment)
+    trainer = Trainer(best.build_network, best.config, data.to(where), seed=seed, precision=precision)
     for _ in range(best.epochs):
         epoch = trainer.epoch()
     on_device = test.to(where)
     result = measure(epoch.train, epoch.val)
-    on_test = evaluate(trainer.averaged, on_device, on_device.val, best.precision)
+    on_test = evaluate(trainer.averaged, on_device, on_device.val, precision)
     return Fresh(
         seed=seed,
         train_loss=result.train_loss,

@@ -1,4 +1,4 @@
-"""Worker processes: where they run, how they are fed, and how they are ended."""
+"""Ctrl-C and SIGTERM while a search runs."""
 
 import os
 import signal

@@ -1,43 +1,40 @@
 """One start of a search, from settings to best.yaml."""
 
+import logging
 import math
 import shlex
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import filelock
 import joblib
 import optuna
 import torch
 
-from search import export
-from search.choice.choose import Choice
-from search.choice.constraints import Terms
+from search.choice.constraints import Constraints
 from search.data import datasets
 from search.data.tensors import SearchData, prepare
 from search.engine import machine
 from search.engine.corners import check_corners
+from search.engine.export import export
 from search.engine.runner import Runner, SearchFailed
 from search.engine.store import Store
 from search.engine.workers import WorkerPool, place_workers
 from search.errors import UserError, described
-from search.results.snapshot import read_story
-from search.results.trial_result import complete_runs
+from search.results.schema import StudyAttribute
 from search.settings import Settings, resolve_devices
 from search.show.dashboard import Publisher
-from search.show.progress import Tally
+from search.show.progress import Progress
 from search.show.summary import summary
-from search.show.terminal import make_progress
-from search.spaces import keep, portable, suggester
-from search.training.checkpoint import load_weights
+from search.show.terminal import make_terminal
+from search.show.text import plural
+from search.spaces import Suggest, keep, suggester
 from search.training.linear_baseline import fit_baseline
 from search.training.precision import Precision, one_thread
 from search.training.trial import Conditions
 
-Suggest = Callable[[optuna.trial.Trial], dict[str, Any]]
+logger = logging.getLogger(__name__)
 
 
 def run_search(settings: Settings) -> int | None:
@@ -52,12 +49,22 @@ def run_search(settings: Settings) -> int | None:
     check_corners(settings.space, suggest, data.shape, len(data.classes))
     make_folder(settings.folder)
     with _lock(settings.folder):
-        store = Store(settings.storage_url, settings.name, settings.seed)
-        sizes = data.shape[1], len(data.splits.train), len(data.splits.val)
-        store.settle(settings.comparable(data.fingerprint, *sizes, data.flip))
-        store.describe("plan", {"trials": settings.trials, "epochs": settings.epochs, "out": str(settings.folder)})
-        store.describe("data", data.description())
-        return _run(settings, devices, suggest, data, store, deadline)
+        store = open_store(settings, data)
+        _announce(data)
+        conditions = _conditions(settings, suggest, data, store, torch.device(devices[0]))
+        pool = _pool(settings, suggest, data, conditions, store, devices)
+        runner = _runner(settings, suggest, store, pool, deadline)
+        try:
+            signal = runner.run()
+        except SearchFailed as error:
+            raise UserError(f"{error}; mend the space {settings.space} and start anew with another --out") from error
+        except (optuna.exceptions.StorageInternalError, OSError) as error:  # a full disk, a database that went away
+            cause = str(error.__cause__ or error).splitlines()[0]
+            raise UserError(
+                f"the search could not be recorded: {cause}; mend that and start again, it goes on"
+            ) from error
+        _conclude(settings, conditions, data, store, runner, in_haste=signal is not None)
+        return signal
 
 
 def load_data(settings: Settings) -> SearchData:
@@ -83,6 +90,20 @@ def make_folder(folder: Path) -> None:
         raise UserError(f"cannot write to --out {folder}: {error.strerror}; name another folder") from error
 
 
+def open_store(settings: Settings, data: SearchData) -> Store:
+    """The study of a search, which says what is searched, on what.
+
+    Raises UserError where an earlier start searched something else, or on something else.
+    """
+    store = Store(settings.storage_url, settings.name, settings.seed)
+    sizes = data.shape[1], len(data.splits.train), len(data.splits.val)
+    store.settle(settings.comparable(data.fingerprint, *sizes, data.flip))
+    plan = {"trials": settings.trials, "epochs": settings.epochs, "out": str(settings.folder)}
+    store.describe(StudyAttribute.PLAN, plan)
+    store.describe(StudyAttribute.DATA, data.description())
+    return store
+
+
 def _lock(folder: Path) -> filelock.AcquireReturnProxy:
     lock = filelock.FileLock(folder / ".lock")
     try:
@@ -93,92 +114,84 @@ def _lock(folder: Path) -> filelock.AcquireReturnProxy:
         ) from None
 
 
-def _run(
-    settings: Settings, devices: list[str], suggest: Suggest, data: SearchData, store: Store, deadline: float
-) -> int | None:
+def _announce(data: SearchData) -> None:
     channels, height, width = data.shape
-    print(
+    logger.info(
         f"{len(data.splits.train):,} images to train on, {len(data.splits.val):,} to validate on, "
-        f"{len(data.classes)} classes, {height}x{width}x{channels}",
-        flush=True,
+        f"{len(data.classes)} classes, {height}x{width}x{channels}"
     )
-    conditions = _conditions(settings, suggest, data, store, torch.device(devices[0]))
-    print(f"linear baseline: val_loss {conditions.terms.baseline_loss:.4f}", flush=True)
-    interrupted, done = store.requeue_interrupted(), store.count()
-    missing = max(settings.trials - done, 0)
-    packed = 1
-    if settings.workers is None and devices[0].startswith("cuda") and missing > len(devices):
-        packed = machine.workers_per_gpu(settings.space, suggest, data, conditions.precision, devices)
-    places = place_workers(settings.workers, devices, joblib.cpu_count(), packed=packed)
-    print(
-        f"{missing} trials of at most {settings.epochs} epochs on {len(places)} worker{'s' * (len(places) > 1)} "
-        f"({', '.join(dict.fromkeys(places))}; {conditions.precision})"
-        + (f"; {done} done before" if done else "")
-        + (f"; {interrupted} interrupted ones queued again" if interrupted else ""),
-        flush=True,
-    )
-    pool = WorkerPool(places[: max(missing, 1)], keep(settings.space, settings.folder), data, conditions)
-    tally = Tally(
-        settings.trials, settings.epochs, min(len(places), missing), done=done, runs=complete_runs(store.study)
-    )
-    progress = make_progress(tally)
-    publisher = Publisher(store.study, settings.folder, conditions.terms, settings.epochs, progress.note)
-    runner = Runner(settings, store, pool, suggest, progress, publisher, deadline)
-    try:
-        signal = runner.run()
-    except SearchFailed as error:
-        raise UserError(f"{error}; mend the space {settings.space} and start anew with another --out") from error
-    except (optuna.exceptions.StorageInternalError, OSError) as error:  # a full disk, a database that went away
-        cause = str(error.__cause__ or error).splitlines()[0]
-        raise UserError(f"the search could not be recorded: {cause}; mend that and start again, it goes on") from error
-    choice = runner.choice()
-    if choice is not None:
-        _export(settings, conditions, data, store, choice)
-    publisher.close()
-    print(summary(settings, store.study, runner.runs, choice, conditions.terms), flush=True)
-    print("report: ", end="", flush=True)  # which takes seconds where there are many trials
-    print(_report(settings, store) if signal is None else _report_command(settings), flush=True)
-    return signal
-
-
-def _report(settings: Settings, store: Store) -> str:
-    """Write the report; says where it is, or why it is not: all that matters is written by now."""
-    try:
-        from search.show import report  # plotly takes a second to import
-
-        return str(report.write(settings.folder, read_story(store.study)))
-    except Exception as error:
-        return f"not written, {described(error)}; try {_report_command(settings)}"
-
-
-def _report_command(settings: Settings) -> str:
-    """For whoever has ended a search and does not wait."""
-    return f"python -m search report {shlex.quote(str(settings.folder))}"
 
 
 def _conditions(
     settings: Settings, suggest: Suggest, data: SearchData, store: Store, device: torch.device
 ) -> Conditions:
     """The linear baseline and the number format: measured at the first start, kept for all later ones."""
-    precision = store.remember("precision", lambda: asdict(machine.precision(settings.space, suggest, data, device)))
-    with one_thread():  # where other programs compute too, several take twenty times as long
-        baseline = store.remember("baseline", lambda: asdict(fit_baseline(data.to(device))))
-    terms = Terms(baseline["val_loss"], settings.max_gap)
-    return Conditions(terms, Precision(**precision), settings.folder)
-
-
-def _export(settings: Settings, conditions: Conditions, data: SearchData, store: Store, choice: Choice) -> None:
-    attributes = store.attributes(choice.run.number)
-    export.write(
-        settings.folder,
-        study=settings.name,
-        choice=choice,
-        trial=attributes,
-        seed=store.trial_seed(attributes["lineage"]),
-        space=portable(settings.space),
-        terms=conditions.terms,
-        data=data,
-        seed_of_splits=settings.seed,
-        precision=conditions.precision,
-        weights=load_weights(conditions.weights(choice.run.number))[0],
+    precision = store.remember(
+        StudyAttribute.PRECISION, lambda: asdict(machine.precision(settings.space, suggest, data, device))
     )
+    with one_thread():  # where other programs compute too, several take twenty times as long
+        baseline = store.remember(StudyAttribute.BASELINE, lambda: asdict(fit_baseline(data.to(device))))
+    constraints = Constraints(baseline["val_loss"], settings.max_gap)
+    logger.info(f"linear baseline: val_loss {constraints.baseline_loss:.4f}")
+    return Conditions(constraints, Precision(**precision), settings.folder)
+
+
+def _pool(
+    settings: Settings,
+    suggest: Suggest,
+    data: SearchData,
+    conditions: Conditions,
+    store: Store,
+    devices: list[str],
+) -> WorkerPool:
+    """Workers for the trials that are missing; interrupted ones are queued again."""
+    interrupted, done = store.requeue_interrupted(), store.count()
+    missing = max(settings.trials - done, 0)
+    packed = 1
+    if settings.workers is None and devices[0].startswith("cuda") and missing > len(devices):
+        packed = machine.workers_per_gpu(settings.space, suggest, data, conditions.precision, devices)
+    places = place_workers(settings.workers, devices, joblib.cpu_count(), packed=packed)
+    before = f"; {done} done before" if done else ""
+    again = f"; {interrupted} interrupted ones queued again" if interrupted else ""
+    logger.info(
+        f"{missing} trials of at most {settings.epochs} epochs on {plural(len(places), 'worker')} "
+        f"({', '.join(dict.fromkeys(places))}; {conditions.precision}){before}{again}"
+    )
+    return WorkerPool(places[: max(missing, 1)], keep(settings.space, settings.folder), data, conditions)
+
+
+def _runner(settings: Settings, suggest: Suggest, store: Store, pool: WorkerPool, deadline: float) -> Runner:
+    """With a terminal and a dashboard that show what it does."""
+    done, runs = store.count(), store.snapshot().runs
+    workers = min(len(pool.workers), settings.trials - done)
+    progress = Progress(settings.trials, settings.epochs, workers, done=done, runs=runs)
+    publisher = Publisher(store.study, settings.folder, pool.conditions.constraints, settings.epochs)
+    return Runner(settings, store, pool, suggest, make_terminal(progress), publisher, deadline)
+
+
+def _conclude(
+    settings: Settings, conditions: Conditions, data: SearchData, store: Store, runner: Runner, *, in_haste: bool
+) -> None:
+    """Choose, export, and tell. in_haste: somebody has ended the search and does not wait for a report."""
+    choice = runner.choice()
+    snapshot = store.snapshot()
+    if choice is not None:
+        trial, seed = snapshot.trials[choice.run.number], store.recorded_seed(choice.run.number)
+        export(settings, conditions, data, choice, trial, seed)
+    runner.publish()
+    logger.info(summary(snapshot, settings.folder, settings.storage))
+    logger.info(f"report: {_report_command(settings.folder) if in_haste else _report(settings.folder, store)}")
+
+
+def _report(folder: Path, store: Store) -> str:
+    """Write the report; says where it is, or why it is not: all that matters is written by now."""
+    from search.show.report import write_report  # plotly takes a second to import
+
+    try:
+        return str(write_report(folder, store.snapshot()))
+    except Exception as error:
+        return f"not written, {described(error)}; try {_report_command(folder)}"
+
+
+def _report_command(folder: Path) -> str:
+    return f"gapsearch report {shlex.quote(str(folder))}"

@@ -1,24 +1,14 @@
-"""Seed noise: by how much a validation loss changes when the same configuration is trained with another seed.
-
-It is measured, where the budget allows, by training the best few once or twice more after the last trial.
-"""
+"""Training the best configurations again with other seeds, after the last trial."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from search.choice.seed_noise import Repeat
 from search.engine.workers import WorkerPool
+from search.measurement import Measurement
 from search.training.trial import Job, Outcome, Report
 
-TURN_SECONDS = 0.25
-
-
-def repeat_of(job: Job, outcome: Outcome) -> Repeat | None:
-    """What came of one; None where nothing did."""
-    if outcome.best_epoch is None:
-        return None
-    at_best = {name: values[outcome.best_epoch] for name, values in outcome.history.items()}
-    return Repeat(job.number, job.seed, at_best["val_loss"], at_best["gap"], len(outcome.history["val_loss"]))
+TURN_SECONDS = 0.25  # how long to wait for workers before asking whether to go on
 
 
 def train_repeats(pool: WorkerPool, jobs: Sequence[Job], go_on: Callable[[], bool]) -> list[Repeat]:
@@ -31,7 +21,11 @@ def train_repeats(pool: WorkerPool, jobs: Sequence[Job], go_on: Callable[[], boo
         for worker, job, content in pool.wait(TURN_SECONDS):
             if isinstance(content, Report):
                 pool.answer(worker, None)
-            elif isinstance(content, Outcome) and (repeat := repeat_of(job, content)) is not None:
-                repeats.append(repeat)
+            elif isinstance(content, Outcome) and content.run is not None:
+                repeats.append(_repeat(job, content.run.at_best, content))
     pool.close()
     return repeats
+
+
+def _repeat(job: Job, at_best: Measurement, outcome: Outcome) -> Repeat:
+    return Repeat(job.number, job.seed, at_best.val_loss, at_best.gap, len(outcome.history["val_loss"]))

@@ -4,25 +4,25 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from typing import Any
 
 import numpy as np
-from optuna.trial import Trial
 
 from search.choice.choose import Choice, candidates, choose, nearest
-from search.choice.constraints import Terms
+from search.choice.constraints import Constraints
 from search.choice.run import Run
-from search.choice.seed_noise import TOP, Repeat, as_repeats, plan_repeats, seed_error
+from search.choice.seed_noise import TOP, Repeat, plan_repeats, seed_std
 from search.engine.interruption import Interruption
 from search.engine.repeats import train_repeats
-from search.engine.store import EndedOutside, Store, curve
+from search.engine.store import EndedOutside, Store, result_of
 from search.engine.workers import STOP_SECONDS, Worker, WorkerPool
 from search.measurement import History
-from search.results.trial_result import complete_runs, stored_history
+from search.results.schema import StudyAttribute
+from search.results.trial_result import TrialResult
 from search.settings import Settings
 from search.show.dashboard import Publisher
-from search.show.terminal import Progress
-from search.stopping.hopeless import HopelessRule
+from search.show.terminal import Terminal
+from search.spaces import Suggest
+from search.stopping.hopeless import Curve, HopelessRule
 from search.stopping.stopped import Stopped
 from search.training.checkpoint import load_weights
 from search.training.trial import Conditions, Job, Outcome, Report, Stop
@@ -43,39 +43,45 @@ class Runner:
         settings: Settings,
         store: Store,
         pool: WorkerPool,
-        suggest: Callable[[Trial], dict[str, Any]],
-        progress: Progress,
+        suggest: Suggest,
+        terminal: Terminal,
         publisher: Publisher,
         deadline: float,
     ) -> None:
         self._settings, self._store, self._pool, self._deadline = settings, store, pool, deadline
-        self._suggest, self._progress, self._publisher = suggest, progress, publisher
+        self._suggest, self._terminal, self._publisher = suggest, terminal, publisher
         self._conditions: Conditions = pool.conditions
-        self._terms: Terms = pool.conditions.terms
+        self._constraints: Constraints = pool.conditions.constraints
         self._hopeless = HopelessRule(max_gap=settings.max_gap, total_epochs=settings.epochs)
-        for trial in store.finished():
-            self._remember(trial.number, stored_history(trial), trial.user_attrs.get("stopped"))
-        self.runs: list[Run] = complete_runs(store.study)
-        self._repeats: list[Repeat] = as_repeats(store.study.user_attrs.get("repeats", ()))
-        self._val_losses: dict[int, np.ndarray] = {}
+        snapshot = store.snapshot()
+        for trial in snapshot.ended:
+            self._remember(trial.number, trial.history, trial.stopped)
+        self.runs: list[Run] = list(snapshot.runs)
+        self._epochs_trained = sum(trial.epochs_run for trial in snapshot.ended)
+        self._repeats = [Repeat(**stored) for stored in store.study.user_attrs.get(StudyAttribute.REPEATS, ())]
+        self._val_losses: dict[int, np.ndarray] = {}  # per image, of the candidates
         self._retries: deque[Job] = deque()  # out of memory: each to be tried once more with nothing beside it
         self._retried: set[int] = set()
         self._deaths: Counter[int] = Counter()  # of workers, by the lineage of their trial
-        self._errors = 0
+        self._errors = 0  # in a row since the start; -1 once a trial has ended without one
         self._uncaptured: str | None = None
-        self._update_circle()
+        self._update_weights()
 
     def run(self) -> int | None:
         """Run until the trials are done or the time is over. Returns the signal that ended it, if one did.
 
         Raises SearchFailed where nothing but errors came of the first trials.
         """
-        with self._progress, Interruption(self._last_words) as interruption:
+
+        def go_on() -> bool:
+            return interruption.signal is None and time.monotonic() < self._deadline
+
+        with self._terminal, Interruption(self._last_words) as interruption:
             try:
-                while interruption.signal is None and time.monotonic() < self._deadline:
+                while go_on():
                     self._dispatch()
                     if all(worker.job is None for worker in self._pool.workers):
-                        self._repeat_best(lambda: interruption.signal is None and time.monotonic() < self._deadline)
+                        self._repeat_best(go_on)
                         break
                     self._turn()
             finally:
@@ -85,9 +91,13 @@ class Runner:
 
     def choice(self) -> Choice | None:
         """The choice among the runs so far, recorded in the study too."""
-        choice = choose(self.runs, self._val_losses, seed_error(self.runs, self._repeats))
-        self._store.describe("choice", None if choice is None else choice.as_dict())
+        choice = choose(self.runs, self._val_losses, seed_std(self.runs, self._repeats))
+        self._store.describe(StudyAttribute.CHOICE, None if choice is None else choice.as_dict())
         return choice
+
+    def publish(self) -> None:
+        """Bring the dashboard to where the study is."""
+        self._publisher.close()
 
     def _dispatch(self) -> None:
         """Give idle workers a job: a retry once nothing else runs, or else a new trial while some are missing."""
@@ -104,126 +114,146 @@ class Runner:
             trial, config, lineage = self._store.ask(self._suggest)
             seed = self._store.trial_seed(lineage)
             self._pool.submit(worker, Job(trial.number, config, seed, self._settings.epochs, lineage))
-            self._progress.started(trial.number)
+            self._terminal.started(trial.number)
 
     def _turn(self) -> None:
-        self._progress.tick()
+        """Take in what workers say within a moment."""
+        self._terminal.tick()
         self._publisher.update()  # here, where idle workers have just been given something to do
         for worker, job, content in self._pool.wait(TURN_SECONDS):
             if isinstance(content, Report):
                 self._pool.answer(worker, self._judge(content))
             elif isinstance(content, Outcome):
-                self._end(worker, job, content)
+                self._take_outcome(worker, job, content)
             else:
                 self._died(worker, job)
 
     def _judge(self, report: Report) -> Stop | None:
         """Take in the curves of a running trial; a reason to stop it, or None."""
-        self._progress.epoch(report.number, report.history)
+        self._terminal.epoch(report.number, report.history)
         try:
             self._store.live(report.number, report.history)
         except EndedOutside:
             return Stop(Stopped.CANCELLED, "ended from outside, in the dashboard perhaps")
-        decision = self._hopeless.update(report.number, curve(report.history))
-        return Stop(Stopped.HOPELESS, decision.reason or "") if decision.stop else None
+        decision = self._hopeless.update(report.number, _curve(report.history))
+        return Stop(Stopped.HOPELESS, decision.reason) if decision.stop else None
 
     def _repeat_best(self, go_on: Callable[[], bool]) -> None:
         """All trials are done: measure by how much seeds move the best of them, where the budget allows."""
-        trained = sum(trial.user_attrs.get("epochs_run", 0) for trial in self._store.finished())
         again = Counter(repeat.trial for repeat in self._repeats)
         jobs: list[Job] = []
-        for run in plan_repeats(self.runs, self._repeats, trained):
+        for run in plan_repeats(self.runs, self._repeats, self._epochs_trained):
             again[run.number] += 1
             jobs.append(self._store.repeat_job(run.number, run.best_epoch + 1, again[run.number]))
         if jobs:
             epochs = sum(job.epochs for job in jobs)
-            self._progress.note(
+            self._terminal.note(
                 f"seed noise: {len(jobs)} trainings of the best {TOP} with other seeds, {epochs} epochs"
             )
             self._repeats += train_repeats(self._pool, jobs, go_on)
-            self._store.describe("repeats", [asdict(repeat) for repeat in self._repeats])
+            self._store.describe(StudyAttribute.REPEATS, [asdict(repeat) for repeat in self._repeats])
 
-    def _remember(self, number: int, history: History, stopped: str | None) -> None:
+    def _remember(self, number: int, history: History, stopped: Stopped | None) -> None:
         """An ended trial, as one to compare others with."""
         if history:
-            self._hopeless.remember(number, curve(history))
+            self._hopeless.remember(number, _curve(history))
         if stopped in (Stopped.FINISHED, Stopped.OVERFIT):
             self._hopeless.end(number, overfitted=stopped == Stopped.OVERFIT)
 
-    def _end(self, worker: Worker, job: Job, outcome: Outcome) -> None:
+    def _take_outcome(self, worker: Worker, job: Job, outcome: Outcome) -> None:
+        """A worker has ended its job: queue it again, try it once more, or record what came of it."""
         number = outcome.number
         if outcome.stopped == Stopped.INTERRUPTED:
             self._requeue(number)
             return
         if outcome.stopped == Stopped.OUT_OF_MEMORY and number not in self._retried:
-            self._retried.add(number)
-            self._retries.append(job)
-            if self._pool.retire(worker):
-                self._progress.note(f"out of memory: one worker less on {worker.device}")
+            self._retry_alone(worker, job)
             return
         if self._uncaptured is None and outcome.uncaptured is not None:
             self._uncaptured = outcome.uncaptured
-            self._progress.note(f"trained without CUDA graphs, which is slower: {self._uncaptured}")
+            self._terminal.note(f"trained without CUDA graphs, which is slower: {self._uncaptured}")
         self._remember(number, outcome.history, outcome.stopped)
-        self._publisher.picture(outcome, self._store.running(number))
-        try:
-            if outcome.stopped == Stopped.CANCELLED:
-                raise EndedOutside
-            run = self._store.tell(outcome, self._terms, worker.device, self.runs)
-        except EndedOutside:
+        trial = self._store.running(number)
+        result = result_of(outcome, trial)
+        self._publisher.attach_curves(result, trial)
+        recorded = self._record(outcome, worker.device)
+        if recorded is None:
             self._store.drop(number)
             self._hopeless.forget(number)
-            self._progress.ended(replace(outcome, stopped=Stopped.CANCELLED), None)
+            self._terminal.ended(replace(result, state="FAIL", stopped=Stopped.CANCELLED))
             return
-        if run is not None:
-            self.runs.append(run)
-            if outcome.val_losses is not None:
-                self._val_losses[number] = outcome.val_losses
-        self._update_circle()
+        self._ended(recorded, outcome.val_losses)
+
+    def _record(self, outcome: Outcome, device: str) -> TrialResult | None:
+        """Tell the study how a trial ended; None where somebody has ended it from outside."""
+        if outcome.stopped == Stopped.CANCELLED:
+            return None
+        try:
+            return self._store.tell(outcome, self._constraints, device, self.runs)
+        except EndedOutside:
+            return None
+
+    def _ended(self, result: TrialResult, val_losses: np.ndarray | None) -> None:
+        """A trial has been recorded: choose anew, and show it. val_losses: per image, at its best epoch."""
+        self._epochs_trained += result.epochs_run
+        if result.complete and result.run is not None:
+            self.runs.append(result.run)
+            if val_losses is not None:
+                self._val_losses[result.number] = val_losses
+        self._update_weights()
         choice = self.choice()
-        self._publisher.ended(number, self.runs, None if choice is None else choice.run.number)
-        self._progress.ended(outcome, run)
-        self._count_errors(outcome)
+        self._publisher.ended(result.number, self.runs, None if choice is None else choice.run.number)
+        self._terminal.ended(result)
+        self._count_errors(result)
+
+    def _retry_alone(self, worker: Worker, job: Job) -> None:
+        """Out of memory for the first time: once more, with nothing beside it."""
+        self._retried.add(job.number)
+        self._retries.append(job)
+        if self._pool.retire(worker):
+            self._terminal.note(f"out of memory: one worker less on {worker.device}")
 
     def _died(self, worker: Worker, job: Job) -> None:
         """A worker was killed, for want of memory perhaps: its trial is tried once more."""
         self._deaths[job.lineage] += 1
         if self._deaths[job.lineage] == 1:
             self._requeue(job.number)
-            self._progress.note(f"the worker of trial {job.number} died; its trial is queued again")
+            self._terminal.note(f"the worker of trial {job.number} died; its trial is queued again")
             return
         reason = "its worker process was killed twice, perhaps for want of memory"
-        self._end(worker, job, Outcome(job.number, Stopped.ERROR, reason))
+        self._take_outcome(worker, job, Outcome(job.number, Stopped.ERROR, reason))
 
     def _requeue(self, number: int) -> None:
         self._store.interrupt(number)
         self._hopeless.forget(number)
-        self._progress.dropped(number)
+        self._terminal.dropped(number)
 
-    def _count_errors(self, outcome: Outcome) -> None:
-        if outcome.stopped != Stopped.ERROR:
+    def _count_errors(self, result: TrialResult) -> None:
+        """Raises SearchFailed once the first trials have all failed."""
+        if result.stopped != Stopped.ERROR:
             self._errors = -1
         elif self._errors >= 0:
             self._errors += 1
             if self._errors == ERRORS_IN_A_ROW:
-                raise SearchFailed(f"the first {ERRORS_IN_A_ROW} trials failed; the last one with {outcome.reason}")
+                raise SearchFailed(f"the first {ERRORS_IN_A_ROW} trials failed; the last one with {result.reason}")
 
-    def _update_circle(self) -> None:
-        """Keep the weights of the runs that may still be chosen, and of no other finished one."""
-        circle = {run.number for run in candidates(self.runs)}
-        if not circle and (closest := nearest(self.runs, self._terms)) is not None:
-            circle = {closest.number}
+    def _update_weights(self) -> None:
+        """Keep the weights of the runs that may still be chosen, and of no other ended one."""
+        kept = {run.number for run in candidates(self.runs)}
+        closest = nearest(self.runs, self._constraints)
+        if not kept and closest is not None:
+            kept = {closest.number}
         running = {worker.job.number for worker in self._pool.workers if worker.job is not None}
         for path in (self._conditions.folder / "weights").glob("*.pt"):
             number = int(path.stem)
-            if number not in circle and number not in running:
+            if number not in kept and number not in running:
                 path.unlink()
                 self._val_losses.pop(number, None)
-            elif number in circle and number not in self._val_losses:
+            elif number in kept and number not in self._val_losses:
                 self._val_losses[number] = load_weights(path)[1]
 
     def _last_words(self) -> None:
-        self._progress.close()
+        self._terminal.close()
         self._pool.kill()
 
     def _wind_down(self) -> None:
@@ -237,3 +267,8 @@ class Runner:
                 self._store.interrupt(worker.job.number)
         for job in self._retries:
             self._store.interrupt(job.number)
+
+
+def _curve(history: History) -> Curve:
+    """The curves that rules compare."""
+    return Curve(history["val_loss"], history["gap"], history["val_loss_se"])

@@ -1,58 +1,59 @@
-"""What a study teaches: which parameters matter, what a smaller gap costs, where the space is too narrow."""
+"""Where the good runs pile up at a bound of the space: there it may be too narrow."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-)
-from optuna.trial import FrozenTrial
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from search.choice.choose import USEFUL
-from search.choice.run import Run
+from search.results.trial_result import TrialResult
 
 PILED = 0.5  # share of the good runs at a bound from which the space looks too narrow
-FEWEST_GOOD = 4
+FEWEST_GOOD = 4  # good runs from which anything is said of them
 NEAR = 0.05  # of a range counts as its bound
 
 
 @dataclass(frozen=True)
 class Bound:
-    """`piled` of `good` runs have `parameter` at `value`, the `side` ("lower", "upper") end of its range."""
+    """Where runs pile up."""
 
     parameter: str
-    side: str
-    value: float
-    piled: int
-    good: int
+    side: str  # `lower` or `upper` end of its range
+    value: float  # of that end
+    piled: int  # good runs that have it
+    good: int  # good runs in all
 
 
-def good_runs(runs: Sequence[Run]) -> list[Run]:
-    """The feasible runs within 10% of the lowest validation loss of one."""
-    feasible = [run for run in runs if run.feasible]
-    lowest = min((run.val_loss for run in feasible), default=math.inf)
-    return [run for run in feasible if run.val_loss <= (1 + USEFUL) * lowest]
+def good_trials(trials: Sequence[TrialResult]) -> list[TrialResult]:
+    """The COMPLETE trials whose runs are feasible and within 10% of the lowest validation loss of one."""
+    losses = {
+        trial.number: trial.run.at_best.val_loss
+        for trial in trials
+        if trial.complete and trial.run is not None and trial.run.feasible
+    }
+    lowest = min(losses.values(), default=math.inf)
+    return [trial for trial in trials if losses.get(trial.number, math.inf) <= (1 + USEFUL) * lowest]
 
 
-def piled_up(finished: Sequence[FrozenTrial], runs: Sequence[Run]) -> list[Bound]:
+def piled_up(trials: Sequence[TrialResult]) -> list[Bound]:
     """Where half of the good runs (feasible, within 10% of the lowest loss) sit at a bound that could be moved."""
-    numbers = {run.number for run in good_runs(runs)}
-    good = [trial for trial in finished if trial.number in numbers]
+    good = good_trials(trials)
     if len(good) < FEWEST_GOOD:
         return []
     names = sorted({name for trial in good for name in trial.params})
-    return [bound for name in names for side in ("lower", "upper") if (bound := _bound(good, name, side)) is not None]
+    bounds = [_bound(good, name, side) for name in names for side in ("lower", "upper")]
+    return [bound for bound in bounds if bound is not None]
 
 
-def _bound(good: Sequence[FrozenTrial], name: str, side: str) -> Bound | None:
+def _bound(good: Sequence[TrialResult], name: str, side: str) -> Bound | None:
     having = [trial for trial in good if name in trial.params]
     distribution: BaseDistribution = having[0].distributions[name]
     if isinstance(distribution, CategoricalDistribution) or distribution.single():
         return None
     low, high = float(distribution.low), float(distribution.high)  # type: ignore[attr-defined]
-    values = 1 + (high - low) / step if (step := getattr(distribution, "step", None)) else math.inf
+    step = getattr(distribution, "step", None)
+    values = 1 + (high - low) / step if step else math.inf
     end = low if side == "lower" else high
     if values < 4 or _natural(name, side, end):
         return None

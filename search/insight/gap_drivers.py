@@ -6,56 +6,53 @@ from statistics import median
 
 import numpy as np
 from optuna.distributions import CategoricalDistribution
-from optuna.trial import FrozenTrial
 
-from search.insight.importance import FEWEST, reached_best
+from search.insight.importance import FEWEST, measurements, reached_best
+from search.results.trial_result import TrialResult
 
 MOST = 3
 SIGNIFICANCE = 0.05  # over all parameters together (Bonferroni)
 
 
 @dataclass(frozen=True)
-class Knob:
-    """A parameter whose setting goes with a smaller gap.
-
-    setting: where the gap is small, in words ("augmentation above 0.52"). Losses and gaps are medians in nats, over
-    `inside` runs with that setting and `outside` ones without. loss_differs: beyond noise (Mann-Whitney).
-    """
+class GapDriver:
+    """A parameter whose setting goes with a smaller gap. Losses and gaps are medians over runs, in nats."""
 
     parameter: str
-    setting: str
-    inside: int
-    outside: int
+    setting: str  # where the gap is small, in words: `augmentation of at least 0.52`
+    inside: int  # runs with that setting
+    outside: int  # runs without it
     gap_inside: float
     gap_outside: float
     loss_inside: float
     loss_outside: float
-    loss_differs: bool
+    loss_differs: bool  # beyond noise (Mann-Whitney)
 
 
-def closed_the_gap(finished: Sequence[FrozenTrial]) -> list[Knob]:
+def gap_drivers(trials: Sequence[TrialResult]) -> list[GapDriver]:
     """At most three parameters, the strongest first, that closed the gap; none with fewer than 8 runs.
 
     Judged over all trials that reached their best, by forward selection in the linear model of ranks (Iman and
     Conover, 1979): a parameter counts where an F test passes beside those already taken, so that one that merely
     went along with another does not. The difference of median gaps must exceed the standard error of one gap, too.
     """
-    reached = reached_best(finished)
+    reached = reached_best(trials)
     if len(reached) < FEWEST:
         return []
-    taken = _selected(reached, np.array([trial.user_attrs["gap"] for trial in reached]))
-    error = median(trial.user_attrs.get("gap_se", 0.0) for trial in reached)
-    knobs = [knob for name in taken if (knob := _knob(reached, name)) is not None]
-    return [knob for knob in knobs if knob.gap_outside - knob.gap_inside > error]
+    measured = measurements(reached)
+    taken = _selected(reached, np.array([at_best.gap for at_best in measured]))
+    error = median(at_best.gap_se for at_best in measured)
+    drivers = [_driver(reached, name) for name in taken]
+    return [driver for driver in drivers if driver is not None and driver.gap_outside - driver.gap_inside > error]
 
 
-def varying(reached: Sequence[FrozenTrial]) -> list[str]:
+def varying(reached: Sequence[TrialResult]) -> list[str]:
     """The parameters that all these trials have, and that differ among them."""
     names = [name for name in reached[0].params if all(name in trial.params for trial in reached)] if reached else []
     return [name for name in names if len({trial.params[name] for trial in reached}) > 1]
 
 
-def _selected(reached: Sequence[FrozenTrial], gaps: np.ndarray) -> list[str]:
+def _selected(reached: Sequence[TrialResult], gaps: np.ndarray) -> list[str]:
     from scipy.stats import f, rankdata
 
     columns = {name: _columns(reached, name) for name in varying(reached)}
@@ -77,7 +74,7 @@ def _selected(reached: Sequence[FrozenTrial], gaps: np.ndarray) -> list[str]:
     return taken
 
 
-def _columns(reached: Sequence[FrozenTrial], name: str) -> np.ndarray:
+def _columns(reached: Sequence[TrialResult], name: str) -> np.ndarray:
     """A parameter in the model: the ranks of numbers, or one column of 0 and 1 for each further category."""
     from scipy.stats import rankdata
 
@@ -93,32 +90,32 @@ def _residual(model: np.ndarray, target: np.ndarray) -> float:
     return float(np.sum((target - model @ np.linalg.lstsq(model, target, rcond=None)[0]) ** 2))
 
 
-def _knob(reached: Sequence[FrozenTrial], name: str) -> Knob | None:
+def _driver(reached: Sequence[TrialResult], name: str) -> GapDriver | None:
     """Where the gap is smaller: above or below the parameter's median, or at one of its categories."""
-    knobs = [_compared(reached, name, setting, inside) for setting, inside in _settings(reached, name)]
-    return max(knobs, key=lambda knob: knob.gap_outside - knob.gap_inside, default=None)
+    drivers = [_compared(reached, name, setting, inside) for setting, inside in _settings(reached, name)]
+    return max(drivers, key=lambda driver: driver.gap_outside - driver.gap_inside, default=None)
 
 
-def _compared(reached: Sequence[FrozenTrial], name: str, setting: str, inside: Sequence[bool]) -> Knob:
+def _compared(reached: Sequence[TrialResult], name: str, setting: str, inside: Sequence[bool]) -> GapDriver:
     from scipy.stats import mannwhitneyu
 
-    within = [trial.user_attrs for trial, belongs in zip(reached, inside, strict=True) if belongs]
-    without = [trial.user_attrs for trial, belongs in zip(reached, inside, strict=True) if not belongs]
-    losses = [[figures["val_loss"] for figures in side] for side in (within, without)]
-    return Knob(
+    within = measurements([trial for trial, belongs in zip(reached, inside, strict=True) if belongs])
+    without = measurements([trial for trial, belongs in zip(reached, inside, strict=True) if not belongs])
+    losses = [[at_best.val_loss for at_best in side] for side in (within, without)]
+    return GapDriver(
         parameter=name,
         setting=setting,
         inside=len(within),
         outside=len(without),
-        gap_inside=median(figures["gap"] for figures in within),
-        gap_outside=median(figures["gap"] for figures in without),
+        gap_inside=median(at_best.gap for at_best in within),
+        gap_outside=median(at_best.gap for at_best in without),
         loss_inside=median(losses[0]),
         loss_outside=median(losses[1]),
         loss_differs=bool(mannwhitneyu(*losses).pvalue < SIGNIFICANCE),
     )
 
 
-def _settings(reached: Sequence[FrozenTrial], name: str) -> list[tuple[str, list[bool]]]:
+def _settings(reached: Sequence[TrialResult], name: str) -> list[tuple[str, list[bool]]]:
     """Ways to part the runs by a parameter: in words, and which of them belong."""
     values = [trial.params[name] for trial in reached]
     if isinstance(reached[0].distributions[name], CategoricalDistribution):

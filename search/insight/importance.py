@@ -1,48 +1,47 @@
-"""What a study teaches: which parameters matter, what a smaller gap costs, where the space is too narrow."""
+"""Hyperparameter importance (fANOVA): the share of each parameter in the variance of the loss and of the gap."""
 
 import functools
 import json
+import math
 from collections.abc import Sequence
 
 import optuna
-from optuna.distributions import (
-    distribution_to_json,
-    json_to_distribution,
-)
+from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
-from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import create_trial
 
-from search.stopping.stopped import Stopped
+from search.measurement import Measurement
+from search.results.trial_result import TrialResult
 
 FEWEST = 8  # runs from which anything is said about importance
 MOST = 300  # runs that importance is computed from, evenly spaced where there are more: fANOVA takes 1 s for each 100
 DEPTH = 6  # of fANOVA's trees: unbounded ones take 20 times as long for 800 runs, and give the same shares to 1 point
-REACHED_BEST = (Stopped.FINISHED, Stopped.OVERFIT, Stopped.DIVERGED)
 
 
-def reached_best(finished: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def reached_best(trials: Sequence[TrialResult]) -> list[TrialResult]:
     """The trials whose best epoch is their best: all but those given up before, whose figures are censored."""
-    return [
-        trial
-        for trial in finished
-        if trial.user_attrs.get("stopped") in REACHED_BEST and trial.user_attrs.get("val_loss") is not None
-    ]
+    return [trial for trial in trials if trial.reached_best]
 
 
-def thinned(finished: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def measurements(trials: Sequence[TrialResult]) -> list[Measurement]:
+    """Those of the best epochs, of the trials that have one."""
+    return [trial.run.at_best for trial in trials if trial.run is not None]
+
+
+def sampled(trials: Sequence[TrialResult]) -> list[TrialResult]:
     """The trials that importance is computed from: those that reached their best, or 300 of them, evenly spaced."""
-    reached = reached_best(finished)
-    return reached[:: -(-len(reached) // MOST)] if reached else []
+    reached = reached_best(trials)
+    return reached[:: math.ceil(len(reached) / MOST)] if reached else []
 
 
-def importances(finished: Sequence[FrozenTrial], target: str) -> dict[str, float]:
-    """The share of each parameter in the variance of the attribute `target`, largest first (fANOVA).
+def importances(trials: Sequence[TrialResult], target: str) -> dict[str, float]:
+    """The share of each parameter in the variance of `target` (val_loss or gap), largest first.
 
     Computed from the best epochs of all trials that reached their best, PRUNED ones included: those that
     survived were selected for not overfitting. Empty with fewer than 8 such trials, or where nothing varies.
     """
-    reached = thinned(finished)
-    values = [trial.user_attrs[target] for trial in reached]
+    reached = sampled(trials)
+    values = [getattr(trial, target) for trial in reached]
     if len(reached) < FEWEST or max(values) == min(values):
         return {}
     points = [

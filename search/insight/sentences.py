@@ -1,103 +1,103 @@
 """What a search teaches, in sentences: where a person would ask "so what?". Each appears only where it is true."""
 
+import math
 from collections.abc import Sequence
 from statistics import median
 
-from optuna.trial import FrozenTrial
-
-from search.choice.fit import MEMORIZED, NOISE, UNDERFIT
-from search.choice.run import Run
-from search.insight.bounds import FEWEST_GOOD, good_runs, piled_up
-from search.insight.gap_drivers import Knob, closed_the_gap
-from search.insight.importance import FEWEST, importances, reached_best, thinned
-from search.insight.tradeoff import price_list
+from search.choice.fit import MEMORIZED, NOISE, Fit
+from search.insight.bounds import FEWEST_GOOD, good_trials, piled_up
+from search.insight.gap_drivers import GapDriver, gap_drivers
+from search.insight.importance import FEWEST, importances, measurements, reached_best, sampled
+from search.insight.tradeoff import tradeoff
+from search.results.trial_result import TrialResult
 from search.stopping.stopped import Stopped
 
 NEARLY_ALL = 0.75  # of the good runs, from which something is said of the whole study
 STILL_FALLING = 0.01  # of its loss that a run gained in its last quarter
 
 
-def sentences(finished: Sequence[FrozenTrial], runs: Sequence[Run]) -> list[str]:
-    """All that a study teaches. finished: its COMPLETE and PRUNED trials; runs: the results of the COMPLETE ones."""
+def sentences(trials: Sequence[TrialResult]) -> list[str]:
+    """All that a study teaches. trials: those that ended, COMPLETE or PRUNED."""
     return [
-        *drivers(finished),
-        *prices(runs),
-        *gap_closers(finished),
-        *bounds(finished, runs),
-        *underfitting(finished, runs),
+        *importance(trials),
+        *cost_of_a_smaller_gap(trials),
+        *what_closed_the_gap(trials),
+        *bounds(trials),
+        *underfitting(trials),
     ]
 
 
-def drivers(finished: Sequence[FrozenTrial]) -> list[str]:
+def importance(trials: Sequence[TrialResult]) -> list[str]:
     """The shares of the parameters in the variance of each objective."""
     lines = []
     for target in ("val_loss", "gap"):
-        shares = importances(finished, target)
+        shares = importances(trials, target)
         if shares:
             parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share >= 0.01)
-            lines.append(f"what drives {target}: {parts} ({len(thinned(finished))} runs)")
+            lines.append(f"what drives {target}: {parts} ({len(sampled(trials))} runs)")
     return lines
 
 
-def prices(runs: Sequence[Run]) -> list[str]:
+def cost_of_a_smaller_gap(trials: Sequence[TrialResult]) -> list[str]:
     """What a smaller gap costs, where it can be had at all."""
-    listed = price_list(runs)
-    if len({run.number for _, run in listed}) < 2:
+    listed = tradeoff(trials)
+    if len({trial.number for _, trial in listed}) < 2:
         return []
-    parts = "; ".join(f"+{price:.0%}: {run.gap:.4f} (trial {run.number})" for price, run in listed)
+    parts = "; ".join(f"+{allowed:.0%}: {trial.gap:.4f} (trial {trial.number})" for allowed, trial in listed)
     return [f"smallest gap to be had at a val_loss of {parts}"]
 
 
-def gap_closers(finished: Sequence[FrozenTrial]) -> list[str]:
-    """Which two or three knobs closed the gap, and at what loss."""
+def what_closed_the_gap(trials: Sequence[TrialResult]) -> list[str]:
+    """Which parameters closed the gap, and at what loss."""
     return [
-        f"what closed the gap: the {knob.inside} runs with {knob.setting} have a median gap of {knob.gap_inside:.4f}, "
-        f"the other {knob.outside} of {knob.gap_outside:.4f}; median val_loss {knob.loss_inside:.4f} against "
-        f"{knob.loss_outside:.4f}, {_loss_change(knob)}"
-        for knob in closed_the_gap(finished)
+        f"what closed the gap: the {driver.inside} runs with {driver.setting} have a median gap of "
+        f"{driver.gap_inside:.4f}, the other {driver.outside} of {driver.gap_outside:.4f}; "
+        f"median val_loss {driver.loss_inside:.4f} against "
+        f"{driver.loss_outside:.4f}, {_loss_change(driver)}"
+        for driver in gap_drivers(trials)
     ]
 
 
-def _loss_change(knob: Knob) -> str:
-    change = knob.loss_inside / knob.loss_outside - 1
-    if not knob.loss_differs:
+def _loss_change(driver: GapDriver) -> str:
+    change = driver.loss_inside / driver.loss_outside - 1
+    if not driver.loss_differs:
         return "a difference within noise"
     return f"{abs(change):.0%} {'higher' if change > 0 else 'lower'}"
 
 
-def nothing_closed_the_gap(finished: Sequence[FrozenTrial]) -> list[str]:
-    """Where there are runs enough to ask which knob closed the gap, and none stands out."""
-    reached = reached_best(finished)
-    if len(reached) < FEWEST or closed_the_gap(finished):
+def nothing_closed_the_gap(trials: Sequence[TrialResult]) -> list[str]:
+    """Where there are runs enough to ask which parameter closed the gap, and none stands out."""
+    reached = reached_best(trials)
+    if len(reached) < FEWEST or gap_drivers(trials):
         return []
     return [f"no parameter's effect on the gap stands out from the noise of these {len(reached)} runs"]
 
 
-def bounds(finished: Sequence[FrozenTrial], runs: Sequence[Run]) -> list[str]:
+def bounds(trials: Sequence[TrialResult]) -> list[str]:
     """Where the good runs pile up at a bound of the space."""
     return [
         f"{bound.piled} of the {bound.good} good runs have {bound.parameter} at its {bound.side} bound "
         f"{bound.value:g}: widen its range"
-        for bound in piled_up(finished, runs)
+        for bound in piled_up(trials)
     ]
 
 
-def underfitting(finished: Sequence[FrozenTrial], runs: Sequence[Run]) -> list[str]:
+def underfitting(trials: Sequence[TrialResult]) -> list[str]:
     """Whether the whole study underfits: no run beats the baseline, or the good ones have more to learn."""
-    reached = reached_best(finished)
-    if len(reached) >= FEWEST_GOOD and all(trial.user_attrs.get("fit") == UNDERFIT for trial in reached):
+    reached = reached_best(trials)
+    fits = {trial.run.fit for trial in reached if trial.run is not None}
+    if len(reached) >= FEWEST_GOOD and fits == {Fit.UNDERFIT}:
         return [
             f"the whole study underfits: none of its {len(reached)} runs beats the linear baseline; "
             "give it more epochs, larger networks, or weaker regularization"
         ]
-    numbers = {run.number for run in good_runs(runs)}
-    good = [trial for trial in finished if trial.number in numbers]
+    good = good_trials(trials)
     if len(good) < FEWEST_GOOD:
         return []
     return [*_still_falling(good), *_nothing_to_close(good)]
 
 
-def _still_falling(good: Sequence[FrozenTrial]) -> list[str]:
+def _still_falling(good: Sequence[TrialResult]) -> list[str]:
     gains = [_last_gain(trial) for trial in good]
     falling = sum(gain >= STILL_FALLING for gain in gains)
     if falling < NEARLY_ALL * len(good):
@@ -108,29 +108,30 @@ def _still_falling(good: Sequence[FrozenTrial]) -> list[str]:
     ]
 
 
-def _last_gain(trial: FrozenTrial) -> float:
+def _last_gain(trial: TrialResult) -> float:
     """The share of its loss that a run lost in the last quarter of its epochs; 0 where it was stopped or had turned."""
-    losses = trial.user_attrs.get("history", {}).get("val_loss", [])
-    stopped, best = trial.user_attrs["stopped"], trial.user_attrs.get("best_epoch")
-    if stopped != Stopped.FINISHED or len(losses) < 4 or best != len(losses) - 1:
+    losses = trial.history.get("val_loss", [])
+    last = len(losses) - 1
+    if trial.run is None or trial.stopped != Stopped.FINISHED or len(losses) < 4 or trial.run.best_epoch != last:
         return 0.0
-    before = losses[best - len(losses) // 4]
-    return 0.0 if before is None else 1 - losses[best] / before
+    before = losses[last - len(losses) // 4]
+    return 1 - losses[last] / before if math.isfinite(before) else 0.0
 
 
-def _nothing_to_close(good: Sequence[FrozenTrial]) -> list[str]:
+def _nothing_to_close(good: Sequence[TrialResult]) -> list[str]:
     """Runs without a gap, neither at their best epoch nor at their last, that have more to learn."""
-    without = sum(_has_no_gap(trial) and trial.user_attrs["train_accuracy"] < MEMORIZED for trial in good)
+    accuracies = [at_best.train_accuracy for at_best in measurements(good)]
+    without = sum(_has_no_gap(trial) and accuracy < MEMORIZED for trial, accuracy in zip(good, accuracies, strict=True))
     if without < NEARLY_ALL * len(good):
         return []
-    accuracy = median(trial.user_attrs["train_accuracy"] for trial in good)
     return [
         f"{without} of the {len(good)} good runs have no gap beyond noise, and learned their training images to "
-        f"{accuracy:.1%} only: they underfit; try larger networks, more epochs or weaker regularization"
+        f"{median(accuracies):.1%} only: they underfit; try larger networks, more epochs or weaker regularization"
     ]
 
 
-def _has_no_gap(trial: FrozenTrial) -> bool:
-    attributes = trial.user_attrs
-    last = (attributes.get("history", {}).get("gap") or [attributes["gap"]])[-1]
-    return all(gap is not None and gap <= NOISE * attributes.get("gap_se", 0.0) for gap in (attributes["gap"], last))
+def _has_no_gap(trial: TrialResult) -> bool:
+    assert trial.run is not None
+    at_best = trial.run.at_best
+    last = trial.history.get("gap", [at_best.gap])[-1]
+    return all(gap <= NOISE * at_best.gap_se for gap in (at_best.gap, last))  # one that is not finite is a gap

@@ -1,22 +1,20 @@
-"""What a study teaches: which parameters matter, what a smaller gap costs, where the space is too narrow."""
+"""What a smaller gap costs in validation loss."""
 
 from collections.abc import Sequence
 
-from search.choice.run import Run
+from search.results.trial_result import TrialResult
 
-PRICES = (0.0, 0.02, 0.05, 0.10)
+ALLOWED = (0.0, 0.02, 0.05, 0.10)  # shares by which the validation loss may lie above the lowest
 
 
-def price_list(runs: Sequence[Run]) -> list[tuple[float, Run]]:
-    """For each of `PRICES` (shares of the lowest validation loss): the feasible run of smallest gap within it."""
-    feasible = [run for run in runs if run.feasible]
+def tradeoff(trials: Sequence[TrialResult]) -> list[tuple[float, TrialResult]]:
+    """For each share in `ALLOWED`: the feasible COMPLETE trial of smallest gap whose loss is within it."""
+    feasible = {trial.run: trial for trial in trials if trial.complete and trial.run is not None and trial.run.feasible}
     if not feasible:
         return []
-    lowest = min(run.val_loss for run in feasible)
-    return [
-        (
-            price,
-            min((run for run in feasible if run.val_loss <= (1 + price) * lowest), key=lambda run: run.objectives[1]),
-        )
-        for price in PRICES
-    ]
+    lowest = min(run.at_best.val_loss for run in feasible)
+    listed = []
+    for allowed in ALLOWED:
+        within = [run for run in feasible if run.at_best.val_loss <= (1 + allowed) * lowest]
+        listed.append((allowed, feasible[min(within, key=lambda run: run.objectives[1])]))
+    return listed

@@ -1,1 +1,5 @@
-"""results."""
+"""Reading and writing what a search has found: the study in its database, and best.yaml.
+
+It may import the choice and the names of `search.stopping`. It imports no torch, so that reading a search is quick,
+and it knows nothing of training. Only the engine writes to a study.
+"""

@@ -1,6 +1,9 @@
-"""best.yaml, read. Without torch, which takes seconds to import and is needed only to build the network."""
+"""best.yaml and best.pt: the chosen configuration and its weights, written and read.
 
-from collections.abc import Callable
+torch is imported where the network is built or its weights are written: it takes seconds.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,39 +11,32 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from search.errors import UserError
+from search.files import replace_file
 from search.spaces import Space, find_space
 
 if TYPE_CHECKING:
     import torch
-
-    from search.training.precision import Precision
-
 
 VERSION = 1
 
 
 @dataclass(frozen=True)
 class Best:
-    """The content of a best.yaml.
-
-    config: what the space drew. epochs: to train, up to and including the best epoch. metrics: at that
-    epoch, with standard errors. data, environment: what the figures were measured on and with.
-    confirmation: what `python -m search confirm` found, or None before.
-    """
+    """The content of a best.yaml."""
 
     study: str
     trial: int
-    space: str
-    config: dict[str, Any]
-    epochs: int
-    seed: int
-    metrics: dict[str, float]
-    choice: dict[str, Any]
-    data: dict[str, Any]
-    environment: dict[str, Any]
+    space: str  # dotted name, or the name of its file
+    config: dict[str, Any]  # what the space made of what was drawn
+    epochs: int  # to train: up to and including the best epoch
+    seed: int  # of initial weights, shuffling and augmentation
+    metrics: dict[str, float]  # at the best epoch, with standard errors
+    choice: dict[str, Any]  # why it was chosen, and over which trials
+    data: dict[str, Any]  # what the figures were measured on
+    environment: dict[str, Any]  # what they were measured with
     build_network: Callable[..., "torch.nn.Module"]
     weights_file: Path
-    confirmation: dict[str, Any] | None = None
+    confirmation: dict[str, Any] | None = None  # what `gapsearch confirm` found; None before
 
     def build(self) -> "torch.nn.Module":
         """The network of this configuration, its weights fresh."""
@@ -58,13 +54,6 @@ class Best:
         model = self.build()
         model.load_state_dict(torch.load(self.weights_file, map_location="cpu", weights_only=True))
         return model.eval()
-
-    @property
-    def precision(self) -> "Precision":
-        """The number format and memory layout it was trained in."""
-        from search.training.precision import Precision
-
-        return Precision(self.environment["bf16"], self.environment["channels_last"])
 
 
 def load(path: str | Path, space: Space | None = None) -> Best:
@@ -113,3 +102,22 @@ def _space_of(name: str, path: Path) -> Space:
         return find_space(name, path.parent)
     except UserError as error:
         raise UserError(f"the space of {path}: {error}; or give search.load its module with space=") from error
+
+
+def write(folder: Path, content: Mapping[str, Any], weights: Mapping[str, "torch.Tensor"]) -> None:
+    """Write best.yaml and best.pt into `folder`. content: the fields of `Best` that a file holds."""
+    import torch
+
+    _write_yaml(folder / "best.yaml", {"version": VERSION, **content})
+    replace_file(folder / "best.pt", lambda scratch: torch.save(dict(weights), scratch))
+
+
+def add_confirmation(path: Path, confirmation: Mapping[str, Any]) -> None:
+    """Write what a confirmation found into the best.yaml at `path`."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) | {"confirmation": dict(confirmation)}
+    _write_yaml(path, content)
+
+
+def _write_yaml(path: Path, content: Mapping[str, Any]) -> None:
+    text = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+    replace_file(path, lambda scratch: scratch.write_text(text, encoding="utf-8"))

@@ -1,31 +1,21 @@
-"""What a search has found, read from its run folder: while it runs, and once it has ended.
-
-Without torch, which takes seconds to import.
-"""
+"""A search as its run folder shows it: while it runs, and once it has ended."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from search.results.best_yaml import Best, load
-
-if TYPE_CHECKING:
-    pass
-from search.results.storage import database_url, opened
-from search.results.trial_result import TrialResult, trial_results
+from search.results.snapshot import read_snapshot
+from search.results.storage import open_study, storage_url
+from search.results.trial_result import TrialResult
 
 
 @dataclass(frozen=True)
 class Result:
-    """A search as its run folder shows it now; every access reads anew.
+    """What a search has found; every access reads anew."""
 
-    folder: the run folder, as a string too. storage: URL of the database, None for study.db in the folder.
-    study: its name, needed where the database holds several.
-    """
-
-    folder: Path
-    storage: str | None = None
-    study: str | None = None
+    folder: Path  # the run folder, as a string too
+    storage: str | None = None  # URL of the database; None for study.db in the folder
+    study: str | None = None  # its name, needed where the database holds several
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", Path(self.folder))
@@ -39,5 +29,5 @@ class Result:
     @property
     def trials(self) -> list[TrialResult]:
         """All trials, by number. Raises UserError where there is no study to read."""
-        with opened(database_url(self.folder, self.storage), self.study) as study:
-            return trial_results(study)
+        with open_study(storage_url(self.folder, self.storage), self.study) as study:
+            return list(read_snapshot(study).trials)

@@ -1,6 +1,7 @@
 """What a search shows in the Optuna dashboard while it runs: graphs, notes, and a picture of each trial's curves."""
 
 import contextlib
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,26 +15,27 @@ from optuna.trial import FrozenTrial, Trial
 from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 from optuna_dashboard.artifact import get_artifact_path
 
-from search.choice.constraints import Terms
+from search.choice.constraints import Constraints
 from search.choice.pareto import on_front
 from search.choice.run import Run
 from search.errors import described
-from search.results.snapshot import Story, read_story
+from search.results.snapshot import StudySnapshot, read_snapshot
 from search.results.trial_result import TrialResult, trial_result
-from search.show.epochs import epochs_spent
-from search.show.importance import drivers
-from search.show.learning_curves import curves
+from search.show.epochs import epochs_trained
+from search.show.importance import importance
+from search.show.learning_curves import learning_curves
 from search.show.loss_against_gap import loss_against_gap
 from search.show.notes import study_note, trial_note
-from search.show.trial_svg import picture
-from search.training.trial import Outcome
+from search.show.trial_svg import trial_svg
 
-GRAPHS = {"curves": curves, "loss-against-gap": loss_against_gap, "epochs": epochs_spent}
-DRIVERS = "drivers"  # the graph of importances: it costs more than all others together
+GRAPHS = {"curves": learning_curves, "loss-against-gap": loss_against_gap, "epochs": epochs_trained}
+IMPORTANCE = "drivers"  # the graph of importances: it costs more than all others together
 SHARE = 0.005  # of the time that each, the graphs and the importances, may take while trials run
 LEAST_SECONDS = 2.0  # between two refreshments
 MOST_NOTES = 300  # for each trial the dashboard looks through the notes of all: 1,000 would cost its page 4 s
-ENDED = ("COMPLETE", "PRUNED", "FAIL")
+
+
+logger = logging.getLogger(__name__)
 
 
 class Pace:
@@ -65,9 +67,14 @@ class Publisher:
     """
 
     def __init__(
-        self, study: optuna.Study, folder: Path, terms: Terms, planned: int, say: Callable[[str], None] = print
+        self,
+        study: optuna.Study,
+        folder: Path,
+        constraints: Constraints,
+        planned: int,
+        say: Callable[[str], None] = print,
     ) -> None:
-        self._study, self._terms, self._planned, self._say = study, terms, planned, say
+        self._study, self._constraints, self._planned, self._say = study, constraints, planned, say
         self._artifacts = FileSystemArtifactStore(str(folder / "artifacts"))
         self._graphs, self._drivers = Pace(SHARE, LEAST_SECONDS), Pace(SHARE, LEAST_SECONDS)
         self._failed = self._news = False
@@ -76,12 +83,12 @@ class Publisher:
         with self._guarded():
             self._notes = self._notes_before()
 
-    def picture(self, outcome: Outcome, trial: Trial) -> None:
+    def attach_curves(self, result: TrialResult, trial: Trial) -> None:
         """Attach the curves to `trial`, which is about to end: one that has ended takes no artifacts."""
         with self._guarded():
-            drawn = picture(outcome, self._planned)
-            if drawn is not None:
-                self._attach(trial, drawn)
+            svg = trial_svg(result, self._planned)
+            if svg is not None:
+                self._attach(trial, svg)
 
     def ended(self, number: int, runs: Sequence[Run], chosen: int | None) -> None:
         """Write the note of a trial that has just ended, beside the `runs` finished so far."""
@@ -90,34 +97,34 @@ class Publisher:
             run = next((run for run in reversed(runs) if run.number == number), None)
             shown = run is not None and on_front(run, runs)
             frozen = self._study.get_trials(deepcopy=False)[number]
-            trial = trial_result(frozen, self._terms, front=shown, chosen=number == chosen)
+            trial = trial_result(frozen, self._constraints, front=shown, chosen=number == chosen)
             self._note_trial(trial, frozen)
 
     def update(self) -> None:
         """Called a few times a second: refresh the graphs and notes if it is time to."""
         if self._graphs.due():
             with self._guarded(), self._graphs.measured():
-                self._publish(read_story(self._study))
+                self._publish(read_snapshot(self._study))
         elif self._news and self._drivers.due():
             self._news = False
             with self._guarded(), self._drivers.measured():
-                self._draw(DRIVERS, drivers(read_story(self._study)))
+                self._draw(IMPORTANCE, importance(read_snapshot(self._study)))
 
     def close(self) -> None:
         """Publish everything as it is at the end."""
         with self._guarded():
-            story = read_story(self._study)
-            self._publish(story)
-            self._draw(DRIVERS, drivers(story))
+            snapshot = read_snapshot(self._study)
+            self._publish(snapshot)
+            self._draw(IMPORTANCE, importance(snapshot))
 
-    def _publish(self, story: Story) -> None:
+    def _publish(self, snapshot: StudySnapshot) -> None:
         for name, figure in GRAPHS.items():
-            self._draw(name, figure(story))
+            self._draw(name, figure(snapshot))
         frozen = self._study.get_trials(deepcopy=False)
-        for trial in story.trials:
-            if trial.state in ENDED:
+        for trial in snapshot.trials:
+            if not trial.running:
                 self._note_trial(trial, frozen[trial.number])
-        self._note_study(study_note(story))
+        self._note_study(study_note(snapshot))
 
     def _draw(self, name: str, figure: go.Figure | None) -> None:
         if figure is not None and (drawn := figure.to_json()) != self._drawn.get(name):
@@ -139,13 +146,13 @@ class Publisher:
             self._notes[trial.number] = text
 
     def _trial_note(self, trial: TrialResult) -> str:
-        return trial_note(trial, self._planned, self._terms)
+        return trial_note(trial, self._planned, self._constraints)
 
     def _notes_before(self) -> dict[int | None, str]:
         """What an earlier start left. Reading every note back would take longer the more there are."""
         if not get_note(self._study):
             return {}
-        ended = [trial for trial in read_story(self._study).trials if trial.state in ("COMPLETE", "PRUNED")]
+        ended = [trial for trial in read_snapshot(self._study).trials if trial.ended]
         return {trial.number: self._trial_note(trial) for trial in ended}
 
     def _attach(self, trial: Trial, svg: str) -> None:
@@ -173,4 +180,4 @@ class Publisher:
         except Exception as error:
             if not self._failed:
                 self._failed = True
-                self._say(f"the dashboard's graphs and notes are not all current: {described(error)}")
+                logger.warning(f"the dashboard's graphs and notes are not all current: {described(error)}")

@@ -1,35 +1,25 @@
-"""The graphs of a search as a whole, for the dashboard and for the report. Each is None where there is nothing to draw.
-
-Sizes are left to the page. Figures hold plain lists of few digits, since a dashboard sends them again and again.
-"""
-
-from collections import Counter
-from collections.abc import Sequence
+"""The graph of epochs trained and epochs saved, by what ended the runs."""
 
 import plotly.graph_objects as go
 
-from search.results.snapshot import Story
-from search.show.theme import ending, look, plain, styled
+from search.insight.stops import Stops, stops
+from search.results.snapshot import StudySnapshot
+from search.show.theme import marker_of, plain, themed
 
 
-def epochs_spent(story: Story) -> go.Figure | None:
-    """Epochs trained and epochs saved, by what ended the runs."""
-    ended = [trial for trial in story.trials if trial.state in ("COMPLETE", "PRUNED")]
-    planned = max([story.plan.get("epochs", 0), *(trial.epochs_run for trial in ended)], default=0)
-    if not ended or not planned:
+def epochs_trained(snapshot: StudySnapshot) -> go.Figure | None:
+    """A bar for each cause, the most frequent on top; None before any trial has ended."""
+    rows = stops(snapshot)[::-1]
+    total = sum(row.trained + row.saved for row in rows)
+    if not total:
         return None
-    counts = Counter(map(ending, ended))
-    spent = {stopped: sum(t.epochs_run for t in ended if ending(t) == stopped) for stopped in counts}
-    saved = {stopped: count * planned - spent[stopped] for stopped, count in counts.items()}
-    order = [stopped for stopped, _ in reversed(counts.most_common())]
-    rows = [_row(stopped, counts[stopped], spent[stopped], saved[stopped]) for stopped in order]
     figure = go.Figure()
-    _add_epochs(figure, "trained", rows, [spent[stopped] for stopped in order], order)
-    _add_epochs(figure, "saved", rows, [saved[stopped] for stopped in order], order)
-    total, all_saved = sum(spent.values()), sum(saved.values())
-    return styled(
+    _add_bars(figure, "trained", rows, [row.trained for row in rows])
+    _add_bars(figure, "saved", rows, [row.saved for row in rows])
+    trained, saved = sum(row.trained for row in rows), sum(row.saved for row in rows)
+    return themed(
         figure,
-        f"{total:,} of {total + all_saved:,} epochs trained, {all_saved / (total + all_saved):.0%} saved",
+        f"{trained:,} of {total:,} epochs trained, {saved / total:.0%} saved",
         showlegend=False,
         barmode="stack",
         bargap=0.45,
@@ -38,16 +28,12 @@ def epochs_spent(story: Story) -> go.Figure | None:
     )
 
 
-def _row(stopped: str, count: int, spent: int, saved: int) -> str:
-    return f"<b>{count:,} {plain(stopped)}</b><br>{spent:,} trained" + (f"<br>{saved:,} saved" if saved else "")
-
-
-def _add_epochs(figure: go.Figure, name: str, rows: list[str], epochs: list[int], order: Sequence[str]) -> None:
+def _add_bars(figure: go.Figure, name: str, rows: list[Stops], epochs: list[int]) -> None:
     """Solid bars for epochs trained, hatched ones for those saved."""
-    colours = [look(stopped).colour for stopped in order]
+    colours = [marker_of(row.ending).colour for row in rows]
     figure.add_bar(
         x=epochs,
-        y=rows,
+        y=[_label(row) for row in rows],
         orientation="h",
         marker={
             "color": colours,
@@ -58,3 +44,8 @@ def _add_epochs(figure: go.Figure, name: str, rows: list[str], epochs: list[int]
         showlegend=False,
         hovertemplate=f"%{{x:,}} epochs {name}<extra></extra>",
     )
+
+
+def _label(row: Stops) -> str:
+    saved = f"<br>{row.saved:,} saved" if row.saved else ""
+    return f"<b>{row.trials:,} {plain(row.ending)}</b><br>{row.trained:,} trained{saved}"

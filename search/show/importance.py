@@ -1,21 +1,18 @@
-"""The graphs of a search as a whole, for the dashboard and for the report. Each is None where there is nothing to draw.
-
-Sizes are left to the page. Figures hold plain lists of few digits, since a dashboard sends them again and again.
-"""
+"""The graph of hyperparameter importance: what drives the validation loss, and what drives the gap."""
 
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from search.results.snapshot import Story
-from search.show.theme import BAR, plain, rounded, styled
+from search.results.snapshot import StudySnapshot
+from search.show.theme import BAR, plain, rounded, themed
 
 
-def drivers(story: Story) -> go.Figure | None:
+def importance(snapshot: StudySnapshot) -> go.Figure | None:
     """What drives the validation loss and what drives the gap, side by side."""
     from search.insight.importance import importances, reached_best  # imports scikit-learn, which takes a second
 
-    shares = {target: importances(story.finished, target) for target in ("val_loss", "gap")}
+    shares = {target: importances(snapshot.ended, target) for target in ("val_loss", "gap")}
     if not any(shares.values()):
         return None
     names = {name for of_target in shares.values() for name in of_target}
@@ -25,9 +22,9 @@ def drivers(story: Story) -> go.Figure | None:
         _add_shares(figure, [plain(name) for name in order], [of_target.get(name, 0.0) for name in order], number)
     widest = 1.18 * max(share for of_target in shares.values() for share in of_target.values())
     axis = {"tickformat": ".0%", "range": [0, widest]}
-    return styled(
+    return themed(
         figure,
-        f"What drives the loss and the gap (fANOVA, {len(reached_best(story.finished))} runs)",
+        f"What drives the loss and the gap (fANOVA, {len(reached_best(snapshot.ended))} runs)",
         showlegend=False,
         xaxis=axis | {"domain": [0, 0.47], "title": "of the validation loss"},
         xaxis2=axis | {"domain": [0.53, 1], "title": "of the gap"},

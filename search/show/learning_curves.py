@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from search.results.snapshot import Story
+from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult
-from search.show.theme import TEXT, drawable, ending, log_axis, look, plain, rounded, styled
+from search.show.theme import TEXT, drawable, log_axis, marker_of, plain, rounded, themed
 
 CURVES = ("train_loss", "val_loss")
 MOST_POINTS = 50  # of a curve
@@ -15,12 +15,12 @@ MOST_NAMED = 3  # trials beside the ends of curves that end together
 MOST_CURVES = {"front": 3, "running": 4, "finished": 2, "overfit": 2, "diverged": 1, "hopeless": 1}
 
 
-def curves(story: Story) -> go.Figure | None:
+def learning_curves(snapshot: StudySnapshot) -> go.Figure | None:
     """Training and validation curves of the runs that matter, over each other; best epochs and ends marked."""
-    drawn = runs_that_matter(story)
+    drawn = runs_that_matter(snapshot)
     if not drawn:
         return None
-    baseline = [story.terms.baseline_loss] if math.isfinite(story.terms.baseline_loss) else []
+    baseline = [snapshot.constraints.baseline_loss] if math.isfinite(snapshot.constraints.baseline_loss) else []
     losses = [loss for trial in drawn for name in CURVES for loss in trial.history[name] if drawable(loss)]
     axis = log_axis(losses + baseline)
     figure = go.Figure()
@@ -31,7 +31,7 @@ def curves(story: Story) -> go.Figure | None:
     if baseline:
         line = {"dash": "dash", "width": 1, "color": TEXT}
         figure.add_hline(y=baseline[0], line=line, name="linear baseline", showlegend=True)
-    return styled(
+    return themed(
         figure,
         "Curves: solid validation, dotted training, ★ best epoch",
         xaxis={"title": "epoch"},
@@ -40,10 +40,10 @@ def curves(story: Story) -> go.Figure | None:
     )
 
 
-def runs_that_matter(story: Story) -> list[TrialResult]:
+def runs_that_matter(snapshot: StudySnapshot) -> list[TrialResult]:
     """The chosen trial, the front, those that run, and a few that were stopped; those with curves."""
     kinds: dict[str, list[TrialResult]] = {kind: [] for kind in ("chosen", *MOST_CURVES)}
-    for trial in story.trials:
+    for trial in snapshot.trials:
         if (kind := _kind(trial)) in kinds and any(map(drawable, trial.history.get("val_loss", ()))):
             kinds[kind].append(trial)
     for kind, most in MOST_CURVES.items():
@@ -57,21 +57,26 @@ def thinned(values: Sequence[float], keep: Sequence[int], most: int = MOST_POINT
     return sorted({*range(0, len(values), step), *keep, len(values) - 1})
 
 
+def _best_epochs(trial: TrialResult) -> list[int]:
+    """The best epoch, where there is one."""
+    return [] if trial.run is None else [trial.run.best_epoch]
+
+
 def _kind(trial: TrialResult) -> str:
     if trial.chosen or trial.front:
         return "chosen" if trial.chosen else "front"
-    return ending(trial)
+    return trial.ending
 
 
 def _add_curves(figure: go.Figure, trial: TrialResult) -> None:
     """Two lines: training dotted, validation solid."""
-    kept = thinned(trial.history["val_loss"], [] if trial.best_epoch is None else [trial.best_epoch])
+    kept = thinned(trial.history["val_loss"], _best_epochs(trial))
     for name, dash in zip(CURVES, ("dot", "solid"), strict=True):
         figure.add_scatter(
             x=[epoch + 1 for epoch in kept],
             y=[rounded(trial.history[name][epoch]) for epoch in kept],
             mode="lines",
-            line={"color": look(ending(trial)).colour, "dash": dash, "width": 3 if trial.chosen else 1.5},
+            line={"color": marker_of(trial.ending).colour, "dash": dash, "width": 3 if trial.chosen else 1.5},
             legendgroup=trial.number,
             showlegend=False,
             hovertemplate=f"trial {trial.number}, {name}, epoch %{{x}}: %{{y:.4f}}<extra></extra>",
@@ -80,22 +85,22 @@ def _add_curves(figure: go.Figure, trial: TrialResult) -> None:
 
 def _add_marks(figure: go.Figure, trial: TrialResult) -> None:
     """On the validation curve: what ended it, and a star at its best epoch. They make the legend."""
-    losses, style = trial.history["val_loss"], look(ending(trial))
-    marks = [len(losses) - 1, *([] if trial.best_epoch is None else [trial.best_epoch])]
+    losses, marker = trial.history["val_loss"], marker_of(trial.ending)
+    marks = [len(losses) - 1, *_best_epochs(trial)]
     figure.add_scatter(
         x=[epoch + 1 for epoch in marks],
         y=[rounded(losses[epoch]) for epoch in marks],
         mode="markers",
         marker={
-            "symbol": [style.symbol, "star"][: len(marks)],
+            "symbol": [marker.symbol, "star"][: len(marks)],
             "size": [8, 14 if trial.chosen else 11][: len(marks)],
-            "color": style.colour,
+            "color": marker.colour,
             "opacity": 1,
-            "line": {"color": style.colour, "width": 1.5},
+            "line": {"color": marker.colour, "width": 1.5},
         },
         legendgroup=trial.number,
-        name=f"{trial.number}{', chosen' * trial.chosen}: {plain(ending(trial))}",
-        hovertemplate=f"trial {trial.number}, {plain(ending(trial))}, epoch %{{x}}: %{{y:.4f}}<extra></extra>",
+        name=f"{trial.number}{', chosen' if trial.chosen else ''}: {plain(trial.ending)}",
+        hovertemplate=f"trial {trial.number}, {plain(trial.ending)}, epoch %{{x}}: %{{y:.4f}}<extra></extra>",
         cliponaxis=False,
     )
 
@@ -140,4 +145,5 @@ def _labels(drawn: Sequence[TrialResult], apart: float) -> list[tuple[int, float
 
 
 def _named(numbers: Sequence[int]) -> str:
-    return " ".join(map(str, numbers[:MOST_NAMED])) + " …" * (len(numbers) > MOST_NAMED)
+    named = " ".join(map(str, numbers[:MOST_NAMED]))
+    return f"{named} …" if len(numbers) > MOST_NAMED else named

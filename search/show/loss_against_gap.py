@@ -1,4 +1,4 @@
-"""The graphs of a search as a whole, for the dashboard and for the report. Each is None where there is nothing to draw.
+"""The graph of validation loss against gap: every run, the front, and what may be chosen.
 
 Sizes are left to the page. Figures hold plain lists of few digits, since a dashboard sends them again and again.
 """
@@ -9,28 +9,28 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from search.results.snapshot import Story
+from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult
-from search.show.theme import BAND, FILL, TEXT, drawable, ending, log_axis, look, plain, rounded, styled
+from search.show.theme import BAND, FILL, TEXT, drawable, log_axis, marker_of, plain, rounded, themed
 
 MOST_HOPELESS = 300  # points; beyond that, the best of them
 
 
-def loss_against_gap(story: Story) -> go.Figure | None:
+def loss_against_gap(snapshot: StudySnapshot) -> go.Figure | None:
     """Each run at its best epoch: where runs may be chosen, the front, what noise cannot tell from the best."""
-    placed = [trial for trial in story.trials if _placed(trial)]
+    placed = [trial for trial in snapshot.trials if _placed(trial)]
     if not placed:
         return None
     figure = go.Figure()
-    _add_regions(figure, story, placed)
+    _add_regions(figure, snapshot, placed)
     _add_front(figure, placed)
-    for stopped in Counter(map(ending, placed)):
-        _add_points(figure, stopped, [trial for trial in placed if ending(trial) == stopped])
-    _add_marked(figure, story, placed)
-    return styled(
+    for stopped in Counter(trial.ending for trial in placed):
+        _add_points(figure, stopped, [trial for trial in placed if trial.ending == stopped])
+    _add_marked(figure, snapshot, placed)
+    return themed(
         figure,
         "Validation loss against gap",
-        xaxis={"title": "validation loss (nats)"} | log_axis(_losses(story, placed)),
+        xaxis={"title": "validation loss (nats)"} | log_axis(_losses(snapshot, placed)),
         yaxis={"title": "gap (nats)"},
     )
 
@@ -40,18 +40,18 @@ def _placed(trial: TrialResult) -> bool:
     return ended and trial.val_loss is not None and trial.gap is not None and drawable(trial.val_loss)
 
 
-def _losses(story: Story, placed: Sequence[TrialResult]) -> list[float]:
-    baseline = [story.terms.baseline_loss] if math.isfinite(story.terms.baseline_loss) else []
+def _losses(snapshot: StudySnapshot, placed: Sequence[TrialResult]) -> list[float]:
+    baseline = [snapshot.constraints.baseline_loss] if math.isfinite(snapshot.constraints.baseline_loss) else []
     return [trial.val_loss for trial in placed if trial.val_loss is not None] + baseline
 
 
-def _add_regions(figure: go.Figure, story: Story, placed: Sequence[TrialResult]) -> None:
+def _add_regions(figure: go.Figure, snapshot: StudySnapshot, placed: Sequence[TrialResult]) -> None:
     """Where runs may be chosen, up to the linear baseline and the ceiling; and the band about the best."""
-    baseline, ceiling = story.terms.baseline_loss, story.terms.max_gap
+    baseline, ceiling = snapshot.constraints.baseline_loss, snapshot.constraints.max_gap
     gaps = [trial.gap for trial in placed if trial.gap is not None]
     low, high = min(0.0, *gaps), max(gaps) if ceiling is None else ceiling
     if math.isfinite(baseline):
-        left = 10 ** log_axis(_losses(story, placed))["range"][0]
+        left = 10 ** log_axis(_losses(snapshot, placed))["range"][0]
         figure.add_shape(
             type="rect",
             showlegend=True,
@@ -71,7 +71,7 @@ def _add_regions(figure: go.Figure, story: Story, placed: Sequence[TrialResult])
         )  # fmt: skip
     if ceiling is not None:
         figure.add_hline(y=ceiling, line={"dash": "dash", "color": TEXT, "width": 1})
-    band = [trial.val_loss for trial in placed if trial.number in story.band and trial.val_loss is not None]
+    band = [trial.val_loss for trial in placed if trial.number in snapshot.band and trial.val_loss is not None]
     if len(band) > 1:
         figure.add_vrect(x0=min(band), x1=max(band), fillcolor=BAND, line_width=0, layer="below")
 
@@ -90,19 +90,19 @@ def _add_front(figure: go.Figure, placed: Sequence[TrialResult]) -> None:
 
 
 def _add_points(figure: go.Figure, stopped: str, trials: Sequence[TrialResult]) -> None:
-    style = look(stopped)
+    marker = marker_of(stopped)
     if stopped == "hopeless":
         trials = sorted(trials, key=lambda trial: trial.val_loss or 0.0)[:MOST_HOPELESS]
     figure.add_scatter(
         x=[rounded(trial.val_loss or 0.0) for trial in trials],
         y=[rounded(trial.gap or 0.0) for trial in trials],
-        customdata=[[trial.number, (trial.best_epoch or 0) + 1, trial.epochs_run] for trial in trials],
+        customdata=[[trial.number, _best_epoch(trial), trial.epochs_run] for trial in trials],
         mode="markers",
         marker={
-            "symbol": style.symbol,
+            "symbol": marker.symbol,
             "size": 8,
-            "color": style.colour,
-            "line": {"color": style.colour, "width": 1.5},
+            "color": marker.colour,
+            "line": {"color": marker.colour, "width": 1.5},
         },
         name=plain(stopped),
         hovertemplate=(
@@ -112,9 +112,14 @@ def _add_points(figure: go.Figure, stopped: str, trials: Sequence[TrialResult]) 
     )
 
 
-def _add_marked(figure: go.Figure, story: Story, placed: Sequence[TrialResult]) -> None:
+def _best_epoch(trial: TrialResult) -> int:
+    """Counted from 1."""
+    return 0 if trial.run is None else trial.run.best_epoch + 1
+
+
+def _add_marked(figure: go.Figure, snapshot: StudySnapshot, placed: Sequence[TrialResult]) -> None:
     """Rings about the runs that cannot be told from the best, and the chosen one's name."""
-    ringed = [trial for trial in placed if trial.number in story.band]
+    ringed = [trial for trial in placed if trial.number in snapshot.band]
     if len(ringed) > 1:
         figure.add_scatter(
             x=[rounded(trial.val_loss or 0.0) for trial in ringed],

@@ -8,17 +8,20 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from search.choice.constraints import Terms
-from search.results.snapshot import Story
+from search.choice.constraints import Constraints
+from search.insight.stops import stops
+from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult
+from search.show.text import short, with_error
+from search.stopping.stopped import Stopped
 
 MOST_CLASSES = 10  # that are named
-ENDS = {  # what stands before "of 20 epochs"; the rest of a first sentence is the rule's own
-    "overfit": "Stopped at",
-    "diverged": "Stopped at",
-    "hopeless": "Given up at",
-    "out_of_memory": "Out of memory after",
-    "error": "Failed after",
+BEGINNINGS: dict[str, str] = {  # what stands before "of 20 epochs"; the rest of a first sentence is the rule's own
+    Stopped.OVERFIT: "Stopped at",
+    Stopped.DIVERGED: "Stopped at",
+    Stopped.HOPELESS: "Given up at",
+    Stopped.OUT_OF_MEMORY: "Out of memory after",
+    Stopped.ERROR: "Failed after",
 }
 
 
@@ -27,7 +30,7 @@ def markdown(text: object) -> str:
     return re.sub(r"([\\`*_\[\]<>&|~#!$])", r"\\\1", " ".join(str(text).split()))
 
 
-def trial_note(trial: TrialResult, planned: int, terms: Terms) -> str:
+def trial_note(trial: TrialResult, planned: int, constraints: Constraints) -> str:
     """In two sentences: how an ended trial ended, and what came of it. planned: epochs of a whole run.
 
     Each is a paragraph, since the dashboard makes the page as wide as its longest attribute.
@@ -37,51 +40,53 @@ def trial_note(trial: TrialResult, planned: int, terms: Terms) -> str:
             f"Ended after {trial.epochs_run} of {planned} epochs without a result.\n\nIt was interrupted, and its "
             "parameters were queued again, or somebody has ended it from outside."
         )
-    return f"{_end(trial, planned)}\n\n{_result(trial, terms)}"
+    return f"{_end(trial, planned)}\n\n{_result(trial, constraints)}"
 
 
-def study_note(story: Story) -> str:
+def study_note(snapshot: StudySnapshot) -> str:
     """What is searched, on what, where it stands, what is chosen and why, and how to go on."""
     return "\n".join(
         [
-            f"# {markdown(story.name)}",
+            f"# {markdown(snapshot.name)}",
             "",
-            *_searched(story),
+            *_searched(snapshot),
             "",
-            *_chosen(story),
+            *_chosen(snapshot),
             "",
-            *_stand(story),
+            *_stand(snapshot),
             "",
-            *_further(story),
+            *_further(snapshot),
         ]
     )
 
 
 def _end(trial: TrialResult, planned: int) -> str:
-    if trial.stopped == "finished":
-        best = "the last was" if trial.best_epoch == trial.epochs_run - 1 else f"epoch {_best(trial)} was"
+    if trial.stopped == Stopped.FINISHED and trial.run is not None:
+        last = trial.run.best_epoch == trial.epochs_run - 1
+        best = "the last was" if last else f"epoch {trial.run.best_epoch + 1} was"
         return f"Trained for all {trial.epochs_run} epochs; {best} its best."
-    begin = ENDS.get(trial.stopped or "", "Ended after")
+    begin = BEGINNINGS.get(trial.ending, "Ended after")
     reason = f": {markdown(trial.reason).rstrip('.')}" if trial.reason else ""
     return f"{begin} epoch {trial.epochs_run} of {planned}{reason}."
 
 
-def _result(trial: TrialResult, terms: Terms) -> str:
-    if trial.best_epoch is None or trial.val_loss is None or trial.gap is None:
+def _result(trial: TrialResult, constraints: Constraints) -> str:
+    run = trial.run
+    if run is None:
         return "No epoch gave a finite loss: it counts as infeasible and is never chosen."
-    if trial.stopped not in ("finished", "overfit", "diverged"):
-        return f"Its figures are those of epoch {_best(trial)}, the best so far: it takes no part in the choice."
-    kept = "" if trial.stopped == "finished" else "Best epoch kept: "
+    if not trial.reached_best:
+        return f"Its figures are those of epoch {run.best_epoch + 1}, the best so far: it takes no part in the choice."
+    kept = "" if trial.stopped == Stopped.FINISHED else "Best epoch kept: "
     if trial.chosen:
         return _sentence(f"{kept}it is the chosen one.")
     if trial.front:
         return _sentence(f"{kept}it is on the front.")
-    if trial.val_loss >= terms.baseline_loss:
-        return f"It is no better than the linear baseline ({terms.baseline_loss:.4f}) and never chosen."
-    if terms.max_gap is not None and trial.gap > terms.max_gap:
-        return f"Its gap, {trial.gap:.4f}, is above the ceiling of {terms.max_gap:g}: it is never chosen."
-    if trial.state == "PRUNED":
-        return f"Its best epoch, {_best(trial)}, is clearly beaten by another run in both loss and gap."
+    if run.at_best.val_loss >= constraints.baseline_loss:
+        return f"It is no better than the linear baseline ({constraints.baseline_loss:.4f}) and never chosen."
+    if not run.feasible:
+        return f"Its gap, {run.at_best.gap:.4f}, is above the ceiling of {constraints.max_gap:g}: it is never chosen."
+    if not trial.complete:
+        return f"Its best epoch, {run.best_epoch + 1}, is clearly beaten by another run in both loss and gap."
     return _sentence(f"{kept}another run is at least as good in both loss and gap.")
 
 
@@ -89,20 +94,15 @@ def _sentence(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def _best(trial: TrialResult) -> int:
-    """Best epoch, counted from 1."""
-    return (trial.best_epoch or 0) + 1
-
-
-def _searched(story: Story) -> Iterator[str]:
-    data, space = story.data, story.settings.get("space")
+def _searched(snapshot: StudySnapshot) -> Iterator[str]:
+    data, space = snapshot.data, snapshot.settings.get("space")
     if not data:
         return
     channels, height, width = data["shape"]
     classes = [markdown(name) for name in data["classes"][:MOST_CLASSES]]
     more = len(data["classes"]) - len(classes)
     yield (
-        f"**Searched:** {_ranges(story) or 'hyperparameters'}, of the space {markdown(space)}, for a low validation "
+        f"**Searched:** {_ranges(snapshot) or 'hyperparameters'}, of the space {markdown(space)}, for a low validation "
         "loss and a small gap between it and the training loss."
     )
     yield ""
@@ -113,9 +113,9 @@ def _searched(story: Story) -> Iterator[str]:
     )
 
 
-def _ranges(story: Story) -> str:
+def _ranges(snapshot: StudySnapshot) -> str:
     ranges: dict[str, BaseDistribution] = {}
-    for trial in story.finished:
+    for trial in snapshot.ended:
         ranges |= trial.distributions
     return ", ".join(f"{markdown(name)} {_range(of)}" for name, of in ranges.items())
 
@@ -126,39 +126,43 @@ def _range(distribution: Any) -> str:  # noqa: ANN401
     return f"{distribution.low:g} to {distribution.high:g}"
 
 
-def _chosen(story: Story) -> Iterator[str]:
-    chosen = next((trial for trial in story.trials if trial.chosen), None)
-    if chosen is None or chosen.val_loss is None or chosen.gap is None or chosen.val_accuracy is None:
+def _chosen(snapshot: StudySnapshot) -> Iterator[str]:
+    chosen, constraints = snapshot.chosen_trial, snapshot.constraints
+    if chosen is None or chosen.run is None:
         yield "**Chosen at present:** none. No trial yet beats the linear baseline within what is asked for."
         return
+    at_best = chosen.run.at_best
     yield (
-        f"**Chosen at present: trial {chosen.number}**, {markdown(story.because)}: val\\_loss {chosen.val_loss:.4f} ± "
-        f"{chosen.val_loss_se:.4f} (linear baseline {story.terms.baseline_loss:.4f}), gap {chosen.gap:.4f} ± "
-        f"{chosen.gap_se:.4f}, accuracy {chosen.val_accuracy:.1%}, {markdown(chosen.fit)}, best epoch {_best(chosen)}."
+        f"**Chosen at present: trial {chosen.number}**, {markdown(snapshot.because)}: "
+        f"val\\_loss {with_error(at_best.val_loss, at_best.val_loss_se)} "
+        f"(linear baseline {constraints.baseline_loss:.4f}), gap {with_error(at_best.gap, at_best.gap_se)}, "
+        f"accuracy {at_best.val_accuracy:.1%}, {markdown(chosen.run.fit)}, best epoch {chosen.run.best_epoch + 1}."
     )
     yield ""
-    yield from _table(["parameter", "value"], [[name, _short(value)] for name, value in chosen.params.items()])
+    yield from _table(["parameter", "value"], [[name, short(value)] for name, value in chosen.params.items()])
     yield ""
+    ceiling = "" if constraints.max_gap is None else f" and keep to a gap of {constraints.max_gap:g}"
     yield (
         "Trust this choice rather than the dashboard's *Best Trials*: those ignore that a run must beat the linear "
-        "baseline" + ("" if story.terms.max_gap is None else f" and keep to a gap of {story.terms.max_gap:g}") + "."
+        f"baseline{ceiling}."
     )
 
 
-def _stand(story: Story) -> Iterator[str]:
-    states = Counter(trial.state for trial in story.trials)
-    stops = Counter(trial.stopped for trial in story.trials if trial.state in ("COMPLETE", "PRUNED"))
-    listed = ", ".join(f"{count} {markdown(stopped)}" for stopped, count in stops.most_common())
+def _stand(snapshot: StudySnapshot) -> Iterator[str]:
+    states = Counter(trial.state for trial in snapshot.trials)
+    rows = stops(snapshot)
+    ended = sum(row.trials for row in rows)
+    listed = ", ".join(f"{row.trials} {markdown(row.ending)}" for row in rows)
     running = f", {states['RUNNING']} running" if states["RUNNING"] else ""
     yield (
-        f"**Where it stands:** {stops.total()} of {story.plan.get('trials', stops.total())} trials ended{running}"
+        f"**Where it stands:** {ended} of {snapshot.plan.get('trials', ended)} trials ended{running}"
         + (f": {listed}" if listed else "")
         + ". An overfitted run counts with its best epoch, so its state is COMPLETE: look at `stopped`."
     )
 
 
-def _further(story: Story) -> Iterator[str]:
-    folder, trials = str(story.plan.get("out", "runs/NAME")), story.plan.get("trials", 0)
+def _further(snapshot: StudySnapshot) -> Iterator[str]:
+    folder, trials = str(snapshot.plan.get("out", "runs/NAME")), snapshot.plan.get("trials", 0)
     quoted = shlex.quote(folder)
     yield (
         f"**To go on:** start the same command again with a larger `--trials` than {trials}; what is here is kept. "
@@ -166,10 +170,10 @@ def _further(story: Story) -> Iterator[str]:
     )
     yield ""
     commands = [f"list {quoted}"]
-    if story.chosen is not None:
+    if snapshot.chosen is not None:
         commands += [f"best {quoted}", f"confirm {shlex.quote(folder + '/best.yaml')}"]
     for command in commands:
-        yield f"    python -m search {command}"
+        yield f"    gapsearch {command}"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -177,7 +181,3 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str
     yield "|" + " --- |" * len(header)
     for row in rows:
         yield f"| {' | '.join(markdown(cell) for cell in row)} |"
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

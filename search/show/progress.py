@@ -1,4 +1,4 @@
-"""Where a search stands: counted from what workers tell, shown by `search.progress`."""
+"""Where a search stands: counted from what workers tell, shown by `search.show.terminal`."""
 
 import time
 from collections import Counter
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from search.choice.pareto import front
 from search.choice.run import Run
 from search.measurement import History
+from search.results.trial_result import TrialResult
 from search.stopping.stopped import Stopped
-from search.training.trial import Outcome
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Running:
         return len(self.history.get("val_loss", ()))
 
 
-class Tally:
+class Progress:
     """Trials done, running and missing. `planned` and `done` count over all starts, epochs and times over this one.
 
     clock: seconds that only grow.
@@ -43,7 +43,7 @@ class Tally:
         self.planned, self.epochs, self._workers = planned, epochs, workers
         self.done = self._done_before = done
         self.running: dict[int, Running] = {}
-        self.ended: list[Outcome] = []
+        self.ended: list[TrialResult] = []
         self.stopped: Counter[str] = Counter()
         self.epochs_saved = 0
         self._runs = list(runs)
@@ -58,17 +58,17 @@ class Tally:
         """A running trial has measured another epoch."""
         self.running.setdefault(number, Running(number)).history = history
 
-    def end(self, outcome: Outcome, run: Run | None) -> None:
-        """A trial has ended; `run` is given where it counts as a result."""
-        self.running.pop(outcome.number, None)
-        self.ended.append(outcome)
-        self.stopped[outcome.stopped] += 1
-        if outcome.stopped != Stopped.CANCELLED:
+    def end(self, trial: TrialResult) -> None:
+        """A trial has ended."""
+        self.running.pop(trial.number, None)
+        self.ended.append(trial)
+        self.stopped[trial.ending] += 1
+        if trial.ended:
             self.done += 1
-        if outcome.history:
-            self.epochs_saved += self.epochs - len(outcome.history["val_loss"])
-        if run is not None:
-            self._runs.append(run)
+        if trial.epochs_run:
+            self.epochs_saved += self.epochs - trial.epochs_run
+        if trial.complete and trial.run is not None:
+            self._runs.append(trial.run)
 
     def drop(self, number: int) -> None:
         """A running trial is queued again."""
@@ -77,7 +77,7 @@ class Tally:
     @property
     def best(self) -> Run | None:
         """The feasible run of lowest validation loss."""
-        return min((run for run in self._runs if run.feasible), key=lambda run: run.val_loss, default=None)
+        return min((run for run in self._runs if run.feasible), key=lambda run: run.at_best.val_loss, default=None)
 
     @property
     def front(self) -> list[Run]:
@@ -95,22 +95,31 @@ class Tally:
         """Since this start began."""
         return self._clock() - self._began
 
+    def summary(self) -> str:
+        """`best 0.2919 (gap 0.1377); 3 overfit: 81 epochs saved; 44s left`: as much of it as is known."""
+        best, left = self.best, self.seconds_left()
+        parts = [
+            "" if best is None else f"best {best.at_best.val_loss:.4f} (gap {best.at_best.gap:.4f})",
+            self.stops(),
+            "" if left is None else f"{duration(left)} left",
+        ]
+        return "; ".join(part for part in parts if part)
+
     def stops(self) -> str:
         """`3 overfit, 5 hopeless: 81 epochs saved`, or nothing."""
         counts = [f"{count} {stopped}" for stopped, count in self.stopped.most_common() if stopped != Stopped.FINISHED]
         return f"{', '.join(counts)}: {self.epochs_saved} epochs saved" if counts else ""
 
 
-def describe(outcome: Outcome) -> str:
-    """A trial in half a line."""
-    head = f"trial {outcome.number:3d}"
-    if outcome.best_epoch is None:
-        return f"{head}  {outcome.stopped}: {outcome.reason}"
-    history, best = outcome.history, outcome.best_epoch
+def describe(trial: TrialResult) -> str:
+    """An ended trial in half a line."""
+    head = f"trial {trial.number:3d}"
+    if trial.run is None:
+        return f"{head}  {trial.ending}: {trial.reason}"
+    at_best = trial.run.at_best
     return (
-        f"{head}  val_loss {history['val_loss'][best]:.4f}  gap {history['gap'][best]:7.4f}  "
-        f"accuracy {history['val_accuracy'][best]:.1%}  epoch {best + 1:2d} of {len(history['val_loss']):2d}  "
-        f"{outcome.stopped:8s}"
+        f"{head}  val_loss {at_best.val_loss:.4f}  gap {at_best.gap:7.4f}  accuracy {at_best.val_accuracy:.1%}  "
+        f"epoch {trial.run.best_epoch + 1:2d} of {trial.epochs_run:2d}  {trial.ending:8s}"
     )
 
 

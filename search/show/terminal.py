@@ -2,7 +2,7 @@
 
 import sys
 import time
-from typing import Any, TextIO
+from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -12,24 +12,24 @@ from rich.text import Text
 
 from search.choice.run import Run
 from search.measurement import History
-from search.show.progress import Running, Tally, describe, duration
+from search.results.trial_result import TrialResult
+from search.show.progress import Progress, Running, describe, duration
 from search.stopping.stopped import Stopped
-from search.training.trial import Outcome
 
 REFRESH_SECONDS = 0.5
 FRONT_ROWS = 5
 ENDED_ROWS = 4
 WIDE, NARROW = 100, 60  # columns from which everything is shown, and below which only the essential is
-COLOURS = {Stopped.FINISHED: "green", Stopped.OVERFIT: "bold yellow", Stopped.HOPELESS: "dim"}
+COLOURS: dict[str, str] = {Stopped.FINISHED: "green", Stopped.OVERFIT: "bold yellow", Stopped.HOPELESS: "dim"}
 
 
-class Progress:
+class Terminal:
     """A line for each trial that ends, on `stream`."""
 
-    def __init__(self, tally: Tally, stream: TextIO) -> None:
-        self._tally, self._stream = tally, stream
+    def __init__(self, progress: Progress, stream: TextIO) -> None:
+        self._progress, self._stream = progress, stream
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "Terminal":
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -44,40 +44,38 @@ class Progress:
 
     def started(self, number: int) -> None:
         """A trial was handed to a worker."""
-        self._tally.started(number)
+        self._progress.started(number)
 
     def epoch(self, number: int, history: History) -> None:
         """A running trial has measured another epoch."""
-        self._tally.epoch(number, history)
+        self._progress.epoch(number, history)
 
     def dropped(self, number: int) -> None:
         """A running trial is queued again."""
-        self._tally.drop(number)
+        self._progress.drop(number)
 
-    def ended(self, outcome: Outcome, run: Run | None) -> None:
-        """A trial has ended; `run` is given where it counts as a result."""
-        self._tally.end(outcome, run)
-        tally = self._tally
-        parts = [] if tally.best is None else [f"best {tally.best.val_loss:.4f} (gap {tally.best.gap:.4f})"]
-        left = tally.seconds_left()
-        parts += [part for part in (tally.stops(), "" if left is None else f"{duration(left)} left") if part]
-        overall = "  |  " + "; ".join(parts) if parts else ""
-        self.note(f"[{tally.done:{len(str(tally.planned))}}/{tally.planned}] {describe(outcome)}{overall}")
+    def ended(self, trial: TrialResult) -> None:
+        """A trial has ended."""
+        progress = self._progress
+        progress.end(trial)
+        overall = progress.summary()
+        done = f"{progress.done:{len(str(progress.planned))}}/{progress.planned}"
+        self.note(f"[{done}] {describe(trial)}{f'  |  {overall}' if overall else ''}")
 
     def tick(self) -> None:
         """Called a few times a second."""
 
 
-class LiveProgress(Progress):
+class LiveTerminal(Terminal):
     """A view that is drawn anew in place, and leaves nothing behind when the search ends."""
 
-    def __init__(self, tally: Tally, stream: TextIO) -> None:
-        super().__init__(tally, stream)
+    def __init__(self, progress: Progress, stream: TextIO) -> None:
+        super().__init__(progress, stream)
         self._console = Console(file=stream, highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._drawn_at = 0.0
 
-    def __enter__(self) -> "LiveProgress":
+    def __enter__(self) -> "LiveTerminal":
         self._live.start()
         return self
 
@@ -89,46 +87,46 @@ class LiveProgress(Progress):
         """A line above the view."""
         self._console.print(Text(text))
 
-    def ended(self, outcome: Outcome, run: Run | None) -> None:
+    def ended(self, trial: TrialResult) -> None:
         """Counted, and shown among those that ended last."""
-        self._tally.end(outcome, run)
+        self._progress.end(trial)
 
     def tick(self) -> None:
         """Draw, twice a second at most."""
         if time.monotonic() - self._drawn_at >= REFRESH_SECONDS:
             self._drawn_at = time.monotonic()
-            self._live.update(view(self._tally, self._console.width), refresh=True)
+            self._live.update(view(self._progress, self._console.width), refresh=True)
 
 
-def make_progress(tally: Tally, stream: TextIO | None = None) -> Progress:
+def make_terminal(progress: Progress, stream: TextIO | None = None) -> Terminal:
     """A live view on a terminal, plain lines elsewhere."""
     stream = stream or sys.stdout
-    return LiveProgress(tally, stream) if Console(file=stream).is_terminal else Progress(tally, stream)
+    return LiveTerminal(progress, stream) if Console(file=stream).is_terminal else Terminal(progress, stream)
 
 
-def view(tally: Tally, width: int) -> RenderableType:
+def view(progress: Progress, width: int) -> RenderableType:
     """The whole live view, for a terminal of that many columns."""
     wide, narrow = width >= WIDE, width < NARROW
-    parts: list[RenderableType] = [_header(tally, width)]
-    if tally.running:
-        parts += [Text(), _running(list(tally.running.values()), tally.epochs, wide, narrow)]
-    if tally.ended:
-        parts += [Text(), _ended(tally.ended[-ENDED_ROWS:], wide, narrow)]
-    if tally.front:
-        parts += [Text(), _front(tally.front[:FRONT_ROWS], wide)]
-    if tally.stops():
-        parts += [Text(), Text(tally.stops(), style="dim", overflow="ellipsis", no_wrap=True)]
+    parts: list[RenderableType] = [_header(progress, width)]
+    if progress.running:
+        parts += [Text(), _running(list(progress.running.values()), progress.epochs, wide, narrow)]
+    if progress.ended:
+        parts += [Text(), _ended(progress.ended[-ENDED_ROWS:], wide, narrow)]
+    if progress.front:
+        parts += [Text(), _front(progress.front[:FRONT_ROWS], wide)]
+    if progress.stops():
+        parts += [Text(), Text(progress.stops(), style="dim", overflow="ellipsis", no_wrap=True)]
     return Group(*parts)
 
 
-def _header(tally: Tally, width: int) -> RenderableType:
-    left = tally.seconds_left()
-    time_left = f"{duration(left)} left" if left is not None else f"{duration(tally.seconds_gone())} gone"
+def _header(progress: Progress, width: int) -> RenderableType:
+    left = progress.seconds_left()
+    time_left = f"{duration(left)} left" if left is not None else f"{duration(progress.seconds_gone())} gone"
     grid = Table.grid(padding=(0, 1))
     bar = ProgressBar(
-        total=tally.planned, completed=tally.done, width=max(10, min(40, width - 40)), complete_style="green"
+        total=progress.planned, completed=progress.done, width=max(10, min(40, width - 40)), complete_style="green"
     )
-    grid.add_row(f"{tally.done} of {tally.planned} trials", bar, time_left)
+    grid.add_row(f"{progress.done} of {progress.planned} trials", bar, time_left)
     return grid
 
 
@@ -154,28 +152,28 @@ def _running(running: list[Running], epochs: int, wide: bool, narrow: bool) -> T
     return table
 
 
-def _ended(ended: list[Outcome], wide: bool, narrow: bool) -> Table:
+def _ended(ended: list[TrialResult], wide: bool, narrow: bool) -> Table:
     more = (["accuracy"] if wide else []) + ([] if narrow else ["best epoch"])
     table = _table("ended", "val_loss", "gap", *more, "stopped")
-    for outcome in ended:
-        style = COLOURS.get(outcome.stopped, "red")
-        stopped = Text(outcome.stopped, style=style)
-        if outcome.best_epoch is None:
-            table.add_row(f"trial {outcome.number}", *[""] * (2 + len(more)), stopped)
+    for trial in ended:
+        stopped = Text(trial.ending, style=COLOURS.get(trial.ending, "red"))
+        if trial.run is None:
+            table.add_row(f"trial {trial.number}", *[""] * (2 + len(more)), stopped)
             continue
-        values: dict[str, Any] = {name: curve[outcome.best_epoch] for name, curve in outcome.history.items()}
-        accuracy = [f"{values['val_accuracy']:.1%}"] if wide else []
-        best = [] if narrow else [f"{outcome.best_epoch + 1} of {len(outcome.history['val_loss'])}"]
-        losses = _number(values["val_loss"]), _number(values["gap"])
-        table.add_row(f"trial {outcome.number}", *losses, *accuracy, *best, stopped)
+        at_best = trial.run.at_best
+        accuracy = [f"{at_best.val_accuracy:.1%}"] if wide else []
+        best = [] if narrow else [f"{trial.run.best_epoch + 1} of {trial.epochs_run}"]
+        losses = _number(at_best.val_loss), _number(at_best.gap)
+        table.add_row(f"trial {trial.number}", *losses, *accuracy, *best, stopped)
     return table
 
 
 def _front(runs: list[Run], wide: bool) -> Table:
     table = _table("front so far", "val_loss", "gap", *(["accuracy", "parameters"] if wide else []), "fit")
     for run in runs:
-        more = [f"{run.val_accuracy:.1%}", f"{run.parameters:,}"] if wide else []
-        table.add_row(f"trial {run.number}", _number(run.val_loss), _number(run.gap), *more, run.fit)
+        more = [f"{run.at_best.val_accuracy:.1%}", f"{run.parameters:,}"] if wide else []
+        losses = _number(run.at_best.val_loss), _number(run.at_best.gap)
+        table.add_row(f"trial {run.number}", *losses, *more, run.fit)
     return table
 
 

@@ -1,4 +1,4 @@
-"""The looks of every graph: one colour and one symbol for each way in which a run ends, on light and dark pages alike.
+"""How every graph looks: one colour and one symbol for each way in which a run ends, on light and dark pages alike.
 
 Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), which colour-blind people can tell apart; the blue is a
 little lighter, for dark pages. Where plotly is imported, it is in the functions: it may take a second.
@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from search.results.trial_result import TrialResult
-
 
 TEXT = "#7f7f7f"  # legible on white and on near-black: nothing here knows which of the two the page is
 GRID = "rgba(128,128,128,0.25)"
@@ -25,11 +23,11 @@ FONT = "Roboto, Helvetica, Arial, sans-serif"
 
 
 @dataclass(frozen=True)
-class Look:
-    """How runs that ended in one way are drawn. symbol: plotly's name."""
+class Marker:
+    """How runs that ended in one way are drawn."""
 
     colour: str
-    symbol: str
+    symbol: str  # plotly's name
 
     @property
     def character(self) -> str:
@@ -47,21 +45,21 @@ CHARACTERS = {
     "triangle-up": "▲",
     "x-thin-open": "×",
 }
-STOPPED = {
-    "finished": Look("#1F83C0", "circle"),
-    "overfit": Look("#D55E00", "diamond"),
-    "hopeless": Look("#8C8C8C", "x-thin-open"),
-    "diverged": Look("#CC79A7", "triangle-up"),
-    "out_of_memory": Look("#E69F00", "square"),
-    "cancelled": Look("#8C6D1F", "line-ew-open"),
-    "running": Look("#009E73", "circle-open"),
+ENDINGS = {
+    "finished": Marker("#1F83C0", "circle"),
+    "overfit": Marker("#D55E00", "diamond"),
+    "hopeless": Marker("#8C8C8C", "x-thin-open"),
+    "diverged": Marker("#CC79A7", "triangle-up"),
+    "out_of_memory": Marker("#E69F00", "square"),
+    "cancelled": Marker("#8C6D1F", "line-ew-open"),
+    "running": Marker("#009E73", "circle-open"),
 }
-OTHER = Look("#8C6D1F", "cross-thin-open")  # errors
+OTHER = Marker("#8C6D1F", "cross-thin-open")  # errors
 
 
-def look(stopped: str) -> Look:
-    """Of runs with that `stopped`, or "running"."""
-    return STOPPED.get(stopped, OTHER)
+def marker_of(ending: str) -> Marker:
+    """Of runs that ended so: a value of `Stopped`, or `running`."""
+    return ENDINGS.get(ending, OTHER)
 
 
 def plain(text: object) -> str:
@@ -69,7 +67,7 @@ def plain(text: object) -> str:
     return html.escape(str(text), quote=False)
 
 
-def styled(figure: "go.Figure", title: str, **layout: Any) -> "go.Figure":  # noqa: ANN401
+def themed(figure: "go.Figure", title: str, **layout: Any) -> "go.Figure":  # noqa: ANN401
     """The figure with its title, transparent, in colours for light and dark pages. `title` is markup."""
     import plotly.graph_objects as go
 
@@ -104,10 +102,14 @@ def log_ticks(low: float, high: float, most: int = 9) -> list[float]:
 
 
 def log_axis(values: Sequence[float]) -> dict[str, Any]:
-    """Settings of a logarithmic axis that shows `values`, positive ones."""
+    """Settings of a logarithmic axis that shows `values`, positive ones, with some room around them."""
     pad = max((max(values) / min(values)) ** 0.05, 1.15)
-    low, high = min(values) / pad, max(values) * pad
-    ticks = log_ticks(low, high)
+    return log_axis_between(min(values) / pad, max(values) * pad)
+
+
+def log_axis_between(low: float, high: float, most: int = 9) -> dict[str, Any]:
+    """Settings of a logarithmic axis with these ends, positive ones, and at most so many ticks."""
+    ticks = log_ticks(low, high, most)
     return {
         "type": "log",
         "range": [math.log10(low), math.log10(high)],
@@ -116,15 +118,11 @@ def log_axis(values: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def ending(trial: "TrialResult") -> str:
-    """What ended it, or "running"."""
-    return trial.stopped or ("running" if trial.state == "RUNNING" else "cancelled")
-
-
 def drawable(loss: float) -> bool:
-    """On a logarithmic axis."""
+    """Whether it has a place on a logarithmic axis."""
     return math.isfinite(loss) and loss > 0
 
 
 def rounded(value: float) -> float | None:
+    """To four significant digits, for a small file; None for what JSON has no word for."""
     return float(f"{value:.4g}") if math.isfinite(value) else None

@@ -1,13 +1,13 @@
-"""The picture of one trial: its two curves, its best epoch, and where and why it stopped. SVG, without a browser."""
+"""The curves of one trial as an SVG image: its best epoch, and where and why it stopped. Made without a browser."""
 
 import html
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from search.results.trial_result import TrialResult
 from search.show.learning_curves import CURVES, thinned
-from search.show.theme import drawable, log_axis, look
-from search.training.trial import Outcome
+from search.show.theme import drawable, log_axis, marker_of
 
 WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 70, 44  # margins
@@ -30,9 +30,9 @@ class Scale:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * min(max(share, 0.0), 1.0)
 
 
-def picture(outcome: Outcome, planned: int) -> str | None:
+def trial_svg(trial: TrialResult, planned: int) -> str | None:
     """An SVG document with a white page of its own; None where no epoch has a finite loss. planned: epochs."""
-    history, stopped = outcome.history, outcome.stopped
+    history, stopped = trial.history, trial.ending
     losses = [loss for name in CURVES for loss in history.get(name, ()) if drawable(loss)]
     if not losses:
         return None
@@ -43,9 +43,9 @@ def picture(outcome: Outcome, planned: int) -> str | None:
         'font-family="Roboto, Helvetica, Arial, sans-serif" font-size="13">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         *_axes(scale, axis["tickvals"]),
-        *(_line(history[name], scale, look(stopped).colour, dotted=name == "train_loss") for name in CURVES),
-        *_marks(history["val_loss"], scale, stopped, outcome.best_epoch),
-        _text(LEFT, 24, f"trial {outcome.number}: {stopped}", size=16),
+        *(_line(history[name], scale, marker_of(stopped).colour, dotted=name == "train_loss") for name in CURVES),
+        *_marks(history["val_loss"], scale, stopped, None if trial.run is None else trial.run.best_epoch),
+        _text(LEFT, 24, f"trial {trial.number}: {stopped}", size=16),
         _text(WIDTH - RIGHT, 24, "solid: validation loss, dotted: training loss", anchor="end"),
         "</svg>",
     ]
@@ -81,8 +81,8 @@ def _marks(losses: Sequence[float], scale: Scale, stopped: str, best_epoch: int 
     if best_epoch is not None and drawable(losses[best_epoch]):
         yield from _mark(scale, best_epoch, losses[best_epoch], f"best: epoch {best_epoch + 1}", "★", BEST, row=0)
     if stopped != "finished" and drawable(losses[last]):
-        sign = "" if last == best_epoch else "✕"
-        yield from _mark(scale, last, losses[last], f"{stopped}: epoch {last + 1}", sign, look(stopped).colour, row=1)
+        sign, colour = "" if last == best_epoch else "✕", marker_of(stopped).colour
+        yield from _mark(scale, last, losses[last], f"{stopped}: epoch {last + 1}", sign, colour, row=1)
 
 
 def _mark(scale: Scale, epoch: int, loss: float, text: str, sign: str, colour: str, row: int) -> Iterator[str]:

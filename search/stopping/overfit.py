@@ -1,27 +1,31 @@
-"""When a run should stop: small rules, numbers in, decision out.
-
-A rule knows nothing of training, files or Optuna, so it serves in anybody's loop:
-
-    rule = OverfitRule()
-    for epoch in range(100):
-        ...
-        decision = rule.update(train_losses, val_losses)   # per-image arrays, or two plain floats
-        if decision.stop:
-            print(decision.reason)
-            break
-    keep(decision.best_epoch)
-"""
+"""The rule that ends runs that have begun to overfit."""
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from search.stopping.base import Decision, Losses, _mean
+from search.measurement import Losses, paired_z
+from search.stopping.base import Decision, StoppingRule, check_at_least, mean_loss
 
 
-class OverfitRule:
+@dataclass
+class OverfitState:
+    """What the rule has seen of a run: the keys of its `state_dict`."""
+
+    epoch: int = -1  # the last one, from 0
+    best_epoch: int | None = None  # from 0; None before any finite validation loss
+    best_train: float = math.inf  # mean training loss at the best epoch
+    best_val: float = math.inf  # mean validation loss there
+    best_losses: Losses = math.inf  # validation losses there as they were given: shape (n,), or () of a plain float
+    largest_since_best: float = 0.0  # largest rise of validation loss above its best, since the best epoch
+    largest_recovered: float = 0.0  # the same of earlier ones that a new best ended; fades with the epochs
+    material_epochs: int = 0  # with a material rise, in a row, the last one included
+
+
+class OverfitRule(StoppingRule):
     """Stop once validation loss has risen from its best while training loss went on falling.
 
     It fires when all of these hold, v and t being the validation and training loss now, v* and t* those
@@ -40,93 +44,84 @@ class OverfitRule:
     The first condition is Prechelt's GL ("Early Stopping - But When?", 1998); the others tell overfitting
     from noise, from a rate of learning that is too high, and from annealing.
 
-    total_epochs is accepted for rules that look ahead; this one needs no knowledge of the plan.
+    >>> rule = OverfitRule(patience=1)
+    >>> curves = [(0.9, 1.0), (0.6, 0.8), (0.4, 0.9), (0.2, 0.9)]  # training and validation loss, epoch by epoch
+    >>> [rule.update(train, val).stop for train, val in curves]
+    [False, False, False, True]
+    >>> decision = rule.update(0.1, 1.0)
+    >>> decision.best_epoch
+    1
+    >>> decision.reason
+    'validation loss 25% above its best of epoch 2, while training loss still fell from 0.6 to 0.1'
     """
 
-    def __init__(
-        self,
-        *,
-        material: float = 0.015,
-        z: float = 2.5,
-        scatter: float = 1.5,
-        patience: int = 2,
-        total_epochs: int | None = None,
-    ) -> None:
-        for name, value, lowest in (("material", material, 0), ("z", z, 0), ("scatter", scatter, 0)):
-            if not value >= lowest:
-                raise ValueError(f"{name} is {value}; it must be at least {lowest}")
-        if patience < 1:
-            raise ValueError(f"patience is {patience}; it must be at least 1")
+    def __init__(self, *, material: float = 0.015, z: float = 2.5, scatter: float = 1.5, patience: int = 2) -> None:
+        check_at_least(0, material=material, z=z, scatter=scatter)
+        check_at_least(1, patience=patience)
         self.material, self.z, self.scatter, self.patience = material, z, scatter, patience
-        self._epoch = -1
-        self._best_epoch: int | None = None
-        self._best_train = self._best_val = math.inf
-        self._best_losses: Losses = math.inf
-        self._largest_since_best = 0.0  # rise above the best
-        self._largest_recovered = 0.0
-        self._held = 0
+        self._seen = OverfitState()
 
     def update(self, train_losses: Losses, val_losses: Losses, *, rise_z: float | None = None) -> Decision:
-        """Take one epoch's losses, lower is better: arrays of shape (n,) of the same images each epoch, or floats.
+        """Take in the next epoch, as `StoppingRule` says.
 
         rise_z: for plain floats, the paired z of this epoch's validation losses against those of the best epoch
         so far, where it has been measured elsewhere: so recorded curves decide as the losses themselves did.
         An epoch with a loss that is NaN or infinite neither stops the run nor becomes its best.
         """
-        self._epoch += 1
-        self._largest_recovered *= self._epoch / (self._epoch + 1)
-        train, val = _mean(train_losses), _mean(val_losses)
+        seen = self._seen
+        seen.epoch += 1
+        seen.largest_recovered *= seen.epoch / (seen.epoch + 1)
+        train, val = mean_loss(train_losses), mean_loss(val_losses)
         if not (math.isfinite(train) and math.isfinite(val)):
-            return Decision(False, self._best_epoch)
-        if val < self._best_val:
+            return Decision(False, seen.best_epoch)
+        if val < seen.best_val:
             self._new_best(train, val, val_losses)
-            return Decision(False, self._best_epoch)
-        rise = val - self._best_val
-        self._largest_since_best = max(self._largest_since_best, rise)
-        self._held = self._held + 1 if rise > self.material * abs(self._best_val) else 0
-        z = _rise_z(val_losses, self._best_losses) if rise_z is None or math.isnan(rise_z) else rise_z
-        if not self._beyond_noise(z) or train >= self._best_train or rise <= self.scatter * self._largest_recovered:
-            return Decision(False, self._best_epoch)
-        return Decision(True, self._best_epoch, self._reason(train, rise, z))
+            return Decision(False, seen.best_epoch)
+        rise = val - seen.best_val
+        seen.largest_since_best = max(seen.largest_since_best, rise)
+        material = rise > self.material * abs(seen.best_val)
+        seen.material_epochs = seen.material_epochs + 1 if material else 0
+        z = paired_z(val_losses, seen.best_losses) if rise_z is None or math.isnan(rise_z) else rise_z
+        if not self._beyond_noise(z) or train >= seen.best_train or rise <= self.scatter * seen.largest_recovered:
+            return Decision(False, seen.best_epoch)
+        return Decision(True, seen.best_epoch, self._reason(train, rise, z))
 
     def state_dict(self) -> dict[str, Any]:
-        """What has been seen so far, for `load_state_dict` of a rule with the same settings."""
-        return {name: value for name, value in vars(self).items() if name.startswith("_")}
+        """What has been seen so far, for a rule with the same settings: the fields of `OverfitState` by name.
+
+        The values are floats, integers, NumPy arrays and None.
+        """
+        return {field.name: getattr(self._seen, field.name) for field in fields(OverfitState)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state_dict()`."""
-        vars(self).update(state)
+        """Go on from `state_dict()`. Raises ValueError, naming it, for a key that is missing or unknown."""
+        expected = {field.name for field in fields(OverfitState)}
+        for what, names in (("lacks", expected - set(state)), ("has the unknown", set(state) - expected)):
+            if names:
+                raise ValueError(f"the state of an OverfitRule {what} {', '.join(sorted(names))}")
+        self._seen = OverfitState(**state)
 
     def _new_best(self, train: float, val: float, val_losses: Losses) -> None:
-        self._largest_recovered = max(self._largest_recovered, self._largest_since_best)
-        self._largest_since_best = 0.0
-        self._held = 0
-        self._best_epoch, self._best_train, self._best_val = self._epoch, train, val
-        self._best_losses = np.array(val_losses, dtype=np.float64)
+        seen = self._seen
+        seen.largest_recovered = max(seen.largest_recovered, seen.largest_since_best)
+        seen.largest_since_best = 0.0
+        seen.material_epochs = 0
+        seen.best_epoch, seen.best_train, seen.best_val = seen.epoch, train, val
+        seen.best_losses = np.array(val_losses, dtype=np.float64)  # a copy: the caller may reuse the array
 
-    def _beyond_noise(self, z: float | None) -> bool:
-        """Whether the rise has lasted, and long enough for its z."""
-        if z is None:
-            return self._held >= 2 * self.patience
-        return self._held >= self.patience and z * math.sqrt(self._held / self.patience) > self.z
+    def _beyond_noise(self, z: float) -> bool:
+        """Whether the rise has lasted, and long enough for its z; NaN: z is not known."""
+        lasted = self._seen.material_epochs
+        if math.isnan(z):
+            return lasted >= 2 * self.patience
+        return lasted >= self.patience and z * math.sqrt(lasted / self.patience) > self.z
 
-    def _reason(self, train: float, rise: float, z: float | None) -> str:
-        assert self._best_epoch is not None
-        noise = "" if z is None else f", paired z = {z:.1f}"
-        risen = f"{rise / abs(self._best_val):.0%}" if self._best_val else f"{rise:.3g}"
+    def _reason(self, train: float, rise: float, z: float) -> str:
+        seen = self._seen
+        assert seen.best_epoch is not None
+        noise = "" if math.isnan(z) else f", paired z = {z:.1f}"
+        risen = f"{rise / abs(seen.best_val):.0%}" if seen.best_val else f"{rise:.3g}"
         return (
-            f"validation loss {risen} above its best of epoch {self._best_epoch + 1}{noise}, "
-            f"while training loss still fell from {self._best_train:.3g} to {train:.3g}"
+            f"validation loss {risen} above its best of epoch {seen.best_epoch + 1}{noise}, "
+            f"while training loss still fell from {seen.best_train:.3g} to {train:.3g}"
         )
-
-
-def _rise_z(now: Losses, best: Losses) -> float | None:
-    """z of the paired per-image differences; None where there are no per-image losses."""
-    now, best = np.asarray(now, dtype=np.float64), np.asarray(best, dtype=np.float64)
-    if now.ndim == 0 or now.shape != best.shape or len(now) < 2:
-        return None
-    difference = now - best
-    error = float(difference.std(ddof=1)) / math.sqrt(len(difference))
-    if error == 0:
-        return math.copysign(math.inf, difference.mean()) if difference.mean() else 0.0
-    return float(difference.mean()) / error

@@ -3,8 +3,9 @@
 import contextlib
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,11 @@ class Precision:
 
     bf16: bool = False
     channels_last: bool = False
+
+    @classmethod
+    def of(cls, environment: Mapping[str, Any]) -> "Precision":
+        """The precision in the `environment` of a best.yaml."""
+        return cls(environment["bf16"], environment["channels_last"])
 
     def __str__(self) -> str:
         return f"{'bf16' if self.bf16 else 'float32'}, channels {'last' if self.channels_last else 'first'}"

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from search.choice.constraints import Terms, best_epoch
+from search.choice.constraints import Constraints
+from search.choice.run import Run, best_epoch, run_at_best
 from search.data.tensors import DeviceData
 from search.measurement import History, measure, paired_z
 from search.stopping.base import Decision
@@ -25,31 +26,30 @@ CHECKPOINT_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is asked to train.
-
-    lineage: number of the trial that first had this configuration. keeps: whether checkpoints and weights are written.
-    """
+    """What a worker is asked to train."""
 
     number: int
     config: dict[str, Any]
     seed: int
     epochs: int
-    lineage: int
-    keeps: bool = True
+    lineage: int  # number of the trial that first had this configuration
+    keeps: bool = True  # whether checkpoints and weights are written
 
 
 @dataclass(frozen=True)
 class Conditions:
     """What all trials of a study share."""
 
-    terms: Terms
+    constraints: Constraints
     precision: Precision
-    folder: Path
+    folder: Path  # the run folder
 
     def checkpoint(self, job: Job) -> Path:
+        """Where the state of a job is kept until it ends."""
         return self.folder / "checkpoints" / f"{job.lineage}.pt"
 
     def weights(self, number: int) -> Path:
+        """Where the best-epoch weights of a trial are kept."""
         return self.folder / "weights" / f"{number}.pt"
 
 
@@ -63,29 +63,24 @@ class Report:
 
 @dataclass(frozen=True)
 class Stop:
-    """The answer to a report that ends the trial."""
+    """Why a trial ends: by a rule, or as the answer to a report."""
 
     stopped: Stopped
-    reason: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended. history: one list per curve, one entry per epoch; best_epoch counts from 0.
-
-    val_losses: per-image validation losses at the best epoch, float32 (n,). uncaptured: on a GPU, why its steps were
-    no CUDA graph.
-    """
+    """How a trial ended."""
 
     number: int
     stopped: Stopped
     reason: str | None = None
+    run: Run | None = None  # at its best epoch; None where no epoch has a finite loss
     history: History = field(default_factory=dict)
-    best_epoch: int | None = None
-    parameters: int = 0
-    seconds: float = 0.0
-    val_losses: np.ndarray | None = None
-    uncaptured: str | None = None
+    seconds: float = 0.0  # of training
+    val_losses: np.ndarray | None = None  # per-image validation losses at the best epoch, float32 (n,)
+    uncaptured: str | None = None  # on a GPU: why its steps were no CUDA graph
 
 
 def run_trial(
@@ -102,38 +97,22 @@ def run_trial(
     report: told after each epoch; may answer with a reason to stop.
     interrupted: asked before each batch.
     """
-    state = RunState(OverfitRule(total_epochs=job.epochs))
-    parameters, uncaptured = 0, None
+    state, trainer = RunState(OverfitRule()), None
     try:
         trainer = Trainer(
             build, job.config, data, seed=job.seed, precision=conditions.precision, interrupted=interrupted
         )
-        parameters = sum(p.numel() for p in trainer.model.parameters())
         if job.keeps and conditions.checkpoint(job).is_file():
             load_checkpoint(conditions.checkpoint(job), trainer, state)
         stop = _train(job, trainer, state, conditions, report)
-        uncaptured = trainer.uncaptured
     except Interrupted:
         stop = Stop(Stopped.INTERRUPTED, "interrupted")
     except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
         if not is_memory_error(error):
             raise
         stop = Stop(Stopped.OUT_OF_MEMORY, _first_line(error))
-    if job.keeps and stop.stopped != Stopped.INTERRUPTED:
-        conditions.checkpoint(job).unlink(missing_ok=True)
-    if job.keeps and state.best_weights is not None and stop.stopped.reached_best:
-        save_weights(conditions.weights(job.number), state.best_weights, state.best_losses)
-    return Outcome(
-        number=job.number,
-        stopped=stop.stopped,
-        reason=stop.reason or None,
-        history=state.history,
-        best_epoch=state.best_epoch,
-        parameters=parameters,
-        seconds=state.seconds,
-        val_losses=state.best_losses,
-        uncaptured=uncaptured,
-    )
+    _leave_files(job, stop, state, conditions)
+    return _outcome(job, stop, state, trainer, conditions)
 
 
 def _train(
@@ -143,13 +122,14 @@ def _train(
     conditions: Conditions,
     report: Callable[[Report], Stop | None],
 ) -> Stop:
+    """Epoch by epoch, until something ends it."""
     diverged = DivergedRule(trainer.data.classes)
     last_checkpoint = time.monotonic()
     while state.epochs < job.epochs:
         epoch = trainer.epoch()
         state.seconds += epoch.seconds
         _record(state, epoch)
-        _keep_best(state, epoch, trainer, conditions.terms)
+        _keep_best(state, epoch, trainer, conditions.constraints)
         decisions = {
             Stopped.DIVERGED: diverged.update(epoch.train.losses, epoch.val.losses),
             Stopped.OVERFIT: state.overfit.update(epoch.train.losses, epoch.val.losses),
@@ -161,13 +141,38 @@ def _train(
         if job.keeps and time.monotonic() - last_checkpoint > CHECKPOINT_SECONDS:
             save_checkpoint(conditions.checkpoint(job), trainer, state)
             last_checkpoint = time.monotonic()
-    return Stop(Stopped.FINISHED, "")
+    return Stop(Stopped.FINISHED)
+
+
+def _leave_files(job: Job, stop: Stop, state: RunState, conditions: Conditions) -> None:
+    """The checkpoint of a trial that has ended is of no use any more; the weights of its best epoch are."""
+    if not job.keeps:
+        return
+    if stop.stopped != Stopped.INTERRUPTED:
+        conditions.checkpoint(job).unlink(missing_ok=True)
+    if stop.stopped.reached_best and state.best_weights is not None:
+        save_weights(conditions.weights(job.number), state.best_weights, state.best_losses)
+
+
+def _outcome(job: Job, stop: Stop, state: RunState, trainer: Trainer | None, conditions: Conditions) -> Outcome:
+    """trainer: None where there was no memory for the network."""
+    parameters = 0 if trainer is None else sum(p.numel() for p in trainer.model.parameters())
+    return Outcome(
+        number=job.number,
+        stopped=stop.stopped,
+        reason=stop.reason,
+        run=run_at_best(job.number, state.history, conditions.constraints, parameters),
+        history=state.history,
+        seconds=state.seconds,
+        val_losses=state.best_losses,
+        uncaptured=None if trainer is None else trainer.uncaptured,
+    )
 
 
 def _first_stop(decisions: Mapping[Stopped, Decision]) -> Stop | None:
     for stopped, decision in decisions.items():
         if decision.stop:
-            return Stop(stopped, decision.reason or "")
+            return Stop(stopped, decision.reason)
     return None
 
 
@@ -182,9 +187,9 @@ def _record(state: RunState, epoch: Epoch) -> None:
         state.history.setdefault(name, []).append(value)
 
 
-def _keep_best(state: RunState, epoch: Epoch, trainer: Trainer, terms: Terms) -> None:
+def _keep_best(state: RunState, epoch: Epoch, trainer: Trainer, constraints: Constraints) -> None:
     """Hold on to the weights when the epoch just measured is the best one."""
-    state.best_epoch = best_epoch(state.history["val_loss"], state.history["gap"], terms)
+    state.best_epoch = best_epoch(state.history["val_loss"], state.history["gap"], constraints)
     if state.best_epoch == state.epochs - 1:
         state.best_losses = epoch.val.losses
         state.best_weights = trainer.weights()

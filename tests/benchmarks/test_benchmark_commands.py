@@ -7,7 +7,7 @@ import sys
 from functools import cache
 
 import pytest
-from conftest import ROOT
+from builders import ROOT
 
 STUDIES = ROOT / "studies"
 PAGES = sorted(STUDIES.rglob("README.md"))

@@ -8,7 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from builders import ROOT
 from optuna.pruners import ThresholdPruner
 
 from studies.benchmarks.pruning import optuna_policies

@@ -179,6 +179,7 @@ def root(tmp_path_factory):
 
 
 @LINUX
+@pytest.mark.usefixtures("torchvision_datasets")
 @pytest.mark.parametrize("contender", CONTENDERS, ids=lambda contender: contender.name)
 def test_contender_runs(contender, root):
     missing = [module for module in contender.needs if importlib.util.find_spec(module) is None]
@@ -193,6 +194,7 @@ def test_contender_runs(contender, root):
 
 
 @LINUX
+@pytest.mark.usefixtures("torchvision_datasets")
 def test_a_contender_that_fails_is_quoted(tmp_path):
     with pytest.raises(RuntimeError, match=r"bare failed(.|\n)*Dataset not found"):
         measuring.run(CONTENDERS[5], task(tmp_path, tmp_path))

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_search import settings, study_of
 from test_choose import run
+from test_search import settings, study_of
 
 from search.choice.choose import choose
 from search.choice.seed_noise import Repeat, plan_repeats, seed_error

@@ -15,7 +15,7 @@ import optuna
 import pytest
 import torch
 import yaml
-from conftest import ROOT
+from builders import ROOT
 from optuna.trial import TrialState
 
 import search

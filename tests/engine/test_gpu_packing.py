@@ -7,17 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import CONFIG
+from builders import CONFIG
 
 from search.engine import launch, machine
-from search.engine.gpu_packing import MOST, Rehearsal, _Watch, fitting, pack
+from search.engine.gpu_packing import MOST, ThroughputProbe, _Watch, fitting, pack
 from search.engine.runner import Runner
 from search.engine.store import Store
 from search.engine.workers import Message, Worker, WorkerPool
 from search.settings import Settings
 from search.show.dashboard import Publisher
-from search.show.progress import Tally
-from search.show.terminal import Progress
+from search.show.progress import Progress
+from search.show.terminal import Terminal
 from search.spaces import suggester
 from search.stopping.stopped import Stopped
 from search.training import trial as trials
@@ -73,13 +73,13 @@ def test_a_watch_counts_from_the_moment_when_all_are_warm(monkeypatch):
 
 
 def test_a_rehearsal_runs_in_processes_of_its_own(digits):
-    rehearsal = Rehearsal("spaces.cnn", digits, Precision(), "cpu", seconds=0.2)
+    rehearsal = ThroughputProbe("spaces.cnn", digits, Precision(), "cpu", seconds=0.2)
     assert rehearsal.rate(CONFIG, 2) > 0
     assert 0 <= rehearsal.memory(CONFIG) < 4 * GB
 
 
 def test_a_rehearsal_that_fails_counts_for_nothing(digits):
-    rehearsal = Rehearsal("spaces.cnn", digits, Precision(), "cpu", seconds=0.2)
+    rehearsal = ThroughputProbe("spaces.cnn", digits, Precision(), "cpu", seconds=0.2)
     impossible = CONFIG | {"width": -1}
     assert rehearsal.rate(impossible, 2) == 0
     assert rehearsal.memory(impossible) == math.inf
@@ -93,8 +93,8 @@ def test_the_decision_is_remembered_but_memory_is_looked_at_anew(digits, monkeyp
         return {1: 100, 2: 200, 4: 390, 8: 400}[workers]
 
     monkeypatch.setattr(machine, "free_memory", lambda device: free[0])
-    monkeypatch.setattr(Rehearsal, "rate", rate)
-    monkeypatch.setattr(Rehearsal, "memory", lambda self, config: 2 * GB if config["width"] == 48 else math.inf)
+    monkeypatch.setattr(ThroughputProbe, "rate", rate)
+    monkeypatch.setattr(ThroughputProbe, "memory", lambda self, config: 2 * GB if config["width"] == 48 else math.inf)
     monkeypatch.setattr(machine.joblib, "cpu_count", lambda: 32)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
 
@@ -155,10 +155,10 @@ def test_out_of_memory_lowers_the_packing_and_the_trial_is_tried_again(tmp_path,
     launch.make_folder(tmp_path)
     store = Store(filled_study.url(tmp_path), "digits", seed=0)
     settings = Settings(name="digits", dataset="digits", trials=4, epochs=filled_study.EPOCHS, out=tmp_path)
-    pool = Crowded(Conditions(filled_study.TERMS, Precision(), tmp_path))
-    progress = Progress(Tally(4, filled_study.EPOCHS, 2), sys.stdout)
-    publisher = Publisher(store.study, tmp_path, filled_study.TERMS, filled_study.EPOCHS)
-    Runner(settings, store, pool, suggester("spaces.cnn", {}), progress, publisher, math.inf).run()
+    pool = Crowded(Conditions(filled_study.CONSTRAINTS, Precision(), tmp_path))
+    terminal = Terminal(Progress(4, filled_study.EPOCHS, 2), sys.stdout)
+    publisher = Publisher(store.study, tmp_path, filled_study.CONSTRAINTS, filled_study.EPOCHS)
+    Runner(settings, store, pool, suggester("spaces.cnn", {}), terminal, publisher, math.inf).run()
     assert len(pool.workers) == 1  # the last one stays, whatever happens
     assert not pool.retire(pool.workers[0])
     assert pool.submitted == [(0, 2), (1, 2), (0, 1), (2, 1), (3, 1)]
@@ -166,7 +166,7 @@ def test_out_of_memory_lowers_the_packing_and_the_trial_is_tried_again(tmp_path,
     assert "out of memory: one worker less on cuda:0" in said
     assert said.count("trained without CUDA graphs, which is slower: it draws in Python") == 1  # and not for each trial
     assert store.count() == 4
-    assert store.attributes(0)["stopped"] in (Stopped.FINISHED, Stopped.HOPELESS)
+    assert store.snapshot().trials[0].stopped in (Stopped.FINISHED, Stopped.HOPELESS)
 
 
 @pytest.mark.gpu

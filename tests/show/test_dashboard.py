@@ -7,9 +7,9 @@ import xml.etree.ElementTree as ElementTree
 
 import optuna
 import pytest
+from builders import SCRIPT, finished_trials, story, trial
 from optuna.trial import TrialState
 from optuna_dashboard import get_note
-from stories import SCRIPT, finished_trials, story, trial
 
 from search.choice.constraints import Terms
 from search.cli import main

@@ -11,7 +11,7 @@ import time
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import ROOT
+from builders import ROOT
 
 from search import Search
 

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from stories import SCRIPT, finished_trials, story, trial
+from builders import SCRIPT, finished_trials, story, trial
 
 from search.show.epochs import epochs_spent
 from search.show.importance import drivers

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import optuna
 import pytest
 import yaml
-from conftest import ROOT
+from builders import ROOT
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 

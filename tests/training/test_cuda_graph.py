@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from conftest import CONFIG
+from builders import CONFIG
 
 from search.measurement import measure
 from search.training import trainer as training

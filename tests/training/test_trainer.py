@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import CONFIG
+from builders import CONFIG
 
 from search.choice.constraints import Terms
 from search.data.tensors import DeviceData

@@ -21,8 +21,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: modules are imported from there
 from search.choice.choose import candidates, choose
+from search.choice.fit import Fit
 from search.choice.run import Run
-from search.choice.seed_noise import TOP, Repeat, seed_error
+from search.choice.seed_noise import TOP, Repeat, seed_std
+from search.measurement import Measurement
 from studies.benchmarks.bootstrap import standard_error
 from studies.benchmarks.curve_tables import read_records
 
@@ -51,7 +53,7 @@ Choose = Callable[[Sequence[Recorded], Losses], Run]
 
 def lowest(recorded: Sequence[Recorded], losses: Losses) -> Run:
     """The usual choice: the lowest validation loss."""
-    return min((one.run for one in recorded), key=lambda run: run.val_loss)
+    return min((one.run for one in recorded), key=lambda run: run.at_best.val_loss)
 
 
 def image_noise(recorded: Sequence[Recorded], losses: Losses) -> Run:
@@ -66,7 +68,7 @@ def image_and_seed_noise(recorded: Sequence[Recorded], losses: Losses) -> Run:
     runs = [one.run for one in recorded]
     top = {run.number for run in candidates(runs)[:TOP]}
     repeats = [repeat for one in recorded if one.run.number in top for repeat in one.repeats]
-    choice = choose(runs, losses, seed_error(runs, repeats))
+    choice = choose(runs, losses, seed_std(runs, repeats))
     assert choice is not None
     return choice.run
 
@@ -90,7 +92,12 @@ STEP = 1_000_000  # between the numbers that stand for epochs of one run
 def _epochs(recorded: Recorded) -> list[Run]:
     curves, run = recorded.curves, recorded.run
     return [
-        replace(run, number=run.number + STEP * epoch, val_loss=float(loss), gap=float(gap), best_epoch=epoch)
+        replace(
+            run,
+            number=run.number + STEP * epoch,
+            at_best=replace(run.at_best, val_loss=float(loss), train_loss=float(loss - gap)),
+            best_epoch=epoch,
+        )
         for epoch, (loss, gap) in enumerate(zip(curves["val_loss"], curves["gap"], strict=True))
         if math.isfinite(loss) and math.isfinite(gap)
     ]
@@ -122,7 +129,7 @@ def figures(
         rows["loss"].append(two.test_loss(other.best_epoch) / one.test_loss(usual.best_epoch) - 1)
         if one.test_again and two.test_again:
             rows["again"].append(float(np.mean(two.test_again) / np.mean(one.test_again)) - 1)
-        rows["gap"].append(other.gap)
+        rows["gap"].append(other.at_best.gap)
         rows["differs"].append((usual.number, usual.best_epoch) != (other.number, other.best_epoch))
     worst = sorted(rows["loss"])[-max(1, searches // 10) :]
     means = {name: float(np.mean(values)) if values else math.nan for name, values in rows.items()}
@@ -158,16 +165,13 @@ def load(table: Path, repeats: Path | None) -> tuple[list[Recorded], Losses]:
 def _recorded(record: Mapping[str, Any], again: Sequence[Mapping[str, Any]]) -> Recorded:
     curves = {name: np.asarray(values, dtype=np.float64) for name, values in record["history"].items()}
     best = int(np.nanargmin(curves["val_loss"]))
-    at_best = {name: float(values[best]) for name, values in curves.items()}
     run = Run(
         number=record["seed"],
-        parameters=record["parameters"],
+        at_best=Measurement.at(record["history"], best),
         best_epoch=best,
-        epochs_run=len(curves["val_loss"]),
-        stopped="finished",
-        fit="",
+        parameters=record["parameters"],
+        fit=Fit.GOOD,  # the choice does not look at it
         feasible=True,
-        **{name: at_best[name] for name in FIGURES},
     )
     repeats, tests = [], []
     for other in again:  # to the epoch that was best with the first seed, as a search repeats
@@ -179,19 +183,20 @@ def _recorded(record: Mapping[str, Any], again: Sequence[Mapping[str, Any]]) -> 
     return Recorded(curves, run, tuple(repeats), tuple(tests))
 
 
-FIGURES = ("val_loss", "gap", "val_loss_se", "gap_se", "train_loss", "train_accuracy", "val_accuracy", "accuracy_gap")
-
-
 def _seed_noise(recorded: Sequence[Recorded]) -> str:
     """Seed noise with the runs that were repeated, which were picked for a low loss, and without them."""
     every = [repeat for one in recorded for repeat in one.repeats]
-    first = [replace(one.run, val_loss=one.repeats[0].val_loss) for one in recorded]
-    among = seed_error(first, [repeat for one in recorded for repeat in one.repeats[1:]]) or math.nan
-    with_first = seed_error([one.run for one in recorded], every) or math.nan
+    first = [_with_loss(one.run, one.repeats[0].val_loss) for one in recorded]
+    among = seed_std(first, [repeat for one in recorded for repeat in one.repeats[1:]]) or math.nan
+    with_first = seed_std([one.run for one in recorded], every) or math.nan
     return (
         f"seed noise by {len(every)} repeats of {len(recorded)} runs: {among:.4f} among themselves, "
         f"{with_first:.4f} with the runs that they repeat"
     )
+
+
+def _with_loss(run: Run, val_loss: float) -> Run:
+    return replace(run, at_best=replace(run.at_best, val_loss=val_loss))
 
 
 def report(table: Path, repeats: Path | None, size: int) -> None:

@@ -29,18 +29,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: 
 from search.engine import launch
 from search.engine.runner import Runner
 from search.engine.store import Store
-from search.results.snapshot import read_story
-from search.results.trial_result import complete_runs, trial_results
 from search.settings import Settings
-from search.show import report
 from search.show.dashboard import Publisher
-from search.show.progress import Tally
+from search.show.progress import Progress
+from search.show.report import write_report
 from search.show.summary import summary
 from search.training.precision import Precision
 from search.training.trial import Conditions
 from spaces import cnn
-from studies.benchmarks.overhead.filled_study import EPOCHS, NAME, TERMS, fill, url
-from studies.benchmarks.overhead.instant_workers import Clock, InstantPool, SilentProgress
+from studies.benchmarks.overhead.filled_study import CONSTRAINTS, EPOCHS, NAME, fill, url
+from studies.benchmarks.overhead.instant_workers import Clock, InstantPool, SilentTerminal
 from studies.benchmarks.overhead.memory import own_bytes, worker_growth
 
 SIZES = (100, 1_000, 10_000)
@@ -60,11 +58,11 @@ def bookkeeping(folder: Path, size: int, measured: int) -> Figures:
     settings = Settings(
         name=NAME, dataset="digits", trials=size + measured, epochs=EPOCHS, workers=1, device="cpu", out=folder
     )
-    pool = InstantPool(Conditions(TERMS, Precision(), folder), clock)
-    tally = Tally(settings.trials, EPOCHS, 1, done=store.count(), runs=complete_runs(store.study))
-    progress = SilentProgress(tally, sys.stdout)
-    publisher = Publisher(store.study, folder, TERMS, EPOCHS, progress.note)
-    runner = Runner(settings, store, pool, cnn.suggest, progress, publisher, math.inf)
+    pool = InstantPool(Conditions(CONSTRAINTS, Precision(), folder), clock)
+    progress = Progress(settings.trials, EPOCHS, 1, done=store.count(), runs=store.snapshot().runs)
+    terminal = SilentTerminal(progress, sys.stdout)
+    publisher = Publisher(store.study, folder, CONSTRAINTS, EPOCHS, terminal.note)
+    runner = Runner(settings, store, pool, cnn.suggest, terminal, publisher, math.inf)
     found = {"resume": (time.process_time() - started, 0.0)}
     memory = (own_bytes() - before) / size
     with clock.running():
@@ -78,12 +76,11 @@ def bookkeeping(folder: Path, size: int, measured: int) -> Figures:
 def at_the_end(settings: Settings, store: Store, runner: Runner) -> Figures:
     """The seconds of the steps at the end of a search."""
     found = {}
-    choice = runner.choice()
     for step, act in (
         ("choice", runner.choice),
-        ("list", lambda: trial_results(store.study)),
-        ("summary", lambda: summary(settings, store.study, runner.runs, choice, TERMS)),
-        ("report", lambda: report.write(settings.folder, read_story(store.study))),
+        ("list", store.snapshot),
+        ("summary", lambda: summary(store.snapshot(), settings.folder, None)),
+        ("report", lambda: write_report(settings.folder, store.snapshot())),
     ):
         started = time.process_time()
         act()

@@ -24,17 +24,22 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial
 
-from search.choice.constraints import Terms
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: modules are imported from there
+from search.choice.constraints import Constraints
+from search.choice.run import run_at_best
 from search.engine.store import Store
+from search.results.trial_result import TrialResult
 from search.show.dashboard import Publisher
-from search.show.trial_svg import picture
+from search.show.trial_svg import trial_svg
 from search.stopping.stopped import Stopped
 from search.training.trial import Outcome
+from studies.benchmarks.overhead.filled_study import frozen
 
 TIMED_SEARCH = Path(__file__).with_name("timed_search.py")
 EPOCHS, PORT = 20, 18431
+CONSTRAINTS = Constraints(baseline_loss=0.9)
 OPTUNAS_GRAPHS, ALL_GRAPHS = 4, 8  # on the page of a study: Optuna's, and these with ours
 SPACE: dict[str, BaseDistribution] = {
     "depth": IntDistribution(2, 6),
@@ -81,16 +86,21 @@ def fill(folder: Path, trials: int, *, additions: bool) -> None:
     rng = np.random.default_rng(0)
     study.add_trials([made_up(number, rng, folder) for number in range(trials)])
     study.set_user_attr("plan", {"trials": trials, "epochs": EPOCHS, "out": "runs/made-up"})
-    study.set_user_attr("baseline", {"val_loss": 0.9})
+    study.set_user_attr("baseline", {"val_loss": CONSTRAINTS.baseline_loss})
     study.set_user_attr("choice", {"trial": 0, "band": [0, 1], "because": "made up"})
     if additions:
-        Publisher(study, folder, Terms(0.9), EPOCHS).close()
+        Publisher(study, folder, CONSTRAINTS, EPOCHS).close()
 
 
 def made_up(number: int, rng: np.random.Generator, folder: Path) -> FrozenTrial:
     """A trial whose losses fall; two in three are hopeless."""
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=number))
-    params = study.ask(SPACE).params
+    drawn = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=number)).ask(SPACE)
+    ended = outcome(number, rng)
+    return frozen(ended, drawn, drawn.params, CONSTRAINTS, attached(folder, ended))
+
+
+def outcome(number: int, rng: np.random.Generator) -> Outcome:
+    """How that trial ended."""
     hopeless = number % 3 > 0
     epochs = int(rng.integers(3, 9)) if hopeless else EPOCHS
     train = 2 * np.arange(1, epochs + 1) ** -rng.uniform(0.5, 1.5)
@@ -98,29 +108,22 @@ def made_up(number: int, rng: np.random.Generator, folder: Path) -> FrozenTrial:
     curves = {"train_loss": train, "val_loss": val, "gap": val - train}
     curves |= dict.fromkeys(("train_accuracy", "val_accuracy", "accuracy_gap"), 1 - val / 4)
     curves |= dict.fromkeys(("val_loss_se", "gap_se", "val_rise_z"), val / 50)
-    best, stopped = int(val.argmin()), Stopped.HOPELESS if hopeless else Stopped.FINISHED
     history = {name: [float(f"{value:.6g}") for value in values] for name, values in curves.items()}
-    outcome = Outcome(number, stopped, "made up", history, best, 10_000, 10.0)
-    values = None if hopeless else [history["val_loss"][best], max(history["gap"][best], 0.0)]
-    at_best = {name: values[best] for name, values in history.items()}
-    attributes = at_best | {
-        "stopped": stopped, "reason": "made up", "best_epoch": best, "epochs_run": epochs, "parameters": 10_000,
-        "seconds": 10.0, "device": "cpu", "fit": "good", "history": history, "config": params, "lineage": number,
-    }  # fmt: skip
-    return create_trial(
-        state=TrialState.PRUNED if hopeless else TrialState.COMPLETE,
-        values=values,
-        params=params,
-        distributions=SPACE,
-        user_attrs=attributes,
-        system_attrs=attached(folder, outcome),
+    return Outcome(
+        number=number,
+        stopped=Stopped.HOPELESS if hopeless else Stopped.FINISHED,
+        reason="made up",
+        run=run_at_best(number, history, CONSTRAINTS, parameters=10_000),
+        history=history,
+        seconds=10.0,
     )
 
 
-def attached(folder: Path, outcome: Outcome) -> dict[str, Any]:
+def attached(folder: Path, ended: Outcome) -> dict[str, Any]:
     """A picture stored as `upload_artifact` would, which itself accepts only running trials."""
+    trial = TrialResult(ended.number, "RUNNING", run=ended.run, stopped=ended.stopped, history=ended.history)
     artifact = str(uuid.uuid4())
-    (folder / "artifacts" / artifact).write_text(picture(outcome, EPOCHS) or "")
+    (folder / "artifacts" / artifact).write_text(trial_svg(trial, EPOCHS) or "")
     meta = {"artifact_id": artifact, "filename": "curves.svg", "mimetype": "image/svg+xml", "encoding": None}
     return {f"artifacts:{artifact}": json.dumps(meta)}
 

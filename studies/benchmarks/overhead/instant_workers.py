@@ -10,13 +10,14 @@ from unittest import mock
 import numpy as np
 import optuna
 
+from search.choice.run import run_at_best
 from search.engine.workers import Message, Worker, WorkerPool
 from search.measurement import History
-from search.show.terminal import Progress
+from search.show.terminal import Terminal
 from search.stopping.stopped import Stopped
 from search.training.checkpoint import save_weights
 from search.training.trial import Conditions, Job, Outcome, Report, Stop
-from studies.benchmarks.overhead.filled_study import WEIGHTS, outcome
+from studies.benchmarks.overhead.filled_study import CONSTRAINTS, WEIGHTS, outcome
 
 OPTUNA_CALLS: tuple[tuple[Any, str], ...] = (
     (optuna.Study, "ask"),
@@ -119,20 +120,27 @@ class InstantPool(WorkerPool):
             self._first = epochs == 1
             yield Report(job.number, _until(ended.history, epochs))
             if self._answer is not None:
-                best = int(np.argmin(ended.history["val_loss"][:epochs]))
-                yield Outcome(job.number, Stopped.HOPELESS, None, _until(ended.history, epochs), best, ended.parameters)
+                yield _stopped(ended, epochs)
         if ended.stopped == Stopped.FINISHED and job.keeps:
             assert ended.val_losses is not None
             save_weights(self.conditions.weights(job.number), WEIGHTS, ended.val_losses)
         yield ended
 
 
+def _stopped(ended: Outcome, epochs: int) -> Outcome:
+    """The trial as it ends when a rule stops it after so many epochs."""
+    assert ended.run is not None
+    history = _until(ended.history, epochs)
+    run = run_at_best(ended.number, history, CONSTRAINTS, ended.run.parameters)
+    return Outcome(ended.number, Stopped.HOPELESS, run=run, history=history)
+
+
 def _until(history: History, epochs: int) -> History:
     return {name: values[:epochs] for name, values in history.items()}
 
 
-class SilentProgress(Progress):
-    """Counts as the terminal's progress does, and prints nothing."""
+class SilentTerminal(Terminal):
+    """Counts as the real one does, and prints nothing."""
 
     def note(self, text: str) -> None:
         pass

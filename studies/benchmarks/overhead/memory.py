@@ -13,7 +13,7 @@ from search.engine.workers import WorkerPool
 from search.training.precision import Precision
 from search.training.trial import Conditions, Job, Report
 from spaces import cnn
-from studies.benchmarks.overhead.filled_study import TERMS
+from studies.benchmarks.overhead.filled_study import CONSTRAINTS
 
 
 def own_bytes(pid: int | None = None) -> int:
@@ -26,7 +26,7 @@ def worker_growth(folder: Path, trials: int) -> float:
     launch.make_folder(folder)
     source = datasets.load("digits", "train", Path("data"))
     data = prepare(source, train_size=200, val_size=100, seed=0, flip=False)
-    pool = WorkerPool(["cpu"], "spaces.cnn", data, Conditions(TERMS, Precision(), folder))
+    pool = WorkerPool(["cpu"], "spaces.cnn", data, Conditions(CONSTRAINTS, Precision(), folder))
     drawing = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     sizes = []
     (worker,) = pool.workers

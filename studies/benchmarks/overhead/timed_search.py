@@ -18,7 +18,7 @@ from search.engine import launch
 from search.settings import Settings
 from search.show.dashboard import Publisher
 
-TIMED = ("picture", "ended", "update", "close")  # the methods of Publisher that a search calls
+TIMED = ("attach_curves", "ended", "update", "close")  # the methods of Publisher that a search calls
 
 
 def seconds_of_search(folder: Path) -> float:

@@ -7,7 +7,8 @@ from search import Search
 from search.engine.launch import make_folder
 from search.engine.store import Store
 from search.processes import start_fork_server
-from search.results.storage import opened
+from search.results.schema import StudyAttribute
+from search.results.storage import open_study
 from search.training.precision import Precision
 from studies.benchmarks.throughput.peers.task import (
     BATCH_SIZE,
@@ -50,11 +51,11 @@ def main() -> None:
     search = search_of(task)
     make_folder(search.folder)
     store = Store(search.storage_url, search.name, search.seed)
-    store.remember("precision", lambda: asdict(Precision(bf16=task.bf16, channels_last=True)))
+    store.remember(StudyAttribute.PRECISION, lambda: asdict(Precision(bf16=task.bf16, channels_last=True)))
     trials = search.run().trials
     curves = [trial.history["val_accuracy"] for trial in trials]
-    with opened(search.storage_url, search.name) as study:
-        again = [repeat["epochs"] for repeat in study.user_attrs.get("repeats", ())]
+    with open_study(search.storage_url, search.name) as study:
+        again = [repeat["epochs"] for repeat in study.user_attrs.get(StudyAttribute.REPEATS, ())]
     report.write(
         [len(curve) for curve in curves] + again,
         [curve[-1] for curve in curves if len(curve) == task.epochs],

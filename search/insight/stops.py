@@ -1,0 +1,28 @@
+"""Why trials ended, and how many epochs that saved."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from search.results.snapshot import StudySnapshot
+
+
+@dataclass(frozen=True)
+class Stops:
+    """The ended trials that one cause stopped."""
+
+    ending: str  # a value of `Stopped`
+    trials: int
+    trained: int  # epochs
+    saved: int  # epochs, of those planned
+
+
+def stops(snapshot: StudySnapshot) -> list[Stops]:
+    """For each cause that occurred, most frequent first."""
+    ended, planned = snapshot.ended, snapshot.planned_epochs
+    counts, trained = Counter(trial.ending for trial in ended), Counter[str]()
+    for trial in ended:
+        trained[trial.ending] += trial.epochs_run
+    return [
+        Stops(ending, count, trained[ending], count * planned - trained[ending])
+        for ending, count in counts.most_common()
+    ]

@@ -1,0 +1,77 @@
+"""The attributes under which a study and its trials keep what a search finds.
+
+A trial's attributes are flat, one for each figure, since the dashboard lists them: `val_loss`, `gap`, `best_epoch`, ...
+"""
+
+import math
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import optuna
+
+from search.choice.fit import Fit
+from search.choice.run import Run
+from search.errors import UserError
+from search.measurement import History, Measurement
+
+SCHEMA = 2  # raised where an attribute changes its name or its meaning
+
+
+class StudyAttribute(StrEnum):
+    """The user attributes of a study."""
+
+    SCHEMA = "schema"
+    SETTINGS = "settings"  # what all runs have in common, see `search.settings.Settings.comparable`
+    PLAN = "plan"  # of the last start: trials, epochs, out (the run folder as given)
+    DATA = "data"  # name, classes, shape (channels, height, width), train_size, val_size
+    BASELINE = "baseline"  # val_loss, val_accuracy, l2
+    PRECISION = "precision"  # bf16, channels_last
+    CHOICE = "choice"  # trial, band (numbers), because; None where nothing may be chosen
+    REPEATS = "repeats"  # a list of `search.choice.seed_noise.Repeat`
+
+
+def check_schema(study: optuna.Study) -> None:
+    """Raise UserError where another version of gapsearch has recorded the study in another way."""
+    recorded = study.user_attrs.get(StudyAttribute.SCHEMA, 1)
+    if study.user_attrs and recorded != SCHEMA:
+        raise UserError(
+            f"the study {study.study_name} was recorded with schema {recorded} and this version of gapsearch reads "
+            f"schema {SCHEMA}; use the version that recorded it, or start anew with another --out"
+        )
+
+
+def run_attributes(run: Run) -> dict[str, Any]:
+    """The attributes of a trial that say what its run came to."""
+    return run.at_best.as_dict() | {
+        "best_epoch": run.best_epoch,
+        "parameters": run.parameters,
+        "fit": run.fit.value,
+    }
+
+
+def stored_run(number: int, attributes: Mapping[str, Any], *, feasible: bool) -> Run:
+    """The run behind `run_attributes`."""
+    figures = {name: [attributes[name]] for name in Measurement.__dataclass_fields__}
+    return Run(
+        number=number,
+        at_best=Measurement.at(figures, 0),
+        best_epoch=attributes["best_epoch"],
+        parameters=attributes["parameters"],
+        fit=Fit(attributes["fit"]),
+        feasible=feasible,
+    )
+
+
+def storable_history(history: History) -> dict[str, list[float | None]]:
+    """Six digits; None for what JSON has no word for."""
+    return {
+        name: [float(f"{value:.6g}") if math.isfinite(value) else None for value in values]
+        for name, values in history.items()
+    }
+
+
+def stored_history(attributes: Mapping[str, Any]) -> History:
+    """The curves behind `storable_history`; NaN where a value was not finite."""
+    stored = attributes.get("history", {})
+    return {name: [math.nan if value is None else value for value in values] for name, values in stored.items()}

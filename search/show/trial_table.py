@@ -1,0 +1,67 @@
+"""The table of trials, the same in `list`, at the end of a search, and in the report."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from search.choice.fit import Fit
+from search.choice.run import Run
+from search.results.trial_result import TrialResult
+from search.show.text import short, with_error
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table."""
+
+    title: str
+    cell: Callable[[TrialResult], str]
+    text: bool = False  # set flush left
+
+
+def _of_run(cell: Callable[[Run], str]) -> Callable[[TrialResult], str]:
+    """A cell that is empty for trials without a run."""
+    return lambda trial: "" if trial.run is None else cell(trial.run)
+
+
+def _fit(run: Run) -> str:
+    """A run that is infeasible but does not underfit exceeds the ceiling for the gap."""
+    return run.fit if run.feasible or run.fit == Fit.UNDERFIT else f"{run.fit} (above --max-gap)"
+
+
+def _epoch(trial: TrialResult) -> str:
+    return "" if trial.run is None else f"{trial.run.best_epoch + 1} of {trial.epochs_run}"
+
+
+CHOSEN = Column("", lambda trial: "->" if trial.chosen else "")
+TRIAL = Column("trial", lambda trial: str(trial.number))
+STATE = Column("state", lambda trial: trial.state, text=True)
+FIGURES = (
+    Column("val_loss", _of_run(lambda run: with_error(run.at_best.val_loss, run.at_best.val_loss_se))),
+    Column("gap", _of_run(lambda run: with_error(run.at_best.gap, run.at_best.gap_se))),
+    Column("accuracy", _of_run(lambda run: f"{run.at_best.val_accuracy:.1%}")),
+    Column("best epoch", _epoch),
+    Column("parameters", _of_run(lambda run: f"{run.parameters:,}" if run.parameters else "")),
+    Column("fit", _of_run(_fit), text=True),
+    Column("stopped", lambda trial: trial.stopped or "", text=True),
+)
+FRONT = Column("front", lambda trial: "front" if trial.front else "", text=True)
+
+
+def parameter(name: str) -> Column:
+    """The column of a hyperparameter."""
+    return Column(name, lambda trial: short(trial.params.get(name, "")))
+
+
+def table(trials: Sequence[TrialResult], columns: Sequence[Column]) -> list[str]:
+    """A header and one line for each trial."""
+    rows = [[column.title for column in columns]]
+    rows += [[column.cell(trial) for column in columns] for trial in trials]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return ["  ".join(_aligned(row, columns, widths)).rstrip() for row in rows]
+
+
+def _aligned(row: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> list[str]:
+    return [
+        cell.ljust(width) if column.text else cell.rjust(width)
+        for cell, column, width in zip(row, columns, widths, strict=True)
+    ]
