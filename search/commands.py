@@ -36,7 +36,7 @@ def best(place: Path) -> int:
     if place.is_dir() and not path.exists():
         raise UserError(
             f"{place} has no best.yaml: its search has not ended, or none of its trials may be chosen; "
-            f"see python -m search list {place}"
+            f"see gapsearch list {place}"
         )
     content = read(path)
     try:
@@ -132,7 +132,7 @@ def _describe(content: dict[str, Any], path: Path) -> Iterator[str]:
     for name, value in content["config"].items():
         yield f"  {name:{width}}  {short(value)}"
     yield f"load it:         search.load({str(path)!r}).trained()"
-    yield f"train it again:  python -m search train {path}"
+    yield f"train it again:  gapsearch train {path}"
 
 
 def _table(trials: Sequence["TrialResult"]) -> list[str]:

@@ -1,4 +1,4 @@
-"""`python -m search confirm best.yaml`: the winner on the test split, which the search never saw.
+"""`gapsearch confirm best.yaml`: the winner on the test split, which the search never saw.
 
 The lowest of many noisy validation losses is too good to be true. So the configuration is trained again with
 fresh seeds, and measured on validation and test images alike: the difference to what the search recorded is

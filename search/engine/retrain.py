@@ -1,4 +1,4 @@
-"""`python -m search train best.yaml`: train the chosen configuration again and compare."""
+"""`gapsearch train best.yaml`: train the chosen configuration again and compare."""
 
 import logging
 from pathlib import Path
