@@ -1,4 +1,4 @@
-"""The throughput benchmark's arithmetic by hand; every contender on digits in Fashion-MNIST's clothes."""
+"""The throughput benchmark's arithmetic by hand; every contender on digits that are stored as Fashion-MNIST is."""
 
 import importlib.util
 import os
