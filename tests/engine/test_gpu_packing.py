@@ -9,7 +9,6 @@ import pytest
 import torch
 from builders import CONFIG
 
-import scale
 from search.engine import launch, machine
 from search.engine.gpu_packing import MOST, ThroughputProbe, _Watch, fitting, pack
 from search.engine.runner import Runner
@@ -17,13 +16,14 @@ from search.engine.store import Store
 from search.engine.workers import Message, Worker, WorkerPool
 from search.settings import Settings
 from search.show.dashboard import Publisher
-from search.show.progress import Tally
-from search.show.terminal import Progress
+from search.show.progress import Progress
+from search.show.terminal import Terminal
 from search.spaces import suggester
 from search.stopping.stopped import Stopped
 from search.training import trial as trials
 from search.training.precision import Precision
 from search.training.trial import Conditions
+from studies.benchmarks.overhead import filled_study
 
 GB = 1e9
 
@@ -141,7 +141,7 @@ class Crowded(WorkerPool):
                 self.failed = True
                 yield Message(worker, job, trials.Outcome(0, Stopped.OUT_OF_MEMORY, "CUDA out of memory"))
             else:
-                outcome = scale.outcome(job.number, np.random.default_rng(job.number))
+                outcome = filled_study.outcome(job.number, np.random.default_rng(job.number))
                 yield Message(worker, job, replace(outcome, uncaptured="it draws in Python"))
 
     def interrupt(self):
@@ -153,12 +153,12 @@ class Crowded(WorkerPool):
 
 def test_out_of_memory_lowers_the_packing_and_the_trial_is_tried_again(tmp_path, capsys):
     launch.make_folder(tmp_path)
-    store = Store(scale.url(tmp_path), "digits", seed=0)
-    settings = Settings(name="digits", dataset="digits", trials=4, epochs=scale.EPOCHS, out=tmp_path)
-    pool = Crowded(Conditions(scale.TERMS, Precision(), tmp_path))
-    progress = Progress(Tally(4, scale.EPOCHS, 2), sys.stdout)
-    publisher = Publisher(store.study, tmp_path, scale.TERMS, scale.EPOCHS)
-    Runner(settings, store, pool, suggester("spaces.cnn", {}), progress, publisher, math.inf).run()
+    store = Store(filled_study.url(tmp_path), "digits", seed=0)
+    settings = Settings(name="digits", dataset="digits", trials=4, epochs=filled_study.EPOCHS, out=tmp_path)
+    pool = Crowded(Conditions(filled_study.CONSTRAINTS, Precision(), tmp_path))
+    terminal = Terminal(Progress(4, filled_study.EPOCHS, 2), sys.stdout)
+    publisher = Publisher(store.study, tmp_path, filled_study.CONSTRAINTS, filled_study.EPOCHS)
+    Runner(settings, store, pool, suggester("spaces.cnn", {}), terminal, publisher, math.inf).run()
     assert len(pool.workers) == 1  # the last one stays, whatever happens
     assert not pool.retire(pool.workers[0])
     assert pool.submitted == [(0, 2), (1, 2), (0, 1), (2, 1), (3, 1)]
@@ -166,7 +166,7 @@ def test_out_of_memory_lowers_the_packing_and_the_trial_is_tried_again(tmp_path,
     assert "out of memory: one worker less on cuda:0" in said
     assert said.count("trained without CUDA graphs, which is slower: it draws in Python") == 1  # and not for each trial
     assert store.count() == 4
-    assert store.attributes(0)["stopped"] in (Stopped.FINISHED, Stopped.HOPELESS)
+    assert store.snapshot().trials[0].stopped in (Stopped.FINISHED, Stopped.HOPELESS)
 
 
 @pytest.mark.gpu

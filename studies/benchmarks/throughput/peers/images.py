@@ -4,8 +4,8 @@ import torch
 from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 
-from peers.task import BATCH_SIZE, DEVIATION, MEAN, STRENGTH, Task, split
 from search.training import augment
+from studies.benchmarks.throughput.peers.task import BATCH_SIZE, DEVIATION, MEAN, STRENGTH, Task, split
 
 PLAIN = [transforms.ToTensor(), transforms.Normalize(MEAN, DEVIATION)]
 # the ranges of search.training.augment at half their strength
@@ -15,7 +15,7 @@ AUGMENTED = [
         degrees=STRENGTH * 30,
         translate=(STRENGTH * augment.SHIFT, STRENGTH * augment.SHIFT),
         scale=(1 - STRENGTH * augment.ZOOM, 1 + STRENGTH * augment.ZOOM),
-        shear=STRENGTH * 11.3,  # degrees, whose tangent is search.training.augment's 0.2
+        shear=STRENGTH * 11.3,  # degrees, whose tangent is the 0.2 of search.training.augment
     ),
     transforms.ColorJitter(brightness=STRENGTH * augment.BRIGHTNESS, contrast=STRENGTH * augment.CONTRAST),
     *PLAIN,

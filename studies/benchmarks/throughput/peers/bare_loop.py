@@ -1,8 +1,8 @@
-"""The leanest PyTorch loop: everything in tensors, a process per core with one thread each, nothing kept but figures.
+"""The leanest PyTorch loop: all images in tensors, a process per core with one thread each, only the figures kept.
 
-It may use whatever ours uses: the batch augmentation of search.training.augment, channels_last, bf16, averaged
-weights, a fork server that has imported everything once, huge pages. It draws its configurations at random and keeps
-no books.
+It may use everything that this search uses: the batch augmentation of search.training.augment, channels_last, bf16,
+averaged weights, a fork server that has imported everything once, huge pages. It draws its configurations at random.
+It has no study, no rules and no report.
 """
 
 import copy
@@ -18,7 +18,10 @@ import torch
 import torch.nn.functional as F
 from torchvision import datasets
 
-from peers.task import (
+from search.processes import ALLOCATOR
+from search.training.augment import augment
+from search.training.precision import Precision
+from studies.benchmarks.throughput.peers.task import (
     BATCH_SIZE,
     DEVIATION,
     DROPOUT,
@@ -32,9 +35,6 @@ from peers.task import (
     parse,
     split,
 )
-from search.processes import ALLOCATOR
-from search.training.augment import augment
-from search.training.precision import Precision
 
 HORIZON = 1.5  # epochs that the averaged weights look back
 
@@ -42,14 +42,14 @@ Part = tuple[torch.Tensor, torch.Tensor]
 
 
 class Trained(NamedTuple):
-    """accuracy: after the last epoch. measuring: seconds spent on the two losses."""
+    """A trained trial. accuracy: after the last epoch. measuring: seconds spent on the two losses."""
 
     accuracy: float
     measuring: float
 
 
 def load(task: Task) -> tuple[Part, Part, Part]:
-    """To train on, the train probe, and to validate on: pixels in [0, 1], (n, 1, 28, 28), and labels."""
+    """Training images, train probe, validation images: pixels in [0, 1], shape (n, 1, 28, 28), and labels."""
     dataset = datasets.FashionMNIST(str(task.data_root), train=True)
     indices = split(dataset.targets.numpy(), task)
     pixels = dataset.data[:, None]
@@ -115,7 +115,7 @@ _data: tuple[Part, Part, Part]
 
 
 def initialize(task: Task) -> None:
-    """Of a process."""
+    """Prepare a process: one thread, and its images."""
     global _data
     torch.set_num_threads(1)
     _data = load(task)
@@ -126,7 +126,7 @@ def main() -> None:
     task = parse()
     report = Report()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["search.engine.preload", "peers.bare_loop"])
+    context.set_forkserver_preload(["search.engine.preload", "studies.benchmarks.throughput.peers.bare_loop"])
     os.environ |= ALLOCATOR
     with ProcessPoolExecutor(task.cores, context, initialize, (task,)) as pool:
         trained = list(pool.map(train, [task] * task.trials, range(task.trials)))

@@ -14,7 +14,9 @@ import numpy as np
 from keras import layers
 from torchvision import datasets
 
-from peers.task import (
+from search.training import augment
+from spaces.cnn import LARGEST_HEAD, SMALLEST_POOLED
+from studies.benchmarks.throughput.peers.task import (
     BATCH_SIZE,
     CLASSES,
     DEVIATION,
@@ -29,8 +31,6 @@ from peers.task import (
     parse,
     split,
 )
-from search.training import augment
-from spaces.cnn import LARGEST_HEAD, SMALLEST_POOLED
 
 accuracies: list[float] = []
 epochs_trained: list[int] = []

@@ -1,21 +1,22 @@
-"""Every parameter acts: each parameter of the `cnn` space swept alone, all others held at `REFERENCE`.
+"""Does every parameter act? Each parameter of the `cnn` space is swept alone, with all others held at `REFERENCE`.
 
-    python studies/benchmarks/sweeps.py --data-root ../shared/data
+    python studies/benchmarks/pruning/sweeps.py --data-root ../shared/data
 
-2,000 Fashion-MNIST images train a network for 15 epochs, 2,000 others validate it, and its best epoch by `val_loss`
-counts, as in a search. A sweep takes up to five values from end to end of the parameter's default range, equally
-spaced where the search draws evenly and geometrically where it draws on a log scale; each is trained with the same
-seeds (of weights, shuffling, dropout and augmentation; the split stays).
+A network is trained on 2,000 Fashion-MNIST images for 15 epochs and validated on 2,000 others. Its result is its best
+epoch by `val_loss`, as in a search. A sweep takes up to five values over the parameter's default range. They are
+equally spaced, or geometrically where the search draws on a log scale. Each value is trained with the same seeds (of
+weights, shuffling, dropout and augmentation; the split stays).
 
 A parameter acts if it moves `val_loss` or the gap by more than seeds do. The test is Tukey's honest significant
-difference: the largest difference between the means of two values, in units of the standard error of such a mean
-(standard deviation over seeds, pooled over the values, by the square root of the number of seeds), against the quantile
-of the studentized range. That quantile allows for all pairs of values among which the largest was picked. Its level is
-5% for the whole table: 5% divided by the parameters and by the two measures. What seeds have in common is left in the
-noise, so the test errs towards "no". It speaks of this split and this reference.
+difference. It takes the largest difference between the means of two values, in units of the standard error of such a
+mean (standard deviation over seeds, pooled over the values, divided by the square root of the number of seeds). It
+compares that with a quantile of the studentized range, which allows for all pairs of values. The level is 5% for the
+whole table: 5% divided by the number of parameters and by the two measures. The same
+seed has a common effect on all values. The test leaves it in the noise, so it errs towards "no". The result holds for
+this split and this reference.
 
-One row per run is kept in sweeps.csv beside this file; only the runs that it lacks are trained, so an interrupted
-sweep goes on, and a complete one is summarized at once. Remove the file to measure anew.
+sweeps.csv beside this file keeps one row per run. Only missing runs are trained: an interrupted sweep continues, and a
+complete one is summarized at once. Remove the file to measure again.
 """
 
 import argparse
@@ -43,11 +44,11 @@ from spaces import cnn
 DATA = "FashionMNIST"
 IMAGES = 2000  # to train on, and as many to validate on
 EPOCHS = 15
-PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a range: 0 is its lowest value, 1 its highest
+PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)  # in a range: 0 is its lowest value, 1 its highest
 MEASURES = ("val_loss", "gap")
 LEVEL = 0.05
 PRECISION = Precision(bf16=True, channels_last=True)
-# Weakly regularized, so that it overfits a little and regularizers have something to act on.
+# Weakly regularized: it overfits a little, so that a regularizer can have an effect.
 REFERENCE: dict[str, Any] = {
     "depth": 4,
     "width": 24,
@@ -71,7 +72,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run measured at its best epoch, which is counted from 0."""
+    """The measurements of a run at its best epoch (from 0)."""
 
     val_loss: float
     gap: float
@@ -82,7 +83,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Place:
-    """A trial that answers with the value at one place of every range."""
+    """Stands in for a trial: it suggests the value at the same place of every range."""
 
     place: float
 
@@ -103,14 +104,14 @@ class Effect:
 
     @property
     def acts(self) -> bool:
-        """Whether that is more than seeds would do."""
+        """Whether the effect is larger than that of seeds."""
         return self.spread > self.threshold
 
 
 def effect(measured: np.ndarray, level: float) -> Effect:
     """Tukey's test of `measured`, shape (values, seeds), at least (2, 2): the studentized range against its quantile.
 
-    level: the chance of a false alarm among all pairs of values where the parameter does nothing.
+    level: the probability of a false alarm, over all pairs of values, if the parameter has no effect.
     """
     values, seeds = measured.shape
     means = measured.mean(axis=1)
@@ -145,7 +146,7 @@ def train(job: Job) -> Result:
 
 
 def read(table: Path) -> dict[Job, Result]:
-    """The runs in the table; none where there is no table."""
+    """The runs in the table; none if there is no table."""
     if not table.exists():
         return {}
     with table.open(newline="") as file:
@@ -159,7 +160,7 @@ def read(table: Path) -> dict[Job, Result]:
 
 
 def write(table: Path, runs: dict[Job, Result]) -> None:
-    """Replace the table in one go, so that an interruption leaves the old one or the new one."""
+    """Replace the table at once: an interruption leaves the old one or the new one."""
     draft = table.with_suffix(".tmp")
     with draft.open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
@@ -170,7 +171,7 @@ def write(table: Path, runs: dict[Job, Result]) -> None:
 
 
 def measure_missing(jobs: list[Job], runs: dict[Job, Result], options: argparse.Namespace) -> None:
-    """Train the jobs that `runs` lacks, adding each to it and to the table."""
+    """Train the jobs that are missing in `runs`, and add each to it and to the table."""
     missing = [job for job in jobs if job not in runs]
     source = datasets.load(DATA, "train", options.data_root)
     data = prepare(source, train_size=IMAGES, val_size=IMAGES, seed=0, flip=datasets.SOURCES[DATA].flip)
@@ -209,7 +210,7 @@ def _judged(measured: np.ndarray) -> tuple[list[str], list[str]]:
 
 
 def main() -> None:
-    """Train what the table lacks, then summarize it."""
+    """Train the runs that are missing in the table, then summarize it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-root", type=Path, default=Path("data"))
     parser.add_argument("--seeds", type=int, default=5, help="runs at each value, at least 2 (default: 5)")

@@ -1,4 +1,4 @@
-"""Optuna's own pruners as policies for the replay, called for real on an in-memory study of the validation loss."""
+"""Optuna's own pruners as policies for the replay, called on an in-memory study of the validation loss."""
 
 import math
 import warnings
@@ -17,7 +17,7 @@ from optuna.pruners import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
-from replay import Run
+from studies.benchmarks.pruning.replay import Run
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -25,13 +25,13 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 @dataclass(frozen=True)
 class Pruned:
-    """One trial after the other, each epoch's validation loss reported. make: planned epochs -> the pruner."""
+    """One trial after the other reports the validation loss of each epoch. make: planned epochs -> the pruner."""
 
     make: Callable[[int], BasePruner]
 
     def __call__(self, runs: Sequence[Run], rng: np.random.Generator) -> list[int]:
         study = optuna.create_study(
-            study_name="replay",  # Hyperband deals trials out to its brackets by the study's name and their number
+            study_name="replay",  # Hyperband assigns a trial to a bracket by the study's name and the trial's number
             sampler=optuna.samplers.RandomSampler(seed=0),
             pruner=self.make(max(run.epochs for run in runs)),
         )
@@ -56,35 +56,35 @@ def median(epochs: int) -> BasePruner:
 
 
 def percentile(epochs: int) -> BasePruner:
-    """The best quarter goes on."""
+    """The best quarter continues."""
     return PercentilePruner(25.0)
 
 
 def halving(epochs: int) -> BasePruner:
-    """With Optuna's defaults: of four, one goes on."""
+    """With Optuna's defaults: one run in four continues."""
     return SuccessiveHalvingPruner()
 
 
 def halving_by_two(epochs: int) -> BasePruner:
-    """From the first epoch on, every other run goes on."""
+    """From the first epoch on, one run in two continues."""
     return SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)
 
 
 def hyperband(epochs: int) -> BasePruner:
-    """With Optuna's defaults, told how long runs are."""
+    """With Optuna's defaults and the number of epochs of a run."""
     return HyperbandPruner(min_resource=1, max_resource=epochs)
 
 
 def patient(epochs: int) -> BasePruner:
-    """The median, once a run has gone three epochs without improving."""
+    """The median pruner, once a run has not improved for three epochs."""
     return PatientPruner(MedianPruner(), patience=3)
 
 
 class ParetoMedian:
     """Pareto-rank pruning of validation loss and gap.
 
-    Does what OptunaHub's multi_metric_pruner says of itself: at each step every trial is ranked by Pareto dominance
-    among all that have come as far, and these ranks are what the median pruner sees.
+    It does what OptunaHub's multi_metric_pruner describes: at each step every trial is ranked by Pareto dominance among
+    all trials that have reached this step, and the median pruner sees these ranks.
     """
 
     def __call__(self, runs: Sequence[Run], rng: np.random.Generator) -> list[int]:
@@ -93,7 +93,7 @@ class ParetoMedian:
 
 
 class _Ranked:
-    """What a pruner asks of a study: its trials, and that less is better."""
+    """The part of a study that a pruner uses: its trials and its direction."""
 
     direction = optuna.study.StudyDirection.MINIMIZE
 
@@ -126,9 +126,9 @@ class _Ranked:
 
 
 def pareto_ranks(points: np.ndarray) -> np.ndarray:
-    """0 for the points, shape (n, 2), that none dominates, 1 for those that then remain so, and so on.
+    """The Pareto rank of each point: 0 on the front, 1 on the front of the points that are left without it, and so on.
 
-    In the order of the points, less is better; NaN counts as infinitely bad.
+    points: shape (n, 2); less is better, and NaN counts as infinitely bad.
     """
     points = np.where(np.isfinite(points), points, math.inf)
     ranks = np.zeros(len(points), dtype=int)

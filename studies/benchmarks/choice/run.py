@@ -1,11 +1,12 @@
-"""What choosing within noise costs and gains: recorded runs replayed as searches, each ended by several choices.
+"""What choosing within noise costs and gains: recorded runs are replayed as searches, each ended by several choices.
 
-    python studies/benchmarks/choice.py TABLE.jsonl.gz [--repeats REPEATS.jsonl.gz]
+    python studies/benchmarks/choice/run.py TABLE.jsonl.gz [--repeats REPEATS.jsonl.gz]
 
-No run is stopped. The usual choice, the run of lowest validation loss, is compared with `search.selection.choose`: with
-image noise alone (paired where TABLE.npz holds the per-image losses), with seed noise too, and with every epoch of the
-runs in the band as a candidate. Seed noise is measured in each search as a real one does it, from the repeats of its
-best three runs that REPEATS holds (record.py --again). Standard errors by bootstrap over runs.
+No run is stopped. The usual choice, the run with the lowest validation loss, is compared with `choose` of
+search.choice: with image noise alone (paired if TABLE.npz holds the per-image losses), with seed noise too, and with
+every epoch of the runs within noise as a candidate. Each search measures its seed noise as a real one does: from
+repeats of its best three runs, which REPEATS holds (pruning/record.py --again). Standard errors are by bootstrap over
+runs.
 """
 
 import argparse
@@ -18,10 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from replay import read_records
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: modules are imported from there
 from search.choice.choose import candidates, choose
+from search.choice.fit import Fit
 from search.choice.run import Run
-from search.choice.seed_noise import TOP, Repeat, seed_error
+from search.choice.seed_noise import TOP, Repeat, seed_std
+from search.measurement import Measurement
+from studies.benchmarks.bootstrap import standard_error
+from studies.benchmarks.curve_tables import read_records
 
 SEARCHES, RESAMPLES = 100, 20
 
@@ -30,7 +35,7 @@ Losses = Mapping[int, np.ndarray]
 
 @dataclass(frozen=True)
 class Recorded:
-    """One recorded run: its curves, its result, and with other seeds its results and test losses."""
+    """One recorded run: its curves and its result; its results and test losses with other seeds."""
 
     curves: Mapping[str, np.ndarray]
     run: Run
@@ -38,7 +43,7 @@ class Recorded:
     test_again: tuple[float, ...]
 
     def test_loss(self, epoch: int) -> float:
-        """At an epoch, from 0."""
+        """The test loss at an epoch (from 0)."""
         return float(self.curves["test_loss"][epoch])
 
 
@@ -47,29 +52,29 @@ Choose = Callable[[Sequence[Recorded], Losses], Run]
 
 
 def lowest(recorded: Sequence[Recorded], losses: Losses) -> Run:
-    """The usual choice."""
-    return min((one.run for one in recorded), key=lambda run: run.val_loss)
+    """The usual choice: the lowest validation loss."""
+    return min((one.run for one in recorded), key=lambda run: run.at_best.val_loss)
 
 
 def image_noise(recorded: Sequence[Recorded], losses: Losses) -> Run:
-    """Within the noise of the validation images."""
+    """The smallest gap within the noise of the validation images."""
     choice = choose([one.run for one in recorded], losses)
     assert choice is not None
     return choice.run
 
 
 def image_and_seed_noise(recorded: Sequence[Recorded], losses: Losses) -> Run:
-    """What a search does."""
+    """The smallest gap within the noise of images and seeds: what a search does."""
     runs = [one.run for one in recorded]
     top = {run.number for run in candidates(runs)[:TOP]}
     repeats = [repeat for one in recorded if one.run.number in top for repeat in one.repeats]
-    choice = choose(runs, losses, seed_error(runs, repeats))
+    choice = choose(runs, losses, seed_std(runs, repeats))
     assert choice is not None
     return choice.run
 
 
 def every_epoch(recorded: Sequence[Recorded], losses: Losses) -> Run:
-    """Within image noise, other epochs of the runs in the band too; an epoch's noise is taken to be its run's."""
+    """Within image noise, with other epochs of the runs in the band too. An epoch has the noise of its run's best."""
     runs = [one.run for one in recorded]
     choice = choose(runs, losses)
     assert choice is not None
@@ -87,7 +92,12 @@ STEP = 1_000_000  # between the numbers that stand for epochs of one run
 def _epochs(recorded: Recorded) -> list[Run]:
     curves, run = recorded.curves, recorded.run
     return [
-        replace(run, number=run.number + STEP * epoch, val_loss=float(loss), gap=float(gap), best_epoch=epoch)
+        replace(
+            run,
+            number=run.number + STEP * epoch,
+            at_best=replace(run.at_best, val_loss=float(loss), train_loss=float(loss - gap)),
+            best_epoch=epoch,
+        )
         for epoch, (loss, gap) in enumerate(zip(curves["val_loss"], curves["gap"], strict=True))
         if math.isfinite(loss) and math.isfinite(gap)
     ]
@@ -104,7 +114,11 @@ CHOICES: dict[str, Choose] = {
 def figures(
     recorded: Sequence[Recorded], losses: Losses, choice: Choose, searches: int, size: int, seed: int
 ) -> dict[str, float]:
-    """Means over searches: test loss relative to the usual choice, also with other seeds; gap; how often it differs."""
+    """Means over searches.
+
+    loss: test loss relative to the usual choice; worst: its mean over the worst tenth of the searches. again: the same
+    as loss, with other seeds. gap: of the chosen run. differs: the share of searches that choose another run.
+    """
     by_number = {one.run.number: one for one in recorded}
     rows: dict[str, list[float]] = {"loss": [], "again": [], "gap": [], "differs": []}
     for search in range(searches):
@@ -115,7 +129,7 @@ def figures(
         rows["loss"].append(two.test_loss(other.best_epoch) / one.test_loss(usual.best_epoch) - 1)
         if one.test_again and two.test_again:
             rows["again"].append(float(np.mean(two.test_again) / np.mean(one.test_again)) - 1)
-        rows["gap"].append(other.gap)
+        rows["gap"].append(other.at_best.gap)
         rows["differs"].append((usual.number, usual.best_epoch) != (other.number, other.best_epoch))
     worst = sorted(rows["loss"])[-max(1, searches // 10) :]
     means = {name: float(np.mean(values)) if values else math.nan for name, values in rows.items()}
@@ -129,16 +143,11 @@ def errors(recorded: Sequence[Recorded], losses: Losses, choice: Choose, size: i
         rng = np.random.default_rng([seed, resample, 1])
         drawn = [recorded[i] for i in rng.integers(len(recorded), size=len(recorded))]
         found.append(figures(drawn, losses, choice, SEARCHES // 5, size, seed + 1 + resample))
-    return {name: _deviation([one[name] for one in found]) for name in ("loss", "again", "gap")}
-
-
-def _deviation(values: Sequence[float]) -> float:
-    finite = [value for value in values if math.isfinite(value)]
-    return float(np.std(finite, ddof=1)) if len(finite) > 1 else math.nan
+    return {name: standard_error([one[name] for one in found]) for name in ("loss", "again", "gap")}
 
 
 def load(table: Path, repeats: Path | None) -> tuple[list[Recorded], Losses]:
-    """The runs of a table with what belongs to them. Raises ValueError and OSError for what cannot be read."""
+    """The runs of a table, and their per-image losses by number. Raises ValueError and OSError as `read_records`."""
     again = read_records(repeats) if repeats else []
     stem = table.name.split(".")[0]
     side = table.with_name(f"{stem}.npz")
@@ -156,16 +165,13 @@ def load(table: Path, repeats: Path | None) -> tuple[list[Recorded], Losses]:
 def _recorded(record: Mapping[str, Any], again: Sequence[Mapping[str, Any]]) -> Recorded:
     curves = {name: np.asarray(values, dtype=np.float64) for name, values in record["history"].items()}
     best = int(np.nanargmin(curves["val_loss"]))
-    at_best = {name: float(values[best]) for name, values in curves.items()}
     run = Run(
         number=record["seed"],
-        parameters=record["parameters"],
+        at_best=Measurement.at(record["history"], best),
         best_epoch=best,
-        epochs_run=len(curves["val_loss"]),
-        stopped="finished",
-        fit="",
+        parameters=record["parameters"],
+        fit=Fit.GOOD,  # the choice does not look at it
         feasible=True,
-        **{name: at_best[name] for name in FIGURES},
     )
     repeats, tests = [], []
     for other in again:  # to the epoch that was best with the first seed, as a search repeats
@@ -177,19 +183,20 @@ def _recorded(record: Mapping[str, Any], again: Sequence[Mapping[str, Any]]) -> 
     return Recorded(curves, run, tuple(repeats), tuple(tests))
 
 
-FIGURES = ("val_loss", "gap", "val_loss_se", "gap_se", "train_loss", "train_accuracy", "val_accuracy", "accuracy_gap")
-
-
 def _seed_noise(recorded: Sequence[Recorded]) -> str:
-    """With the runs that were repeated, which were picked for being low, and without."""
+    """Seed noise with the runs that were repeated, which were picked for a low loss, and without them."""
     every = [repeat for one in recorded for repeat in one.repeats]
-    first = [replace(one.run, val_loss=one.repeats[0].val_loss) for one in recorded]
-    among = seed_error(first, [repeat for one in recorded for repeat in one.repeats[1:]]) or math.nan
-    with_first = seed_error([one.run for one in recorded], every) or math.nan
+    first = [_with_loss(one.run, one.repeats[0].val_loss) for one in recorded]
+    among = seed_std(first, [repeat for one in recorded for repeat in one.repeats[1:]]) or math.nan
+    with_first = seed_std([one.run for one in recorded], every) or math.nan
     return (
         f"seed noise by {len(every)} repeats of {len(recorded)} runs: {among:.4f} among themselves, "
         f"{with_first:.4f} with the runs that they repeat"
     )
+
+
+def _with_loss(run: Run, val_loss: float) -> Run:
+    return replace(run, at_best=replace(run.at_best, val_loss=val_loss))
 
 
 def report(table: Path, repeats: Path | None, size: int) -> None:
@@ -211,7 +218,7 @@ def report(table: Path, repeats: Path | None, size: int) -> None:
 
 
 def main() -> int:
-    """Compare the choices on every table."""
+    """Compare the choices on a table. Returns 2 if it cannot be read."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path)
     parser.add_argument("--repeats", type=Path, metavar="REPEATS")
@@ -220,7 +227,7 @@ def main() -> int:
     try:
         report(options.table, options.repeats, options.runs)
     except (OSError, ValueError, KeyError) as error:
-        print(f"choice.py: {options.table}: {error}", file=sys.stderr)
+        print(f"choice: {options.table}: {error}", file=sys.stderr)
         return 2
     return 0
 

@@ -1,16 +1,16 @@
 """Record learning curves of random configurations, trained without any stopping, as a curve table.
 
-    python studies/benchmarks/record.py --data FashionMNIST --data-root ../shared/data --runs 200 OUT.jsonl
-    python studies/benchmarks/record.py --data folder --data-root MY_IMAGES --range dropout 0 0.1 OUT.jsonl
+    python studies/benchmarks/pruning/record.py --data FashionMNIST --data-root ../shared/data --runs 200 OUT.jsonl
+    python studies/benchmarks/pruning/record.py --data folder --data-root MY_IMAGES --range dropout 0 0.1 OUT.jsonl
 
-One run per line: {"config", "seed", "parameters", "history"}, with one value per epoch in each curve. OUT.npz holds
-the per-image validation losses at each run's best epoch (float16). An interrupted recording goes on where it was.
+Each line is a run: {"config", "seed", "parameters", "history"}, with one value per epoch in each curve. OUT.npz holds
+the per-image validation losses at each run's best epoch (float16). An interrupted recording continues where it was.
 
-`test_loss` comes from up to 2,000 images of the data set's own test split. No search reads it: it tells what a
-replayed search would have brought home.
+`test_loss` comes from up to 2,000 images of the data set's own test split. No search reads it: it is what the selected
+run of a replayed search is judged by.
 
-With `--again TABLE --top 20 --times 2` the 20 runs of lowest validation loss in that table are trained twice more, with
-other seeds; "repeats" then names the seed of the run that a line repeats.
+With `--again TABLE --top 20 --times 2` the 20 runs with the lowest validation loss in that table are trained twice
+more, with other seeds. "repeats" is then the seed of the run that a line repeats.
 """
 
 import argparse
@@ -46,7 +46,7 @@ PRECISION = Precision(bf16=True, channels_last=True)
 
 @dataclass(frozen=True)
 class Plan:
-    """One run to record. repeats: the seed of the run whose configuration it has once more."""
+    """One run to record. repeats: the seed of the run whose configuration is trained again."""
 
     config: dict[str, Any]
     seed: int
@@ -54,7 +54,7 @@ class Plan:
 
 
 class OneCycleTrainer(Trainer):
-    """The usual alternative: a third of the steps up, then cosine down to nothing; weights are not averaged."""
+    """One-cycle training: the learning rate rises for 30% of the steps, then falls to 0. Weights are not averaged."""
 
     total_epochs: int
 
@@ -71,7 +71,7 @@ class OneCycleTrainer(Trainer):
 
 
 def record(one: Plan, epochs: int, schedule: str) -> tuple[dict[str, Any], np.ndarray]:
-    """One run: its line of the table, and its per-image validation losses at the best epoch."""
+    """Train one run. Returns its line of the table, and its per-image validation losses at the best epoch."""
     data, test = _data()
     kind = OneCycleTrainer if schedule == "one-cycle" else Trainer
     trainer = kind(cnn.build, one.config, data, seed=one.seed, precision=PRECISION)
@@ -116,7 +116,7 @@ def random_configs(count: int, seed: int, ranges: Mapping[str, tuple[float, floa
 
 
 def plan(options: argparse.Namespace) -> list[Plan]:
-    """Random configurations, or the best ones of a table again."""
+    """The runs to record: random configurations, or the best ones of a table again."""
     first = 1000 * options.seed
     if options.again is None:
         ranges = {name: (float(low), float(high)) for name, low, high in options.range}
@@ -131,7 +131,7 @@ def plan(options: argparse.Namespace) -> list[Plan]:
 
 
 def load(options: argparse.Namespace) -> tuple[SearchData, SearchData]:
-    """The development images, and up to `TEST_IMAGES` stratified test images normalized as they are."""
+    """The images to train and validate on, and up to `TEST_IMAGES` stratified test images, normalized alike."""
     sources = [datasets.load(options.data, part, options.data_root) for part in ("train", "test")]
     flip = datasets.SOURCES[options.data].flip
     data = prepare(sources[0], train_size=options.train_size, val_size=options.val_size, seed=0, flip=flip)
@@ -143,7 +143,7 @@ def load(options: argparse.Namespace) -> tuple[SearchData, SearchData]:
 
 
 def _resume(table: Path, losses: dict[str, np.ndarray]) -> set[int]:
-    """The seeds of the runs that are wholly there; lines whose losses had not been written yet are dropped."""
+    """The seeds of the complete runs. Lines whose per-image losses had not been written yet are dropped."""
     lines = table.read_text().splitlines() if table.exists() else []
     runs = {json.loads(line)["seed"]: line for line in lines}
     kept = {seed: line for seed, line in runs.items() if str(seed) in losses}

@@ -1,4 +1,4 @@
-"""Policies for the replay: the project's own rules, and what anybody would try first."""
+"""Policies for the replay: the rules of this search, and simple alternatives."""
 
 import math
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from replay import Policy, Run
 from search.choice.choose import USEFUL
 from search.stopping.hopeless import Curve, HopelessRule
 from search.stopping.overfit import OverfitRule
+from studies.benchmarks.pruning.replay import Policy, Run
 
-Settings = tuple[tuple[str, Any], ...]  # of a rule, where they are not the defaults; hashable
+Settings = tuple[tuple[str, Any], ...]  # of a rule, those that differ from its defaults; hashable
 
 
 def no_pruning(runs: Sequence[Run], rng: np.random.Generator) -> list[int]:
@@ -37,7 +37,7 @@ class Patience:
 
 @dataclass(frozen=True)
 class RandomPrune:
-    """The epochs that another policy gives, dealt out to the same runs at random."""
+    """Give the epochs of another policy to the same runs at random."""
 
     like: Policy
 
@@ -58,7 +58,7 @@ class Overfit:
 
 @cache
 def overfit_stop(run: Run, settings: Settings) -> int:
-    """How many epochs the overfitting rule gives a run: no other run has a say in it."""
+    """The number of epochs that the overfitting rule gives a run. It does not depend on other runs."""
     rule = OverfitRule(**dict(settings))
     for epoch in range(run.epochs):
         z = float(run.val_rise_z[epoch])
@@ -69,7 +69,7 @@ def overfit_stop(run: Run, settings: Settings) -> int:
 
 @dataclass(frozen=True)
 class Rules:
-    """The whole of our rules, one run after the other, in the order of a trial: overfitting first, then hopeless."""
+    """All our rules, one run after the other. As in a trial, the overfitting rule decides before the hopeless rule."""
 
     overfit: Settings = ()
     hopeless: Settings = ()
@@ -93,7 +93,10 @@ def _curve(run: Run, epochs: int) -> Curve:
 
 @dataclass(frozen=True)
 class Oracle:
-    """What no rule can do: after two epochs it knows the end, and keeps what joins the useful front of those before."""
+    """Knows after two epochs how a run would end, and keeps the runs that join the useful front of the runs before.
+
+    No rule can do this: it is the limit.
+    """
 
     def __call__(self, runs: Sequence[Run], rng: np.random.Generator) -> list[int]:
         ends = [run.objectives(run.epochs) for run in runs]
@@ -112,7 +115,7 @@ DEFAULT = Rules()
 
 
 def sweep() -> dict[str, Policy]:
-    """Our rules from strict to lenient, by the benefit of the doubt that a run has; the default is marked."""
+    """Our rules from strict to lenient: z is the benefit of the doubt in standard errors. The default is marked."""
     default = HopelessRule().z
     steps = sorted({0.0, 0.25, 0.5, 1.0, 1.25, 1.5, 2.0, 3.0, default})
     return {f"z = {z}{' (default)' if z == default else ''}": Rules(hopeless=(("z", z),)) for z in steps}

@@ -1,4 +1,4 @@
-"""What every contender of throughput.py is asked to do, and how it answers: flags, images, network and report."""
+"""The task of every contender and the report that it answers with: flags, images, network, one line of figures."""
 
 import argparse
 import json
@@ -25,13 +25,13 @@ WEIGHT_DECAY = (1e-2, 3.0)  # drawn on a log scale
 DROPOUT = (0.0, 0.5)
 NETWORKS = {
     "small": {"depth": 3, "width": 8, "kernel_size": 3},
-    "middling": {"depth": 4, "width": 24, "kernel_size": 3},
+    "medium-sized": {"depth": 4, "width": 24, "kernel_size": 3},
 }
 
 
 @dataclass(frozen=True)
 class Task:
-    """So many trials of so many epochs on `cores` cores. folder: empty, for what a contender stores."""
+    """`trials` trials of `epochs` epochs on `cores` cores. folder: empty, for the files of a contender."""
 
     network: str
     augmentation: bool
@@ -43,7 +43,7 @@ class Task:
     seed: int
     data_root: Path
     folder: Path
-    bf16: bool = False  # our own rows alone
+    bf16: bool = False  # only for this search and the bare loop
     copies: int = 1  # processes that share the trials
 
     def arguments(self) -> list[str]:
@@ -73,7 +73,7 @@ def split(labels: "np.ndarray", task: Task) -> "Splits":
 
 
 def shared_storage(task: Task) -> str:
-    """Of a study that several processes share."""
+    """The storage of a study that several processes share."""
     return f"sqlite:///{task.folder / 'study.db'}"
 
 
@@ -86,7 +86,7 @@ def network(task: Task, dropout: float) -> "torch.nn.Module":
 
 
 class Report:
-    """Made when a contender's imports are done; `write` ends it with the line that throughput.py reads."""
+    """Make one when the imports of a contender are done; `write` prints the line that the benchmark reads."""
 
     def __init__(self) -> None:
         self._began, self._cpu_before = time.time(), time.process_time()
@@ -99,9 +99,9 @@ class Report:
         measuring: float | None = None,
         precision: str = "float32",
     ) -> None:
-        """Print it.
+        """Print the figures.
 
-        epochs: really trained, of each trial. accuracies: on the validation images after the last epoch, of each
+        epochs: really trained, for each trial. accuracies: on the validation images after the last epoch, for each
         trial that was trained to its end. measuring: seconds that all trials together spent on the two losses.
         """
         line: dict[str, Any] = {

@@ -1,15 +1,26 @@
-"""The search as a user starts it, its rules at work. The number format is recorded beforehand, as by a first start."""
+"""The search as a user starts it, with its rules. The number format is recorded beforehand, as by a first start."""
 
 from dataclasses import asdict
 
 import search.engine.launch  # noqa: F401  the imports of a start, which are not timed
-from peers.task import BATCH_SIZE, DROPOUT, LEARNING_RATE, NETWORKS, STRENGTH, WEIGHT_DECAY, Report, Task, parse
 from search import Search
 from search.engine.launch import make_folder
 from search.engine.store import Store
 from search.processes import start_fork_server
-from search.results.storage import opened
+from search.results.schema import StudyAttribute
+from search.results.storage import open_study
 from search.training.precision import Precision
+from studies.benchmarks.throughput.peers.task import (
+    BATCH_SIZE,
+    DROPOUT,
+    LEARNING_RATE,
+    NETWORKS,
+    STRENGTH,
+    WEIGHT_DECAY,
+    Report,
+    Task,
+    parse,
+)
 
 
 def search_of(task: Task) -> Search:
@@ -33,18 +44,18 @@ def search_of(task: Task) -> Search:
 
 
 def main() -> None:
-    """The search, and what its run folder says of it. What it trains again with other seeds has been trained too."""
+    """Run the search and report from its run folder. Repeats with other seeds count as trained too."""
     task = parse()
     report = Report()
-    start_fork_server()  # as `run` would, had nothing to be recorded before
+    start_fork_server()  # `run` would do it, but the number format has to be recorded before
     search = search_of(task)
     make_folder(search.folder)
     store = Store(search.storage_url, search.name, search.seed)
-    store.remember("precision", lambda: asdict(Precision(bf16=task.bf16, channels_last=True)))
+    store.remember(StudyAttribute.PRECISION, lambda: asdict(Precision(bf16=task.bf16, channels_last=True)))
     trials = search.run().trials
     curves = [trial.history["val_accuracy"] for trial in trials]
-    with opened(search.storage_url, search.name) as study:
-        again = [repeat["epochs"] for repeat in study.user_attrs.get("repeats", ())]
+    with open_study(search.storage_url, search.name) as study:
+        again = [repeat["epochs"] for repeat in study.user_attrs.get(StudyAttribute.REPEATS, ())]
     report.write(
         [len(curve) for curve in curves] + again,
         [curve[-1] for curve in curves if len(curve) == task.epochs],

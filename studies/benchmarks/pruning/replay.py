@@ -1,11 +1,9 @@
 """Replay recorded runs as searches: what a policy that stops runs early would have saved, and what it would have cost.
 
-A policy takes the runs of one search in the order in which they start and says how many epochs each is given.
-Whatever it stopped, a run's result is its best epoch until then: the lowest validation loss so far.
+A policy takes the runs of one search in the order in which they start, and returns the number of epochs of each.
+The result of a run that was stopped is its best epoch until then: the one with the lowest validation loss so far.
 """
 
-import gzip
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -16,11 +14,15 @@ from typing import Any
 import numpy as np
 
 from search.choice.choose import USEFUL
+from studies.benchmarks.bootstrap import standard_error
+from studies.benchmarks.curve_tables import read_records
 
-RISE = 0.05  # an overfitting run ends with a validation loss this far above its best
-FIRST = 0.70  # and had its best in this part of the run
-LOST = 0.01  # a run whose result is worse by more than this has lost its best epoch
-IN_TIME = 0.20  # of the planned epochs, after the best one
+RISE = 0.05  # an overfitting run ends with a validation loss this much above its best
+FIRST = 0.70  # and its best epoch lies in this first part of the run
+LOST = 0.01  # a run that ends worse by more than this has lost its best epoch
+IN_TIME = (
+    0.20  # of the planned epochs: a run that overfits is stopped in time if it is stopped this soon after its best
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,7 @@ class Run:
 
     @property
     def epochs(self) -> int:
-        """How many were planned and recorded."""
+        """The number of epochs planned and recorded."""
         return len(self.val_loss)
 
     @cached_property
@@ -73,24 +75,20 @@ class Run:
 
 @dataclass(frozen=True)
 class Table:
-    """The runs of one file, and what their results are measured against.
-
-    baseline_loss: a run that is worse is no useful one; infinite where none is known. reference: the loss and the
-    gap that bound the hypervolume. has_test: whether there are test losses; else validation losses stand for them.
-    """
+    """The runs of one file, and the bounds that their results are compared with."""
 
     name: str
     runs: tuple[Run, ...]
-    baseline_loss: float
-    reference: tuple[float, float]
-    has_test: bool
+    baseline_loss: float  # a worse run is not useful; infinite if there is no baseline
+    reference: tuple[float, float]  # the loss and the gap that bound the hypervolume
+    has_test: bool  # without test losses, validation losses are used in their place
 
 
 def load(path: Path, baseline_loss: float | None = None) -> Table:
     """Read a curve table (JSON Lines, gzip allowed).
 
-    Without a baseline the 90th percentile of the runs' best losses bounds the hypervolume. Raises ValueError,
-    naming file and line, for what is no curve table.
+    Without a baseline the 90th percentile of the runs' best losses bounds the hypervolume. Raises ValueError with the
+    file and the line if this is no curve table.
     """
     runs = tuple(_run(record) for record in read_records(path))
     finished = [run for run in runs if run.result(run.epochs) >= 0]
@@ -107,26 +105,6 @@ def load(path: Path, baseline_loss: float | None = None) -> Table:
     )
 
 
-def read_records(path: Path) -> list[dict[str, Any]]:
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    text = gzip.decompress(path.read_bytes()).decode() if packed else path.read_text()
-    records = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-            lengths = {len(record["history"][name]) for name in ("train_loss", "val_loss")}
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}, line {number}: no run with train_loss and val_loss ({error!r})") from None
-        if len(lengths) > 1:
-            raise ValueError(f"{path}, line {number}: train_loss and val_loss have different lengths")
-        if lengths != {0}:
-            records.append(record)
-    return records
-
-
 def _run(record: Mapping[str, Any]) -> Run:
     history = record["history"]
     epochs = len(history["val_loss"])
@@ -141,31 +119,24 @@ def _run(record: Mapping[str, Any]) -> Run:
 
 
 Policy = Callable[[Sequence[Run], np.random.Generator], list[int]]
-"""Runs in the order in which they start -> the number of epochs that each is given."""
+"""Takes the runs in the order in which they start; returns the number of epochs that each one gets."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What a policy saved and cost, in one search or pooled over several; shares of 1.
+    """What a policy saved and cost, in one search or pooled over several searches. Shares are shares of 1."""
 
-    epochs: used, of those that no pruning uses. loss: test loss of the selected run relative to no pruning.
-    front, overfitting, all_runs: how many runs there were in the useful front, that overfit, and in all. front_lost,
-    best_lost: how many of them lost their best epoch. stopped: overfitting runs that did not go to the end; in_time:
-    those stopped within 20% of the planned epochs after their best, at the latest. late: for each that reached its
-    best and was stopped, how long after it, as a share of the planned epochs.
-    """
-
-    epochs: list[float]
-    loss: list[float]
+    epochs: list[float]  # epochs used, as a share of those that no pruning uses
+    loss: list[float]  # test loss of the selected run relative to no pruning
     hypervolume_lost: list[float]
-    front: int = 0
-    front_lost: int = 0
-    overfitting: int = 0
-    stopped: int = 0
-    in_time: int = 0
-    late: list[float] = field(default_factory=list)
+    front: int = 0  # runs of the useful front
+    front_lost: int = 0  # those of them that lost their best epoch
+    overfitting: int = 0  # runs that overfit
+    stopped: int = 0  # those of them that did not go to the end
+    in_time: int = 0  # those of them that were stopped at most 20% of the planned epochs after their best
+    late: list[float] = field(default_factory=list)  # epochs from best to stop, as a share of the planned ones
     all_runs: int = 0
-    best_lost: int = 0
+    best_lost: int = 0  # runs that lost their best epoch
 
     def summary(self) -> dict[str, float]:
         """One number for each column; NaN where there was nothing to count."""
@@ -184,13 +155,13 @@ class Figures:
 
 
 def pool(figures: Sequence[Figures]) -> Figures:
-    """Several searches as one."""
+    """The figures of several searches as those of one."""
     names = [each.name for each in fields(Figures)]
     return Figures(*(sum((getattr(one, name) for one in figures[1:]), getattr(figures[0], name)) for name in names))
 
 
 def judge(table: Table, runs: Sequence[Run], given: Sequence[int]) -> Figures:
-    """What it meant that `runs` were given so many epochs each, against their going to the end."""
+    """Compare the runs, each stopped after its number of epochs in `given`, with the same runs trained to the end."""
     whole = [run.epochs for run in runs]
     useful = useful_front(table, runs)
     overfitting = [i for i, run in enumerate(runs) if run.overfits]
@@ -213,7 +184,10 @@ def judge(table: Table, runs: Sequence[Run], given: Sequence[int]) -> Figures:
 
 
 def selected_loss(table: Table, runs: Sequence[Run], given: Sequence[int]) -> float:
-    """Test loss of the run with the lowest validation loss, at its best epoch; validation loss without test losses."""
+    """The test loss of the run with the lowest validation loss, at its best epoch.
+
+    In a table without test losses it is the validation loss.
+    """
     reached = [(run, run.result(epochs)) for run, epochs in zip(runs, given, strict=True)]
     run, best = min((pair for pair in reached if pair[1] >= 0), key=lambda pair: pair[0].val_loss[pair[1]])
     return float((run.test_loss if table.has_test else run.val_loss)[best])
@@ -230,7 +204,7 @@ def useful_front(table: Table, runs: Sequence[Run]) -> list[int]:
 
 
 def hypervolume(table: Table, runs: Sequence[Run], given: Sequence[int]) -> float:
-    """Area that the runs' results dominate, up to the reference point."""
+    """The area that the runs' results dominate, up to the reference point."""
     area, (loss_bound, gap_bound) = 0.0, table.reference
     reached = [(run, epochs) for run, epochs in zip(runs, given, strict=True) if run.result(epochs) >= 0]
     for loss, gap in sorted(run.objectives(epochs) for run, epochs in reached):
@@ -241,7 +215,7 @@ def hypervolume(table: Table, runs: Sequence[Run], given: Sequence[int]) -> floa
 
 
 def _lost(run: Run, epochs: int) -> bool:
-    """Whether the run was stopped before its best epoch and is worse by more than 1% for it."""
+    """Whether the run was stopped before its best epoch and is more than 1% worse for that."""
     best = run.result(run.epochs)
     if best < epochs:  # -1, never a finite loss, included
         return False
@@ -264,10 +238,11 @@ def searches(table: Table, policy: Policy, count: int, size: int, seed: int) -> 
 
 
 def standard_errors(table: Table, policy: Policy, resamples: int, count: int, size: int, seed: int) -> dict[str, float]:
-    """Of the summary, by bootstrap over runs: the whole replay on tables drawn from this one with replacement.
+    """Standard errors of the summary, by bootstrap over runs.
 
-    Searches over the same runs are no independent evidence, however many are replayed. Each resample is replayed by
-    `count` searches; the scatter that their small number adds makes the errors a little too large.
+    The whole replay is repeated on tables drawn from this one with replacement: many searches over the same runs are
+    no independent evidence. Each resample is replayed by `count` searches. Since these are few, their own scatter
+    makes the standard errors a little too large.
     """
     summaries = []
     for resample in range(resamples):
@@ -275,9 +250,6 @@ def standard_errors(table: Table, policy: Policy, resamples: int, count: int, si
         runs = tuple(table.runs[i] for i in rng.integers(len(table.runs), size=len(table.runs)))
         resampled = Table(table.name, runs, table.baseline_loss, table.reference, table.has_test)
         summaries.append(searches(resampled, policy, count, size, seed + 1 + resample).summary())
-    return {name: _deviation([summary[name] for summary in summaries]) for name in summaries[0]} if summaries else {}
-
-
-def _deviation(values: Sequence[float]) -> float:
-    finite = [value for value in values if math.isfinite(value)]
-    return float(np.std(finite, ddof=1)) if len(finite) > 1 else math.nan
+    if not summaries:
+        return {}
+    return {name: standard_error([summary[name] for summary in summaries]) for name in summaries[0]}

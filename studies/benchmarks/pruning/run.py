@@ -1,11 +1,12 @@
-"""What stopping runs early saves and costs: recorded runs replayed as searches under many policies.
+"""What stopping runs early saves and costs: recorded runs are replayed as searches under many policies.
 
-    python studies/benchmarks/pruning.py TABLE.jsonl [TABLE.jsonl.gz ...]
+    python studies/benchmarks/pruning/run.py TABLE.jsonl [TABLE.jsonl.gz ...]
 
-For each table (JSON Lines, see record.py) one comparison of policies and the trade-off of our own rules over their
-thresholds, printed, and written beside the table as TABLE.pruning.csv. All policies see the same searches, one run
-after the other. A run that was stopped counts with its best epoch until then, whoever stopped it; a search takes home
-the run with the lowest validation loss, and its test loss is compared with what no pruning takes home.
+A table (JSON Lines) is recorded by record.py. For each table this prints a comparison of policies and the trade-off of
+our own rules over their thresholds, and writes both beside the table as TABLE.pruning.csv. All policies see the same
+searches, one run after the other. The result of a run that was stopped is its best epoch until then. A search selects
+the run with the lowest validation loss. The test loss of that run is compared with the test loss that a search without
+pruning selects.
 """
 
 import argparse
@@ -20,9 +21,10 @@ from pathlib import Path
 
 import joblib
 
-import optuna_policies as optuna
-from policies import DEFAULT, Oracle, Overfit, Patience, RandomPrune, no_pruning, sweep
-from replay import Policy, Table, load, searches, standard_errors
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: modules are imported from there
+from studies.benchmarks.pruning import optuna_policies as optuna
+from studies.benchmarks.pruning.policies import DEFAULT, Oracle, Overfit, Patience, RandomPrune, no_pruning, sweep
+from studies.benchmarks.pruning.replay import Policy, Table, load, searches, standard_errors
 
 COLUMNS = {  # name in the CSV -> heading
     "epochs": "epochs used",
@@ -36,13 +38,14 @@ COLUMNS = {  # name in the CSV -> heading
     "best_lost": "best lost",
 }
 LEGEND = """\
-epochs used: of those without pruning. test loss: of the selected configuration, relative to no pruning, mean and mean
-of the worst tenth of the searches. front lost: useful-front runs (within 10% of the best loss, not dominated) that
-ended more than 1% worse. volume lost: hypervolume of loss and gap. overfit stopped: overfitting runs that did not go to
-the end; in time: stopped no later than 20% of the planned epochs after their best; late by: how long after it, on
-average. best lost: runs that were stopped before their best epoch and are more than 1% worse for it. oracle: knows
-after two epochs how each run would end, and stops all that would not join the useful front of the runs before them.
-Errors (±) are standard errors by bootstrap over runs."""
+epochs used: as a share of those without pruning. test loss: of the selected configuration, relative to no pruning; the
+mean, and the mean of the worst tenth of the searches. front lost: runs of the useful front (within 10% of the best
+loss, not dominated) that ended more than 1% worse. volume lost: hypervolume of loss and gap. overfit stopped:
+overfitting runs that did not go to the end. in time: those stopped at most 20% of the planned epochs after their best.
+late by: epochs from the best to the stop, on average, as a share of the planned ones. best lost: runs that were stopped
+before their best epoch and are more than 1% worse for that. oracle: knows after two epochs how each run would end, and
+stops all runs that would not join the useful front of the runs before them. ± is a standard error by bootstrap over
+runs."""
 
 POLICIES: dict[str, Policy] = {
     "no pruning": no_pruning,
@@ -64,18 +67,18 @@ POLICIES: dict[str, Policy] = {
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is replayed: searches of so many runs; resamples of the table, each with so many searches."""
+    """How much is replayed."""
 
     searches: int
-    runs: int
-    resamples: int
-    resampled_searches: int
+    runs: int  # in each search
+    resamples: int  # of the table, for standard errors
+    resampled_searches: int  # in each resample
     seed: int
 
 
 @dataclass(frozen=True)
 class Row:
-    """A policy's figures and their standard errors."""
+    """The figures of a policy and their standard errors."""
 
     policy: str
     values: Mapping[str, float]
@@ -98,7 +101,7 @@ def compare(table: Table, policies: Mapping[str, Policy], effort: Effort, execut
 
 
 def layout(rows: Sequence[Row], columns: Sequence[str]) -> str:
-    """Rows as text: percentages, with their errors where there are any."""
+    """Rows as text: percentages, with their standard errors where there are any."""
     heads = ["", *(COLUMNS[name] for name in columns)]
     body = [[row.policy, *(_cell(row, name) for name in columns)] for row in rows]
     widths = [max(len(line[i]) for line in [heads, *body]) for i in range(len(heads))]
@@ -118,7 +121,7 @@ def _cell(row: Row, name: str) -> str:
 
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """One line for each policy; shares of 1, `..._se` their standard errors, empty where not measured."""
+    """One line for each policy: shares of 1, and their standard errors (`..._se`). Unknown values are empty."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["policy", *COLUMNS, *(f"{name}_se" for name in COLUMNS)])
@@ -128,11 +131,11 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
 
 
 def describe(table: Table, effort: Effort) -> str:
-    """What was replayed, in words."""
+    """A sentence on what was replayed."""
     overfitting = sum(run.overfits for run in table.runs)
     epochs = sorted({run.epochs for run in table.runs})
     planned = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
-    test = "" if table.has_test else " No test losses: validation losses stand for them."
+    test = "" if table.has_test else " It has no test losses; validation losses are used in their place."
     return (
         f"{table.name}: {len(table.runs)} runs of {planned} epochs, {overfitting} of them overfitting; "
         f"{effort.searches} searches of {effort.runs} runs. "
@@ -167,12 +170,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Replay every table; 2 where one cannot be read."""
+    """Replay every table. Returns 2 if one of them cannot be read."""
     options = parse(arguments)
     try:
         tables = [load(path, options.baseline) for path in options.tables]
     except (OSError, ValueError) as error:
-        print(f"pruning.py: {error}", file=sys.stderr)
+        print(f"pruning: {error}", file=sys.stderr)
         return 2
     with ProcessPoolExecutor(options.workers) as executor:
         for path, table in zip(options.tables, tables, strict=True):

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from ray import tune
 
-from peers.images import loaders, measure
-from peers.task import DROPOUT, LEARNING_RATE, WEIGHT_DECAY, Report, Task, network, parse
+from studies.benchmarks.throughput.peers.images import loaders, measure
+from studies.benchmarks.throughput.peers.task import DROPOUT, LEARNING_RATE, WEIGHT_DECAY, Report, Task, network, parse
 
 
 def train(config: dict[str, float], task: Task) -> None:

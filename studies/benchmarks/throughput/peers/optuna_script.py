@@ -1,7 +1,7 @@
 """Optuna with a hand-written PyTorch loop, as its PyTorch example has it: DataLoader, torchvision transforms.
 
-One process, or several that share the study through SQLite, as Optuna's tutorial "Easy Parallelization" shows; these
-compute on one thread each.
+One process, or several that share the study through SQLite, as Optuna's tutorial "Easy Parallelization" shows; each of
+these computes on one thread.
 """
 
 import time
@@ -10,8 +10,18 @@ import optuna
 import torch
 import torch.nn.functional as F
 
-from peers.images import loaders, measure
-from peers.task import DROPOUT, LEARNING_RATE, STUDY, WEIGHT_DECAY, Report, Task, network, parse, shared_storage
+from studies.benchmarks.throughput.peers.images import loaders, measure
+from studies.benchmarks.throughput.peers.task import (
+    DROPOUT,
+    LEARNING_RATE,
+    STUDY,
+    WEIGHT_DECAY,
+    Report,
+    Task,
+    network,
+    parse,
+    shared_storage,
+)
 
 epochs_trained: list[int] = []
 accuracies: list[float] = []

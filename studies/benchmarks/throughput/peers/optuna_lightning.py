@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from optuna_integration import PyTorchLightningPruningCallback
 from torch.utils.data import DataLoader
 
-from peers.images import loaders
-from peers.task import DROPOUT, LEARNING_RATE, WEIGHT_DECAY, Report, Task, network, parse
+from studies.benchmarks.throughput.peers.images import loaders
+from studies.benchmarks.throughput.peers.task import DROPOUT, LEARNING_RATE, WEIGHT_DECAY, Report, Task, network, parse
 
 epochs_trained: list[int] = []
 accuracies: list[float] = []

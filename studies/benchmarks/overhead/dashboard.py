@@ -1,9 +1,10 @@
-"""What the dashboard costs: the time to open a study with our additions and without, and the search's own slow-down.
+"""What the dashboard costs: the time to open a study with our additions and without, and the slow-down of a search.
 
-python studies/benchmarks/dashboard.py pages     # 100 and 1,000 trials in headless Chromium; needs selenium
-python studies/benchmarks/dashboard.py search    # interleaved searches on digits, with the dashboard and without
+    python studies/benchmarks/overhead/dashboard.py pages
+    python studies/benchmarks/overhead/dashboard.py search
 
-The last line of each is a ratio of medians.
+`pages` opens studies of 100 and 1,000 trials in headless Chromium; it needs selenium. `search` runs searches on digits,
+with the dashboard and without in turn. The last figure of each line of results is a ratio of medians.
 """
 
 import argparse
@@ -23,17 +24,23 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial
 
-from search.choice.constraints import Terms
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: modules are imported from there
+from search.choice.constraints import Constraints
+from search.choice.run import run_at_best
 from search.engine.store import Store
+from search.results.trial_result import TrialResult
 from search.show.dashboard import Publisher
-from search.show.trial_svg import picture
+from search.show.trial_svg import trial_svg
 from search.stopping.stopped import Stopped
 from search.training.trial import Outcome
+from studies.benchmarks.overhead.filled_study import frozen
 
+TIMED_SEARCH = Path(__file__).with_name("timed_search.py")
 EPOCHS, PORT = 20, 18431
-OWN_GRAPHS, ALL_GRAPHS = 4, 8  # Optuna's on the page of a study; those and ours
+CONSTRAINTS = Constraints(baseline_loss=0.9)
+OPTUNAS_GRAPHS, ALL_GRAPHS = 4, 8  # on the page of a study: Optuna's, and these with ours
 SPACE: dict[str, BaseDistribution] = {
     "depth": IntDistribution(2, 6),
     "width": IntDistribution(8, 64, log=True),
@@ -46,11 +53,15 @@ SPACE: dict[str, BaseDistribution] = {
 
 
 def main() -> None:
+    """Measure the pages or the searches."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["pages", "search"])
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    (pages if options.what == "pages" else searches)(options.repeats)
+    if options.what == "pages":
+        pages(options.repeats)
+    else:
+        searches(options.repeats)
 
 
 def pages(repeats: int) -> None:
@@ -62,29 +73,34 @@ def pages(repeats: int) -> None:
             fill(full, trials, additions=True)
             seconds: dict[Path, list[float]] = {bare: [], full: []}
             for _ in range(repeats):
-                for place, graphs in ((bare, OWN_GRAPHS), (full, ALL_GRAPHS)):
+                for place, graphs in ((bare, OPTUNAS_GRAPHS), (full, ALL_GRAPHS)):
                     seconds[place].append(opening_seconds(place, graphs))
         without, with_them = (statistics.median(seconds[place]) for place in (bare, full))
         print(f"{trials:5,} trials: {without:.2f} s without, {with_them:.2f} s with: {with_them / without:.2f}")
 
 
 def fill(folder: Path, trials: int, *, additions: bool) -> None:
-    """A made-up study like those of a search; without `additions` it has no graphs and no notes."""
+    """A made-up study like that of a search; without `additions` it has no graphs and no notes."""
     (folder / "artifacts").mkdir(parents=True)
     study = Store(f"sqlite:///{folder / 'study.db'}", "made-up", seed=0).study
     rng = np.random.default_rng(0)
     study.add_trials([made_up(number, rng, folder) for number in range(trials)])
     study.set_user_attr("plan", {"trials": trials, "epochs": EPOCHS, "out": "runs/made-up"})
-    study.set_user_attr("baseline", {"val_loss": 0.9})
+    study.set_user_attr("baseline", {"val_loss": CONSTRAINTS.baseline_loss})
     study.set_user_attr("choice", {"trial": 0, "band": [0, 1], "because": "made up"})
     if additions:
-        Publisher(study, folder, Terms(0.9), EPOCHS).close()
+        Publisher(study, folder, CONSTRAINTS, EPOCHS).close()
 
 
 def made_up(number: int, rng: np.random.Generator, folder: Path) -> FrozenTrial:
     """A trial whose losses fall; two in three are hopeless."""
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=number))
-    params = study.ask(SPACE).params
+    drawn = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=number)).ask(SPACE)
+    ended = outcome(number, rng)
+    return frozen(ended, drawn, drawn.params, CONSTRAINTS, attached(folder, ended))
+
+
+def outcome(number: int, rng: np.random.Generator) -> Outcome:
+    """How that trial ended."""
     hopeless = number % 3 > 0
     epochs = int(rng.integers(3, 9)) if hopeless else EPOCHS
     train = 2 * np.arange(1, epochs + 1) ** -rng.uniform(0.5, 1.5)
@@ -92,34 +108,28 @@ def made_up(number: int, rng: np.random.Generator, folder: Path) -> FrozenTrial:
     curves = {"train_loss": train, "val_loss": val, "gap": val - train}
     curves |= dict.fromkeys(("train_accuracy", "val_accuracy", "accuracy_gap"), 1 - val / 4)
     curves |= dict.fromkeys(("val_loss_se", "gap_se", "val_rise_z"), val / 50)
-    best, stopped = int(val.argmin()), Stopped.HOPELESS if hopeless else Stopped.FINISHED
     history = {name: [float(f"{value:.6g}") for value in values] for name, values in curves.items()}
-    outcome = Outcome(number, stopped, "made up", history, best, 10_000, 10.0)
-    values = None if hopeless else [history["val_loss"][best], max(history["gap"][best], 0.0)]
-    at_best = {name: values[best] for name, values in history.items()}
-    attributes = at_best | {
-        "stopped": stopped, "reason": "made up", "best_epoch": best, "epochs_run": epochs, "parameters": 10_000,
-        "seconds": 10.0, "device": "cpu", "fit": "good", "history": history, "config": params, "lineage": number,
-    }  # fmt: skip
-    return create_trial(
-        state=TrialState.PRUNED if hopeless else TrialState.COMPLETE,
-        values=values,
-        params=params,
-        distributions=SPACE,
-        user_attrs=attributes,
-        system_attrs=attached(folder, outcome),
+    return Outcome(
+        number=number,
+        stopped=Stopped.HOPELESS if hopeless else Stopped.FINISHED,
+        reason="made up",
+        run=run_at_best(number, history, CONSTRAINTS, parameters=10_000),
+        history=history,
+        seconds=10.0,
     )
 
 
-def attached(folder: Path, outcome: Outcome) -> dict[str, Any]:
-    """A picture as `upload_artifact` stores it, which takes trials that run alone."""
+def attached(folder: Path, ended: Outcome) -> dict[str, Any]:
+    """A picture stored as `upload_artifact` would, which itself accepts only running trials."""
+    trial = TrialResult(ended.number, "RUNNING", run=ended.run, stopped=ended.stopped, history=ended.history)
     artifact = str(uuid.uuid4())
-    (folder / "artifacts" / artifact).write_text(picture(outcome, EPOCHS) or "")
+    (folder / "artifacts" / artifact).write_text(trial_svg(trial, EPOCHS) or "")
     meta = {"artifact_id": artifact, "filename": "curves.svg", "mimetype": "image/svg+xml", "encoding": None}
     return {f"artifacts:{artifact}": json.dumps(meta)}
 
 
 def opening_seconds(folder: Path, graphs: int) -> float:
+    """From the request for the page of the study until `graphs` graphs are drawn."""
     with dashboard(folder), browser() as chromium:
         chromium.get(f"http://127.0.0.1:{PORT}/dashboard/")  # the bundle, 6 MB, is the same for both
         began = time.monotonic()
@@ -133,7 +143,7 @@ def opening_seconds(folder: Path, graphs: int) -> float:
 
 @contextlib.contextmanager
 def dashboard(folder: Path) -> Iterator[None]:
-    """Optuna's own command, ready to answer."""
+    """Optuna's own command, once it answers."""
     command = [str(Path(sys.executable).parent / "optuna-dashboard"), f"sqlite:///{folder / 'study.db'}"]
     command += ["--port", str(PORT), "--artifact-dir", str(folder / "artifacts")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -150,6 +160,7 @@ def dashboard(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def browser() -> Iterator[Any]:
+    """Headless Chromium."""
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
@@ -163,39 +174,13 @@ def browser() -> Iterator[Any]:
         chromium.quit()
 
 
-SEARCH = """
-import contextlib, io, sys, time
-from unittest.mock import MagicMock
-from search import launch
-from search.settings import Settings
-spent = 0.0
-def timed(method):
-    def call(*arguments):
-        global spent
-        began = time.perf_counter()
-        method(*arguments)
-        spent += time.perf_counter() - began
-    return call
-if sys.argv[1] == "without":
-    launch.Publisher = MagicMock()
-else:
-    for name in ("picture", "ended", "update", "close"):
-        setattr(launch.Publisher, name, timed(getattr(launch.Publisher, name)))
-settings = Settings(name="digits", dataset="digits", trials=20, epochs=15, out=sys.argv[2])
-began = time.perf_counter()
-with contextlib.redirect_stdout(io.StringIO()):
-    launch.run_search(settings)
-print(time.perf_counter() - began, spent)
-"""
-
-
 def searches(repeats: int) -> None:
-    """Whole searches on digits, one with the dashboard after one without; and the time spent on the dashboard."""
+    """Whole searches on digits, with the dashboard and without in turn, and the time spent on the dashboard."""
     seconds: dict[str, list[float]] = {"without": [], "with": []}
     for _ in range(repeats):
         for which, times in seconds.items():
             with tempfile.TemporaryDirectory() as folder:
-                command = [sys.executable, "-c", SEARCH, which, str(Path(folder) / "run")]
+                command = [sys.executable, str(TIMED_SEARCH), which, str(Path(folder) / "run")]
                 printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             whole, spent = map(float, printed.split())
             times.append(whole)

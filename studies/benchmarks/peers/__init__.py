@@ -1,1 +1,0 @@
-"""The contenders of throughput.py, each a script: `python -m peers.ours ...`."""
