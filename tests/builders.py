@@ -17,6 +17,7 @@ from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult
 from search.settings import Settings
 from search.stopping.stopped import Stopped
+from search.training.trial import Outcome
 
 ROOT = Path(__file__).parent.parent  # of the repository
 SCRIPT = "<script>alert(1)</script>"
@@ -102,6 +103,13 @@ def trial(
     best = run_at_best(number, curves, constraints, parameters=1000)
     best = None if best is None else replace(best, **({"fit": Fit.GOOD} | of_run))
     return TrialResult(number=number, state=state, run=best, stopped=stopped, history=curves, **known)
+
+
+def outcome(number=0, stopped=Stopped.FINISHED, *, constraints=EASY, **known) -> Outcome:
+    """What a worker tells of such a trial; `known` are curves, or further fields of the outcome."""
+    curves = history(**{name: known.pop(name) for name in ("val", "train", *CONSTANT) if name in known})
+    best = run_at_best(number, curves, constraints, parameters=1000)
+    return Outcome(number, stopped, run=best, history=curves, **known)
 
 
 def drawn_trials(count=30, first="width") -> list[TrialResult]:
