@@ -17,7 +17,7 @@ from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult
 from search.settings import Settings
 from search.stopping.stopped import Stopped
-from search.training.trial import Outcome
+from search.training.trial import Job, Outcome
 
 ROOT = Path(__file__).parent.parent  # of the repository
 SCRIPT = "<script>alert(1)</script>"
@@ -103,6 +103,11 @@ def trial(
     best = run_at_best(number, curves, constraints, parameters=1000)
     best = None if best is None else replace(best, **({"fit": Fit.GOOD} | of_run))
     return TrialResult(number=number, state=state, run=best, stopped=stopped, history=curves, **known)
+
+
+def job(epochs, number=0, **changes) -> Job:
+    """A small network to be trained for so many epochs."""
+    return Job(number, CONFIG | changes, seed=1, epochs=epochs, lineage=number)
 
 
 def outcome(number=0, stopped=Stopped.FINISHED, *, constraints=EASY, **known) -> Outcome:
