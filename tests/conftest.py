@@ -1,5 +1,6 @@
 """Real digits, small networks, and a cache of the tests' own."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -42,3 +43,13 @@ def digits(cache):
 def conditions(tmp_path):
     """Of a study with an easy baseline."""
     return Conditions(Constraints(baseline_loss=2.0), Precision(), tmp_path)
+
+
+@pytest.fixture
+def said(caplog):
+    """Call it for what the library has said so far, whoever else listens."""
+    logger = logging.getLogger("search")
+    caplog.set_level(logging.INFO, logger.name)
+    logger.addHandler(caplog.handler)
+    yield lambda: caplog.text
+    logger.removeHandler(caplog.handler)
