@@ -5,17 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.api import Search
-    from search.errors import UserError
+    from search.errors import SearchInterrupted, UserError
     from search.results.best_yaml import Best, load
     from search.results.run_folder import Result
     from search.results.trial_result import TrialResult
 
-__all__ = ["Best", "Result", "Search", "TrialResult", "UserError", "load"]
+__all__ = ["Best", "Result", "Search", "SearchInterrupted", "TrialResult", "UserError", "load"]
 
 _MODULES = {
     "Best": "search.results.best_yaml",
     "Result": "search.results.run_folder",
     "Search": "search.api",
+    "SearchInterrupted": "search.errors",
     "TrialResult": "search.results.trial_result",
     "UserError": "search.errors",
     "load": "search.results.best_yaml",

@@ -1,8 +1,8 @@
-"""`python -m search`: what can be done with a finished search."""
+"""`python -m search`: the command `gapsearch`, where that is not on the path."""
 
 import sys
 
 from search.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(program="python -m search"))

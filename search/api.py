@@ -5,15 +5,19 @@ from search import Search
 result = Search(name="digits", dataset="digits", trials=8, epochs=5, out="runs/mine").run()
 """
 
-import signal
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from search.errors import SearchInterrupted
+from search.log import show_log
 from search.processes import start_fork_server
 from search.settings import Settings
 
 if TYPE_CHECKING:
     from search.results.run_folder import Result
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -23,17 +27,18 @@ class Search(Settings):
     def run(self) -> "Result":
         """Run the trials that are missing, choose and export.
 
-        Raises UserError for input that cannot work, and KeyboardInterrupt after Ctrl-C: everything is kept,
-        `Result(folder)` reads it, and another `run` goes on from there.
+        Its progress is logged, and shown on the screen unless the program has set up logging.
+
+        Raises UserError for input that cannot work. Raises SearchInterrupted, a KeyboardInterrupt, after Ctrl-C or
+        SIGTERM: everything is kept, `Result(folder)` reads it, and another `run` goes on from there.
         """
-        print(f"{self.name}: run folder {self.folder}", flush=True)  # what follows takes seconds to import
+        show_log()
+        logger.info(f"{self.name}: run folder {self.folder}")  # what follows takes seconds to import
         start_fork_server()
         from search.engine.launch import run_search  # imports torch and Optuna, seconds that --help need not take
         from search.results.run_folder import Result
 
         ended_by = run_search(self)
-        if ended_by == signal.SIGINT:
-            raise KeyboardInterrupt
         if ended_by is not None:
-            raise SystemExit(128 + ended_by)
+            raise SearchInterrupted(ended_by)
         return Result(self.folder, self.storage, self.name)

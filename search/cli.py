@@ -1,14 +1,20 @@
-"""The command line of `python -m search`, and how every command line here ends."""
+"""The command line of `gapsearch` and `python -m search`, and how every command line here ends."""
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from search import commands
-from search.errors import UserError
+from search.errors import SearchInterrupted, UserError
+from search.flags import add_flags, purpose
+from search.log import show_log
+from search.presets import BY_DATASET, PRESETS, preset
+from search.settings import FOLDER
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction["Parser"]
@@ -26,7 +32,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Run a command; its exit code. 2 with one line on stderr after bad input, 130 after Ctrl-C."""
+    """Run a command; its exit code.
+
+    2 after bad input, 128 and the number of the signal after Ctrl-C (130) or SIGTERM (143); each with one line on
+    stderr.
+    """
     try:
         code = command()
         sys.stdout.flush()  # so that a broken pipe shows here
@@ -34,28 +44,62 @@ def guarded(command: Callable[[], int]) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
+    except SearchInterrupted as error:
+        return _interrupted(error.signal)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+        return _interrupted(signal.SIGINT)
     except BrokenPipeError:  # the reader of our output has gone, `head` perhaps
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command of `python -m search`."""
-    return guarded(lambda: _run(arguments))
+def _interrupted(number: int) -> int:
+    print("interrupted", file=sys.stderr)
+    return 128 + number
 
 
-def _run(arguments: Sequence[str] | None) -> int:
-    parser = Parser(prog="python -m search", description="Use what a search has found.")
+def main(arguments: Sequence[str] | None = None, program: str = "gapsearch") -> int:
+    """Run one command; `program` is how it was started, for --help."""
+    return guarded(lambda: _run(sys.argv[1:] if arguments is None else arguments, program))
+
+
+def _run(arguments: Sequence[str], program: str) -> int:
+    parser = Parser(prog=program, description="Search a configuration, and use what a search has found.")
+    parser.add_argument("--version", action="version", version=f"gapsearch {_version()}")
     to = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_run(to, _named_study(arguments))
     for add in (_add_best, _add_list, _add_dashboard, _add_report, _add_train, _add_confirm):
         add(to)
     options = vars(parser.parse_args(arguments))
     del options["command"]
     run: Callable[..., int] = options.pop("run")
+    show_log()
     return run(**options)
+
+
+def _version() -> str:
+    try:
+        return version("gapsearch")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _named_study(arguments: Sequence[str]) -> dict[str, Any]:
+    """The settings whose defaults `run --help` shows: those of `run DATASET`, or else what most data sets have."""
+    if len(arguments) > 1 and arguments[0] == "run" and not arguments[1].startswith("-"):
+        return preset(arguments[1])
+    return PRESETS[FOLDER] | {"name": "NAME"}
+
+
+def _add_run(to: "Commands", study: dict[str, Any]) -> None:
+    text = "search a configuration"
+    run = _add(to, "run", commands.run, text, purpose("a data set or a folder of images"), "digits --trials 20")
+    run.epilog = f"{run.epilog}; {run.prog} digits --help shows the defaults for digits"
+    names = ", ".join(BY_DATASET)
+    run.add_argument(
+        "dataset", metavar="DATASET|FOLDER", help=f"{names}; or a folder that holds a folder of images for each class"
+    )
+    add_flags(run, study)
 
 
 def _add_best(to: "Commands") -> None:
@@ -124,7 +168,7 @@ def _add_retraining_flags(parser: Parser) -> None:
 
 def _add(to: "Commands", name: str, run: Callable[..., int], text: str, about: str, example: str) -> Parser:
     """A command: `run` is called with its options, and returns the exit code."""
-    epilog = f"example: python -m search {name} {example}"
-    parser = to.add_parser(name, help=text, description=about[0].upper() + about[1:], epilog=epilog)
+    parser = to.add_parser(name, help=text, description=about[0].upper() + about[1:])
+    parser.epilog = f"example: {parser.prog} {example}"
     parser.set_defaults(run=run)
     return parser

@@ -1,4 +1,4 @@
-"""The commands of `python -m search`: each takes its options and returns an exit code, 0 where all is well.
+"""The commands of `gapsearch`: each takes its options and returns an exit code, 0 where all is well.
 
 What takes long to import is imported in the functions, so that --help answers at once.
 """
@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from search.results.trial_result import TrialResult
 
 
+def run(dataset: str, **flags: Any) -> int:  # noqa: ANN401
+    """Search on `dataset`, a data set's name or a folder of images; `flags` are those that were given."""
+    from search.flags import search_of
+    from search.presets import preset
+
+    study = preset(dataset)
+    if "data_root" in study and "data_root" in flags:
+        raise UserError(f"the images are those in {dataset}; leave --data-root out")
+    search_of(study, flags).run()
+    return 0
+
+
 def best(place: Path) -> int:
     """Show the best.yaml at `place`, or in the run folder `place`."""
     from search.results.best_yaml import read
@@ -24,7 +36,7 @@ def best(place: Path) -> int:
     if place.is_dir() and not path.exists():
         raise UserError(
             f"{place} has no best.yaml: its search has not ended, or none of its trials may be chosen; "
-            f"see python -m search list {place}"
+            f"see gapsearch list {place}"
         )
     content = read(path)
     try:
@@ -120,7 +132,7 @@ def _describe(content: dict[str, Any], path: Path) -> Iterator[str]:
     for name, value in content["config"].items():
         yield f"  {name:{width}}  {short(value)}"
     yield f"load it:         search.load({str(path)!r}).trained()"
-    yield f"train it again:  python -m search train {path}"
+    yield f"train it again:  gapsearch train {path}"
 
 
 def _table(trials: Sequence["TrialResult"]) -> list[str]:

@@ -1,11 +1,26 @@
 """Errors as the person at the terminal reads them."""
 
 import os
+import signal
 import traceback
 
 
 class UserError(Exception):
     """Bad input or a missing thing. Its message is one line: the culprit, then the remedy."""
+
+
+class SearchInterrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM has ended a search. Everything is kept; the next start goes on from there.
+
+    Like KeyboardInterrupt, it passes by `except Exception`.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = number  # signal.SIGINT or signal.SIGTERM
+
+    def __str__(self) -> str:
+        return f"interrupted by {signal.Signals(self.signal).name}"
 
 
 def described(error: BaseException, file: str | None = None) -> str:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from search.data import FOLDER
 from search.errors import UserError
 from search.spaces import fingerprint, full_name, short_name
 
-FOLDER = "folder"  # the data set that is a folder of images
 DEFAULT_SPACE = "spaces.cnn"
 SMALLEST_IMAGE = 8  # pixels
 
@@ -60,6 +60,8 @@ class Settings:
                 raise UserError(f"{flag_of(flag)} is {shown}; it must be a number above 0")
         if self.image_size is not None and self.dataset != FOLDER:
             raise UserError(f"--image-size is for a folder of images; those of {self.dataset} have one size")
+        if self.skip_bad_images and self.dataset != FOLDER:
+            raise UserError(f"--skip-bad-images is for a folder of images; those of {self.dataset} are all good")
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"--out {self.folder} is a file; name a folder")
 

@@ -23,9 +23,7 @@ if TYPE_CHECKING:  # both take seconds to import, and --help reads this module
     import torch
     from optuna.trial import Trial
 
-
 Suggest = Callable[["Trial"], dict[str, Any]]  # draws a configuration
-
 BUILT_IN = tuple(module.name for module in pkgutil.iter_modules(spaces.__path__) if not module.name.startswith("_"))
 CHOICES = f"{', '.join(BUILT_IN)}, a module's dotted name, or a Python file such as my_space.py"
 
@@ -34,8 +32,8 @@ class Space(Protocol):
     """A module (or anything else) with these two functions.
 
     suggest: Optuna trial -> configuration: a dict that JSON can hold. `batch_size`, `weight_decay`,
-        `learning_rate` and `augmentation` are read by training; see `search.training.Recipe` for what stands in
-        for those that are missing.
+        `learning_rate` and `augmentation` are read by training; see `search.training.recipe.Recipe` for what
+        stands in for those that are missing.
     build: configuration, `channels=`, `image_size=` (height, width), `classes=` -> network with logits (n, classes).
     """
 
@@ -73,7 +71,7 @@ def load_space(space: str) -> Space:
     return module
 
 
-def suggester(space: str, ranges: Mapping[str, tuple[float, float]]) -> "Suggest":
+def suggester(space: str, ranges: Mapping[str, tuple[float, float]]) -> Suggest:
     """The `suggest` of a space, with some of its ranges changed, and what it returns checked.
 
     Raises UserError where the space has no such range. What it returns raises UserError where the space's
@@ -81,22 +79,25 @@ def suggester(space: str, ranges: Mapping[str, tuple[float, float]]) -> "Suggest
     """
     module = load_space(space)
     if not ranges:
-        return functools.partial(_suggest, space, module.suggest)
+        return functools.partial(_checked, space, module.suggest)
     try:
         changed = module.Ranges(**{key: tuple(bounds) for key, bounds in ranges.items()})  # type: ignore[attr-defined]
     except (AttributeError, TypeError) as error:
         raise UserError(f"the space {space} cannot take the ranges {dict(ranges)}: {error}") from error
-    return functools.partial(_suggest, space, functools.partial(module.suggest, ranges=changed))  # type: ignore[call-arg]
+    return functools.partial(_checked, space, functools.partial(module.suggest, ranges=changed))  # type: ignore[call-arg]
 
 
 def short_name(space: str) -> str:
-    """Of a file its name alone; a module's dotted name as it is."""
+    """Of a file its name, wherever it lies; of a module its dotted name."""
     return Path(space).name if is_file(space) else space
 
 
 def fingerprint(space: str) -> str | None:
-    """Of the content of a space's file; None for a module by name."""
-    return _fingerprint(_read(Path(space))) if is_file(space) else None
+    """A hash of the content of a space's file, 16 hex digits; None for a module.
+
+    Raises UserError where the file cannot be read.
+    """
+    return _hash(_read(Path(space))) if is_file(space) else None
 
 
 def portable(space: str) -> str:
@@ -108,7 +109,10 @@ def portable(space: str) -> str:
 
 
 def keep(space: str, folder: Path) -> str:
-    """Copy the file of a space into the run folder; returns the name to load it by from now on."""
+    """Copy the file of a space into the run folder; returns the name to load it by from now on.
+
+    Raises UserError where the file cannot be read, OSError where the copy cannot be written.
+    """
     if not is_file(space):
         return space
     content, copy = _read(Path(space)), folder / Path(space).name
@@ -130,7 +134,11 @@ def find_space(space: str, folder: Path) -> Space:
     return load_space(space)
 
 
-def _suggest(space: str, suggest: "Suggest", trial: "Trial") -> dict[str, Any]:
+def _checked(space: str, suggest: Suggest, trial: "Trial") -> dict[str, Any]:
+    """What `suggest` draws for a trial, as JSON gives it back.
+
+    Raises UserError where it fails, or returns anything but a dict for JSON.
+    """
     from optuna.exceptions import OptunaError
 
     try:
@@ -142,7 +150,7 @@ def _suggest(space: str, suggest: "Suggest", trial: "Trial") -> dict[str, Any]:
         raise UserError(f"suggest of the space {space} failed: {described(error, where)}; mend it") from error
     if not isinstance(config, dict):
         raise UserError(
-            f"suggest of the space {space} returned {_a(config)}; it must return a dict of what it has drawn"
+            f"suggest of the space {space} returned {_kind(config)}; it must return a dict of what it has drawn"
         )
     try:
         return json.loads(json.dumps(config))  # so that a trial trains what best.yaml will say
@@ -153,12 +161,13 @@ def _suggest(space: str, suggest: "Suggest", trial: "Trial") -> dict[str, Any]:
         ) from error
 
 
-def _a(thing: object) -> str:
+def _kind(thing: object) -> str:
     return "nothing" if thing is None else f"a {type(thing).__name__}"
 
 
 def _import(name: str) -> types.ModuleType:
-    _look_in(Path.cwd())
+    """The module of that dotted name. Raises UserError where there is none or it cannot be run."""
+    _allow_imports_from(Path.cwd())
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -170,12 +179,15 @@ def _import(name: str) -> types.ModuleType:
 
 
 def _run_file(path: Path) -> types.ModuleType:
-    """The module of a file, under a name of its own: in a worker process no path leads to it by name."""
+    """The module of a file, under a name of its own: in a worker process no path leads to it by name.
+
+    Raises UserError where the file cannot be read or run.
+    """
     source = _read(path)
-    name = f"space_{path.stem}_{_fingerprint(str(path.resolve()).encode() + source)}"
+    name = f"space_{path.stem}_{_hash(str(path.resolve()).encode() + source)}"
     if name in sys.modules:
         return sys.modules[name]
-    _look_in(path.parent)
+    _allow_imports_from(path.parent)
     module = types.ModuleType(name)
     module.__file__ = str(path)
     sys.modules[name] = module  # dataclasses look their module up
@@ -187,7 +199,7 @@ def _run_file(path: Path) -> types.ModuleType:
     return module
 
 
-def _look_in(folder: Path) -> None:
+def _allow_imports_from(folder: Path) -> None:
     """Let modules in `folder` be imported, after all others; worker processes take this over."""
     if str(folder.resolve()) not in sys.path:
         sys.path.append(str(folder.resolve()))
@@ -200,5 +212,5 @@ def _read(path: Path) -> bytes:
         raise UserError(f"cannot read the space {path}: {error.strerror}; take {CHOICES}") from error
 
 
-def _fingerprint(content: bytes) -> str:
+def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]

@@ -54,6 +54,7 @@ def build(config: Mapping[str, Any], *, channels: int, image_size: tuple[int, in
 
 
 def _hidden(features: int, units: int, dropout: float) -> list[nn.Module]:
+    """One hidden layer."""
     return [
         nn.Linear(features, units, bias=False),
         nn.BatchNorm1d(units),

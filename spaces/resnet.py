@@ -5,47 +5,19 @@ and twice the width of the one before.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from spaces import Trial
+from spaces._ranges import Ranges, suggest
 from spaces._shapes import averaged, stem_stride
+
+__all__ = ["Ranges", "build", "suggest"]
 
 SMALLEST_HALVED = 8  # maps with a shorter side are not halved any more
 STAGES = 3
 LARGEST_HEAD = 4  # the classifier sees feature maps averaged down to at most this side
-
-
-@dataclass(frozen=True)
-class Ranges:
-    """Lowest and highest value of each parameter, both included. A study may narrow them."""
-
-    depth: tuple[int, int] = (2, 6)  # blocks of two convolutions
-    width: tuple[int, int] = (8, 48)  # channels of the first stage; log scale
-    kernel_size: tuple[int, int] = (3, 5)  # odd
-    dropout: tuple[float, float] = (0.0, 0.5)
-    weight_decay: tuple[float, float] = (1e-2, 3.0)  # AdamW's; log scale
-    batch_size: tuple[int, int] = (32, 256)  # log scale
-    augmentation: tuple[float, float] = (0.0, 1.0)
-    learning_rate: tuple[float, float] = (5e-4, 1e-2)  # log scale
-
-
-def suggest(trial: Trial, ranges: Ranges | None = None) -> dict[str, Any]:
-    """Draw one configuration from `ranges`."""
-    ranges = ranges or Ranges()
-    return {
-        "depth": trial.suggest_int("depth", *ranges.depth),
-        "width": trial.suggest_int("width", *ranges.width, log=True),
-        "kernel_size": trial.suggest_int("kernel_size", *ranges.kernel_size, step=2),
-        "dropout": trial.suggest_float("dropout", *ranges.dropout),
-        "weight_decay": trial.suggest_float("weight_decay", *ranges.weight_decay, log=True),
-        "batch_size": trial.suggest_int("batch_size", *ranges.batch_size, log=True),
-        "augmentation": trial.suggest_float("augmentation", *ranges.augmentation),
-        "learning_rate": trial.suggest_float("learning_rate", *ranges.learning_rate, log=True),
-    }
 
 
 def build(config: Mapping[str, Any], *, channels: int, image_size: tuple[int, int], classes: int) -> nn.Module:
@@ -99,8 +71,10 @@ class Block(nn.Module):
 
 
 def _activation(filters: int) -> list[nn.Module]:
+    """Batch norm and ReLU, before a convolution."""
     return [nn.BatchNorm2d(filters), nn.ReLU(inplace=True)]
 
 
 def _convolution(channels: int, filters: int, kernel_size: int, stride: int = 1) -> nn.Conv2d:
+    """A convolution without bias that keeps the resolution, but for its stride."""
     return nn.Conv2d(channels, filters, kernel_size, stride, padding=kernel_size // 2, bias=False)

@@ -3,7 +3,8 @@
 DIR/<class>/*, of which a fifth is set aside as the test part, or DIR/train/<class>/* and DIR/test/<class>/*.
 """
 
+from search.presets import PRESETS
 from search.study import main
 
 if __name__ == "__main__":
-    main(name="folder", dataset="folder", trials=60, epochs=30)
+    main(**PRESETS["folder"])

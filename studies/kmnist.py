@@ -1,6 +1,7 @@
 """Search on Kuzushiji-MNIST: 70,000 28x28 handwritten characters."""
 
+from search.presets import PRESETS
 from search.study import main
 
 if __name__ == "__main__":
-    main(name="kmnist", dataset="KMNIST", trials=60, epochs=30)
+    main(**PRESETS["kmnist"])

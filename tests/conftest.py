@@ -10,6 +10,7 @@ import torch
 from search.choice.constraints import Constraints
 from search.data import datasets
 from search.data.tensors import prepare
+from search.errors import UserError
 from search.training.precision import Precision
 from search.training.trial import Conditions
 
@@ -26,10 +27,25 @@ def cache(tmp_path_factory):
         os.environ["XDG_CACHE_HOME"] = before
 
 
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """An empty cache for one test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     """As workers have."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def torchvision_datasets():
+    """torchvision.datasets; a test that uses it skips where torchvision does not fit the torch installed."""
+    try:
+        return datasets.torchvision_datasets()
+    except UserError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,21 @@
 """Flags: what they default to, and one clear line for each bad value."""
 
+import runpy
 import subprocess
 import sys
 import time
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 from builders import ROOT
+
+from search import Search
+from search.cli import main as gapsearch
+from search.presets import PRESETS, preset
+from search.settings import FOLDER
+from search.study import parse
 
 STUDIES = sorted(path.name for path in (ROOT / "studies").glob("*.py"))
 FLAGS = [
@@ -60,6 +70,7 @@ def test_a_bad_value_exits_2_with_one_line(tmp_path, monkeypatch, capfd, flags, 
     assert "secret" not in error
 
 
+@pytest.mark.usefixtures("torchvision_datasets")
 def test_bad_data_root_exits_2_with_one_line(tmp_path, capfd):
     from search.study import main
 
@@ -79,6 +90,132 @@ def test_help_answers_within_a_second_and_names_every_flag(script):
     assert time.monotonic() - began < 1
     assert done.returncode == 0
     assert all(flag in done.stdout for flag in FLAGS)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The searches that would run."""
+    searches = []
+    monkeypatch.setattr(Search, "run", lambda self: searches.append(self))
+    return searches
+
+
+@pytest.mark.parametrize("script", [name for name in STUDIES if name != "folder.py"])
+def test_a_script_and_the_command_start_the_same_search(script, started, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [script, "--trials", "7"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "studies" / script), run_name="__main__")
+    assert ended.value.code == 0
+    assert gapsearch(["run", Path(script).stem, "--trials", "7"]) == 0
+    assert started[0] == started[1]
+    assert started[0].trials == 7
+    assert started[0].folder == Path("runs") / Path(script).stem
+
+
+def test_every_data_set_has_its_settings():
+    from search.data.datasets import SOURCES
+
+    assert {study["dataset"] for study in PRESETS.values()} == set(SOURCES)
+    assert {f"{name}.py" for name in PRESETS} == set(STUDIES)
+    assert all(study["name"] == name for name, study in PRESETS.items())
+
+
+@pytest.mark.parametrize(
+    "name", ["FashionMNIST", "fashionmnist", "fashion_mnist", "fashion-mnist", "Fashion-MNIST", "FASHION_MNIST"]
+)
+def test_the_name_of_a_data_set_may_be_written_in_many_ways(name):
+    assert preset(name) == PRESETS["fashion_mnist"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "dataset", "name"),
+    [
+        ("my images", FOLDER, "my images"),
+        ("my images/", FOLDER, "my images"),
+        ("my images/../link", FOLDER, "link"),
+        ("./digits", FOLDER, "digits"),
+        ("digits", "digits", "digits"),
+    ],
+)
+def test_a_folder_gives_the_study_its_name(tmp_path, monkeypatch, started, typed, dataset, name):
+    monkeypatch.chdir(tmp_path)
+    Path("my images").mkdir()
+    Path("digits").mkdir()
+    Path("link").symlink_to("my images")
+    assert gapsearch(["run", typed]) == 0
+    assert (started[0].dataset, started[0].name, started[0].folder) == (dataset, name, Path("runs") / name)
+
+
+def test_the_folder_one_stands_in_and_the_flags_for_folders(tmp_path, monkeypatch, started):
+    monkeypatch.chdir(tmp_path)
+    assert gapsearch(["run", ".", "--image-size", "32", "--skip-bad-images"]) == 0
+    settings = {"name": tmp_path.name, "dataset": FOLDER, "trials": 60, "epochs": 30}
+    assert started == [Search(**settings, data_root=Path("."), image_size=32, skip_bad_images=True)]
+
+
+SETS = "digits, FashionMNIST, MNIST, KMNIST, CIFAR10, CIFAR100, SVHN"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["letters"], f"'letters' is neither a folder nor a data set; the data sets are {SETS}\n"),
+        (["--trials", "2", "letters"], "'letters' is neither a folder nor a data set"),
+        (["letters", "--help"], "'letters' is neither a folder nor a data set"),
+        (["file"], "'file' is neither a folder nor a data set"),
+        ([""], "'' is neither a folder nor a data set"),
+        (["folder"], "'folder' is neither a folder nor a data set"),
+        ([], "the following arguments are required: DATASET|FOLDER"),
+        (["digits", "mnist"], "unrecognized arguments: mnist"),
+        (["digits", "--trials", "0"], "--trials is 0; it must be at least 1"),
+        (["digits", "--skip-bad-images"], "unrecognized arguments: --skip-bad-images"),
+        (["--skip-bad-images", "digits"], "--skip-bad-images is for a folder of images; those of digits are all good"),
+        (["--image-size", "9", "digits"], "--image-size is for a folder of images; those of digits have one size"),
+        (["empty", "--data-root", "x"], "the images are those in empty; leave --data-root out"),
+        (["empty"], "there are no images in empty"),
+    ],
+)
+def test_what_cannot_be_searched_on_exits_2_with_one_line(tmp_path, monkeypatch, capfd, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
+    assert gapsearch(["run", *arguments]) == 2
+    error = capfd.readouterr().err
+    assert len(error.splitlines()) == 1, error
+    assert error.startswith(f"error: {said}")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ([], ["at most (default: 30)", "(default: runs/NAME)", "--image-size", SETS.split(", ")[0], "images:\n"]),
+        (["digits"], ["at most (default: 20)", "(default: runs/digits)", "machine:\n"]),
+        (["fashion-mnist"], ["at most (default: 30)", "(default: runs/fashion_mnist)"]),
+        (["50%"], ["(default: runs/50%)", "--image-size", "(default: 50%)"]),
+    ],
+)
+def test_help_shows_the_defaults_of_the_data_set_named(tmp_path, monkeypatch, capsys, arguments, shown):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    (tmp_path / "50%").mkdir()
+    with pytest.raises(SystemExit) as ended:
+        gapsearch(["run", *arguments, "--help"])
+    output = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert all(text in output for text in [*shown, *FLAGS])
+    assert ("--image-size" in output) == ("--image-size" in shown)
+
+
+def test_flags_that_are_not_given_leave_the_study_s_own_settings():
+    study = {"name": "n", "dataset": "digits", "workers": 3, "val_size": 50, "ranges": {"depth": (2, 3)}}
+    assert parse([], study) == Search(**study)
+    assert parse(["--workers", "auto", "--no-flip"], study) == Search(**study | {"workers": None, "flip": False})
+
+
+def test_the_installed_command_is_the_one_tested_here():
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert {name: EntryPoint(name, target, "").load() for name, target in scripts.items()} == {"gapsearch": gapsearch}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
-"""Images as files that every worker maps: written once under a stamp, found again at the next start."""
+"""The image cache: decoded images as files that all workers map, written once and found again at the next start."""
 
-import contextlib
 import hashlib
 import json
 import os
@@ -9,39 +8,33 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from search.errors import UserError
-
-Part = Literal["train", "test"]
 
 CHUNK = 4096  # images at a time, where all would need too much memory
 
 
 @dataclass(frozen=True)
 class CachedImages:
-    """One part of a data set as files: `images` uint8 (n, c, h, w), `labels` int64 (n,).
+    """One part of a data set as files."""
 
-    bad: images that could not be read and were left out, each as `file: reason`.
-    """
-
-    name: str
-    images: Path
-    labels: Path
+    name: str  # of the data set
+    images: Path  # uint8 (n, c, h, w)
+    labels: Path  # int64 (n,)
     classes: tuple[str, ...]
     fingerprint: str  # of images and labels
-    bad: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()  # images that could not be read and were left out, each as `file: reason`
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What goes into the cache beside `images.npy`: labels int64 (n,), class names, images left out."""
+    """What goes into the cache beside `images.npy`."""
 
-    labels: np.ndarray
+    labels: np.ndarray  # int64 (n,)
     classes: Sequence[str]
-    bad: Sequence[str] = ()
+    bad: Sequence[str] = ()  # images left out, each as `file: reason`
 
 
 def cache_folder() -> Path:
@@ -52,7 +45,7 @@ def cache_folder() -> Path:
 def find(name: str, key: str) -> CachedImages | None:
     """What was stored for the data set `name` under `key`, or None."""
     folder = cache_folder() / f"{name}-{key}"
-    if not (folder / "meta.json").is_file():
+    if not _is_complete(folder):
         return None
     meta = json.loads((folder / "meta.json").read_text())
     return CachedImages(
@@ -66,20 +59,20 @@ def find(name: str, key: str) -> CachedImages | None:
 
 
 def store(name: str, key: str, fill: Callable[[Path], Contents]) -> CachedImages:
-    """`fill` writes images.npy into the folder it is given, beside the final place; then the folder moves there.
+    """Store a data set under `key`. `fill` writes images.npy into the folder that it is given.
 
-    Nobody ever sees half of an entry. Raises UserError where the cache cannot be written.
+    That folder lies beside the final one and takes its place when it is complete, so nobody sees half of an entry.
+    Raises UserError where the cache cannot be written.
     """
     folder = cache_folder() / f"{name}-{key}"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=folder.parent))
         try:
-            _complete(scratch, fill(scratch))
-            with contextlib.suppress(FileExistsError, IsADirectoryError):
-                scratch.rename(folder)
+            _add_labels_and_description(scratch, fill(scratch))
+            _move(scratch, folder)
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)  # left where it failed, or another process was first
+            shutil.rmtree(scratch, ignore_errors=True)  # left where something failed, or another process was first
     except OSError as error:
         raise UserError(
             f"cannot write the image cache {folder.parent}: {error.strerror}; set XDG_CACHE_HOME to a folder with space"
@@ -89,8 +82,8 @@ def store(name: str, key: str, fill: Callable[[Path], Contents]) -> CachedImages
     return entry
 
 
-def _complete(folder: Path, contents: Contents) -> None:
-    """Add labels and description to `images.npy`."""
+def _add_labels_and_description(folder: Path, contents: Contents) -> None:
+    """Write labels.npy and meta.json beside `images.npy`."""
     images = np.load(folder / "images.npy", mmap_mode="r")
     classes = tuple(contents.classes)
     digest = hashlib.sha256(repr((images.shape, classes)).encode())
@@ -100,3 +93,16 @@ def _complete(folder: Path, contents: Contents) -> None:
     np.save(folder / "labels.npy", contents.labels)
     meta = {"classes": list(classes), "fingerprint": digest.hexdigest()[:16], "bad": list(contents.bad)}
     (folder / "meta.json").write_text(json.dumps(meta))
+
+
+def _move(scratch: Path, folder: Path) -> None:
+    """Give an entry its final place; where another process was first, that one's stays, which is the same."""
+    try:
+        scratch.rename(folder)
+    except OSError:
+        if not _is_complete(folder):
+            raise
+
+
+def _is_complete(folder: Path) -> bool:
+    return (folder / "meta.json").is_file()

@@ -1,45 +1,40 @@
-"""Where images come from: digits, torchvision's sets, a folder of images; read once, then mapped from a cache.
+"""The data sets by name: digits, torchvision's sets, a folder of images; read once, then mapped from the cache.
 
-A source has two parts. `train` is what a search splits into train and validation; `test` is opened by
+Each has two parts. `train` is what a search splits into train and validation; `test` is opened by
 `confirm` alone.
 """
 
 import contextlib
-import glob
 import hashlib
-import importlib.util
-import os
+import importlib.metadata
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from search.data import cache, folder
-from search.data.cache import CachedImages, Contents, Part
-from search.errors import UserError
-from search.settings import FOLDER
+from search.data import FOLDER, TrainOrTest, cache, folder
+from search.data.cache import CachedImages, Contents
+from search.errors import UserError, described
 
 Arrays = tuple[np.ndarray, np.ndarray, tuple[str, ...]]  # uint8 (n, c, h, w), int64 (n,), class names
 
 
 @dataclass(frozen=True)
 class Source:
-    """A data set by name.
+    """A data set."""
 
-    read: part and data root -> arrays; None for a folder of images, which `search.folder` reads. location: the
-    folder under the data root whose files tell whether the cache is still fresh; None for data that comes with
-    a package.
-    """
-
-    read: Callable[[Part, Path], Arrays] | None
-    flip: bool
+    # part and data root -> arrays; None for a folder of images, which `search.data.folder` reads
+    read: Callable[[TrainOrTest, Path], Arrays] | None
+    flip: bool  # whether a mirrored image is still one of its class
+    # the folder under the data root whose files tell whether the cache is still fresh; None for data of a package
     location: str | None = None
 
 
-def read_digits(part: Part, root: Path) -> Arrays:
+def read_digits(part: TrainOrTest, root: Path) -> Arrays:
     """scikit-learn's 1,797 8x8 digits; a fifth of them, stratified, is the test part."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -52,13 +47,31 @@ def read_digits(part: Part, root: Path) -> Arrays:
     return images[chosen], labels[chosen], tuple(str(name) for name in digits.target_names)
 
 
-def torchvision_reader(name: str) -> Callable[[Part, Path], Arrays]:
-    """A reader of torchvision's data set of that class name, downloaded where it is missing."""
+def torchvision_datasets() -> ModuleType:
+    """`torchvision.datasets`, which takes seconds to import.
 
-    def read(part: Part, root: Path) -> Arrays:
-        datasets = _torchvision_datasets()
+    Raises UserError where the torchvision installed cannot be imported beside the torch installed.
+    """
+    try:
+        from torchvision import datasets
+    except (ImportError, OSError, RuntimeError) as error:
+        torch, torchvision = (importlib.metadata.version(name) for name in ("torch", "torchvision"))
+        raise UserError(
+            f"torchvision {torchvision} does not fit torch {torch}: {described(error)}; install a pair that fits: "
+            f"pip install --upgrade --force-reinstall torch torchvision"
+        ) from error
+    return datasets
+
+
+def torchvision_reader(name: str) -> Callable[[TrainOrTest, Path], Arrays]:
+    """A reader of torchvision's data set of that class name, downloaded where it is missing.
+
+    It raises UserError where the files can be neither found nor downloaded, or cannot be read.
+    """
+
+    def read(part: TrainOrTest, root: Path) -> Arrays:
+        make = getattr(torchvision_datasets(), name)
         which: dict[str, Any] = {"split": part} if name == "SVHN" else {"train": part == "train"}
-        make = getattr(datasets, name)
         try:
             dataset = make(str(root), download=False, **which)
         except RuntimeError:
@@ -91,12 +104,12 @@ SOURCES: dict[str, Source] = {
 
 
 def load(
-    name: str, part: Part, data_root: Path, *, image_size: int | None = None, skip_bad_images: bool = False
+    name: str, part: TrainOrTest, data_root: Path, *, image_size: int | None = None, skip_bad_images: bool = False
 ) -> CachedImages:
     """The images of one part, from the cache or read anew.
 
-    image_size (pixels) and skip_bad_images are for a folder of images, see `search.folder.load`; the other
-    sets have one size and are not damaged.
+    image_size (pixels) and skip_bad_images are for a folder of images, see `search.data.folder.load`; the
+    other sets have one size and are not damaged.
 
     Raises UserError for an unknown name, where the files can be neither found nor downloaded, and for a
     folder that cannot be searched on.
@@ -108,7 +121,8 @@ def load(
     return cache.find(name, _key(name, part, data_root)) or _read(name, part, data_root)
 
 
-def _read(name: str, part: Part, data_root: Path) -> CachedImages:
+def _read(name: str, part: TrainOrTest, data_root: Path) -> CachedImages:
+    """Read one part anew and store it in the cache. Raises UserError."""
     read = SOURCES[name].read
     assert read is not None
     images, labels, classes = read(part, data_root)
@@ -120,8 +134,8 @@ def _read(name: str, part: Part, data_root: Path) -> CachedImages:
     return cache.store(name, _key(name, part, data_root), fill)  # a download has changed the key
 
 
-def _key(name: str, part: Part, data_root: Path) -> str:
-    """Changes when the files behind a source change."""
+def _key(name: str, part: TrainOrTest, data_root: Path) -> str:
+    """What the cache keeps a part under: another one once the files behind it have changed."""
     state: list[object] = [1]  # version of the cache's layout
     location = SOURCES[name].location
     if location is not None:
@@ -140,6 +154,7 @@ def _channels_first(images: np.ndarray) -> np.ndarray:
 
 
 def _download(make: Callable[..., Any], name: str, root: Path, which: dict[str, Any]) -> Any:  # noqa: ANN401
+    """The data set that `make` gives once it has downloaded the files. Raises UserError where it cannot."""
     try:
         with contextlib.redirect_stdout(None):
             return make(str(root), download=True, **which)
@@ -148,27 +163,3 @@ def _download(make: Callable[..., Any], name: str, root: Path, which: dict[str, 
             f"{name} is not in {root} and could not be downloaded; go online once, "
             f"or point --data-root at a folder that torchvision has filled"
         ) from error
-
-
-def _torchvision_datasets() -> Any:  # noqa: ANN401
-    """torchvision.datasets, also where torchvision's compiled operators do not fit the torch installed.
-
-    A torchvision built for CUDA beside a torch built for the CPU cannot load its operators, and then fails
-    to import because it describes two of them to torch. The data sets need none. Naming the two, without
-    an implementation, lets the import pass.
-    """
-    import torch
-
-    spec = importlib.util.find_spec("torchvision")
-    places = (spec.submodule_search_locations if spec else None) or []
-    for library in [path for place in places for path in glob.glob(os.path.join(place, "_C.*"))]:
-        try:
-            torch.ops.load_library(library)
-        except OSError:
-            boxes = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-            for operator, schema in (("nms", boxes), ("qnms", boxes)):
-                with contextlib.suppress(RuntimeError):  # named by an earlier call
-                    torch.library.define(f"torchvision::{operator}", schema)
-    from torchvision import datasets
-
-    return datasets

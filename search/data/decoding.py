@@ -5,6 +5,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff"})
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF")  # by content, not by suffix
+SIZES = (8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224)  # pixels: sides of a square that pool well
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R 601, as in Pillow
 
 
@@ -12,7 +13,7 @@ class BadImage(Exception):
     """An image that cannot be used; the message says why in a few words."""
 
 
-def read(path: str, size: int) -> np.ndarray:
+def decode(path: str, size: int) -> np.ndarray:
     """The central square of an image, uint8 (3, size, size); (1, size, size) where the channels are all equal.
 
     The shorter side is scaled to `size` and the longer one cropped evenly at both ends. Squeezing instead
@@ -26,12 +27,14 @@ def read(path: str, size: int) -> np.ndarray:
             image.draft(None, (2 * size, 2 * size))  # a JPEG is decoded at 1/2, 1/4 or 1/8 where that is enough
             ImageOps.exif_transpose(image, in_place=True)
             return _square(_grey_or_rgb(image), size)
+    except BadImage:
+        raise
     except Exception as error:  # decoders fed with garbage raise nearly anything
         raise BadImage(_reason(error)) from error
 
 
 def shorter_side(path: str) -> int:
-    """In pixels, from the file's header alone. Raises BadImage."""
+    """The length of an image's shorter side in pixels, from the file's header alone. Raises BadImage."""
     try:
         with Image.open(path, formats=FORMATS) as image:
             return min(image.size)
@@ -40,12 +43,12 @@ def shorter_side(path: str) -> int:
 
 
 def to_grey(pixels: np.ndarray) -> np.ndarray:
-    """uint8 (n, 3, h, w) -> (n, 1, h, w)."""
+    """Colour to grey: uint8 (n, 3, h, w) -> uint8 (n, 1, h, w)."""
     return np.rint(np.einsum("nchw,c->nhw", pixels, LUMA)).astype(np.uint8)[:, None]
 
 
 def _grey_or_rgb(image: Image.Image) -> Image.Image:
-    """Mode L or RGB, full range; what is transparent becomes white."""
+    """The image in mode L or RGB, full range; what is transparent becomes white. Raises BadImage."""
     if image.mode == "F":
         raise BadImage("floating point pixels have no known range")
     if image.mode.startswith("I"):
@@ -57,7 +60,7 @@ def _grey_or_rgb(image: Image.Image) -> Image.Image:
 
 
 def _from_16_bits(image: Image.Image) -> Image.Image:
-    """Scaled from 0..65535; Pillow's own conversion clips at 255 instead."""
+    """The image scaled from 0..65535 to 0..255; Pillow's own conversion clips at 255. Raises BadImage beyond 65535."""
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
         raise BadImage("32-bit pixels have no known range")
@@ -65,6 +68,7 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
 
 
 def _square(image: Image.Image, size: int) -> np.ndarray:
+    """The central square of an image of mode L or RGB, as `decode` returns it."""
     width, height = image.size
     side = min(width, height)
     left, top = (width - side) / 2, (height - side) / 2
@@ -80,6 +84,7 @@ def _square(image: Image.Image, size: int) -> np.ndarray:
 
 
 def _reason(error: Exception) -> str:
+    """Why a decoder failed, in a few words."""
     if isinstance(error, UnidentifiedImageError):  # whose own message repeats the path
         return "no image that can be identified"
     if isinstance(error, OSError) and error.strerror:

@@ -1,4 +1,4 @@
-"""Many image files -> one `images.npy`, decoded on every core."""
+"""Many image files -> one `images.npy`, decoded on all cores."""
 
 import functools
 import multiprocessing
@@ -19,47 +19,48 @@ import joblib
 import numpy as np
 
 from search.data.cache import CHUNK
-from search.data.decoding import BadImage, read, to_grey
+from search.data.decoding import BadImage, decode, to_grey
 from search.errors import UserError
+from search.files import replace_file
 from search.processes import hidden_main
 
-TASK = 32  # images decoded at a time by one worker
-FEW = 2000  # up to so many, threads are done before processes have started
+IMAGES_PER_TASK = 32  # decoded at a time by one thread or process
+MOST_FOR_THREADS = 2000  # images; up to so many, threads are done before processes have started
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What became of one image: whether it is grey, and why it could not be read, if so."""
+    """What became of one image."""
 
-    grey: bool
-    reason: str | None = None
+    grey: bool  # all channels equal
+    reason: str | None = None  # why it could not be read
 
 
-def decode(
+def decode_all(
     paths: Sequence[str], size: int, channels: int | None, target: Path, stream: TextIO | None = None
 ) -> list[str | None]:
     """Write the images that can be read to `target`, uint8 (n, channels, size, size), in order.
 
     channels: 1 or 3; None for 1 where every image is grey, else 3. Progress goes to `stream`, stderr by default.
-    Returns for each path None, or the reason why the image was left out.
+    Returns for each path None, or the reason why the image was left out. Raises UserError where a process was killed.
 
-    The workers write their rows into the file themselves, so no image is in memory for long, let alone twice.
+    The processes write their rows into the file themselves, so no image is in memory for long, let alone twice.
     """
     with open(target, "wb") as file:
         begin = _write_header(file, (len(paths), 3, size, size))
         file.truncate(begin + len(paths) * 3 * size * size)
     task = functools.partial(_decode_rows, target=target, begin=begin, size=size)
-    decoded = _in_parallel(task, paths, Counter(len(paths), stream or sys.stderr))
+    decoded = _in_parallel(task, paths, DecodingProgress(len(paths), stream or sys.stderr))
     good = np.array([image.reason is None for image in decoded], bool)
     if channels is None:
         channels = 1 if all(image.grey for image in decoded) else 3
     if channels == 1 or not good.all():
-        _rewrite(target, np.flatnonzero(good), channels)
+        _keep_rows(target, np.flatnonzero(good), channels)
     return [image.reason for image in decoded]
 
 
-class Counter:
-    """A line that counts up where `stream` is a terminal; elsewhere a line for each quarter."""
+class DecodingProgress:
+    """Tells how many images are decoded: a line that counts up on a terminal, elsewhere a line for each quarter."""
 
     def __init__(self, total: int, stream: TextIO) -> None:
         self._total, self._stream = total, stream
@@ -67,7 +68,7 @@ class Counter:
         self._began = time.monotonic()
 
     def add(self, count: int) -> None:
-        """So many more are done."""
+        """Tell that `count` more images are decoded."""
         self._done += count
         text = f"reading images: {self._done:,} of {self._total:,}"
         ended = self._done == self._total
@@ -80,19 +81,22 @@ class Counter:
             print(text, file=self._stream, flush=True)
 
 
-def _in_parallel(task: "functools.partial[list[Decoded]]", paths: Sequence[str], counter: Counter) -> list[Decoded]:
-    starts = range(0, len(paths), TASK)
-    parts = [paths[start : start + TASK] for start in starts]
+def _in_parallel(
+    task: "functools.partial[list[Decoded]]", paths: Sequence[str], progress: DecodingProgress
+) -> list[Decoded]:
+    """Call `task` with the number of a first row and the paths from there on, until all are decoded; in order."""
+    starts = range(0, len(paths), IMAGES_PER_TASK)
+    batches = [paths[start : start + IMAGES_PER_TASK] for start in starts]
     decoded: list[Decoded] = []
     executor = _executor(len(paths))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow, about odd metadata; threads share the setting
             with hidden_main():
-                results = executor.map(task, starts, parts)
+                results = executor.map(task, starts, batches)
             for result in results:
                 decoded += result
-                counter.add(len(result))
+                progress.add(len(result))
     except BrokenProcessPool as error:
         raise UserError(
             "a process that decoded images was killed, perhaps for want of memory; free some and start again"
@@ -103,26 +107,26 @@ def _in_parallel(task: "functools.partial[list[Decoded]]", paths: Sequence[str],
 
 
 def _executor(count: int) -> Executor:
-    """Small files are bound by Python and want processes; a few files are done before those have started."""
+    """Processes, since the work on small files is bound by Python; threads for few images."""
     cores = joblib.cpu_count()
-    if count <= FEW:
+    if count <= MOST_FOR_THREADS:
         return ThreadPoolExecutor(cores)
     # not "forkserver": its one server is to preload what trials need
-    return ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("spawn"), initializer=_follow_parent)
+    return ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
 
 
-def _follow_parent() -> None:
-    """Leave Ctrl-C to the parent, and end when it has been killed."""
+def _end_with_parent() -> None:
+    """In a process of the pool: leave Ctrl-C to the parent, and end when it has been killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")
     parent = multiprocessing.parent_process()
     assert parent is not None
 
-    def follow() -> None:
+    def wait_for_its_end() -> None:
         parent.join()
         os._exit(1)
 
-    threading.Thread(target=follow, daemon=True).start()
+    threading.Thread(target=wait_for_its_end, daemon=True).start()
 
 
 def _decode_rows(first: int, paths: Sequence[str], *, target: Path, begin: int, size: int) -> list[Decoded]:
@@ -131,7 +135,7 @@ def _decode_rows(first: int, paths: Sequence[str], *, target: Path, begin: int, 
     decoded = []
     for row, path in zip(rows, paths, strict=True):
         try:
-            pixels = read(path, size)
+            pixels = decode(path, size)
             row[:] = pixels
             decoded.append(Decoded(grey=len(pixels) == 1))
         except BadImage as error:
@@ -142,16 +146,18 @@ def _decode_rows(first: int, paths: Sequence[str], *, target: Path, begin: int, 
     return decoded
 
 
-def _rewrite(path: Path, rows: np.ndarray, channels: int) -> None:
-    """Keep those rows alone, with 1 or 3 channels."""
+def _keep_rows(path: Path, rows: np.ndarray, channels: int) -> None:
+    """Reduce a file of images (n, 3, h, w) to those rows, with 1 or 3 channels."""
     images = np.load(path, mmap_mode="r")
-    scratch = path.with_name("kept.npy")
-    with open(scratch, "wb") as file:
-        _write_header(file, (len(rows), channels, *images.shape[2:]))
-        for start in range(0, len(rows), CHUNK):
-            chunk = images[rows[start : start + CHUNK]]
-            file.write(np.ascontiguousarray(to_grey(chunk) if channels == 1 else chunk).data)
-    scratch.replace(path)
+
+    def write(scratch: Path) -> None:
+        with open(scratch, "wb") as file:
+            _write_header(file, (len(rows), channels, *images.shape[2:]))
+            for start in range(0, len(rows), CHUNK):
+                chunk = images[rows[start : start + CHUNK]]
+                file.write(np.ascontiguousarray(to_grey(chunk) if channels == 1 else chunk).data)
+
+    replace_file(path, write)
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> int:

@@ -1,35 +1,12 @@
-"""Images as files that every worker maps: written once under a stamp, found again at the next start."""
+"""What the machine has free, memory and disk, and whether a set of images fits into it."""
 
 import contextlib
 import math
 import shutil
 from pathlib import Path
 
-from search.data.cache import cache_folder
+from search.data.decoding import SIZES
 from search.errors import UserError
-
-SIZES = (8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224)  # pixels: what pools well
-
-
-def room(count: int, size: int, memory: float, disk: float) -> str | None:
-    """A note where so many colour images, `size` pixels square, exceed the bytes of memory; None where they fit.
-
-    They are mapped, not loaded: a set larger than memory is read from the disk again and again, which is slow
-    but works. Raises UserError where they exceed the bytes of free disk.
-    """
-    needed = 3 * count * size**2
-    what = f"{count:,} images of {size}x{size}x3 take up to {_gigabytes(needed)}"
-    if needed > disk:
-        raise UserError(
-            f"{what}, and the disk of the image cache has {_gigabytes(disk)} free; "
-            f"{_remedy(count, disk)}, or set XDG_CACHE_HOME to a folder on a larger disk"
-        )
-    if needed > memory:
-        return (
-            f"{what}, more than the {_gigabytes(memory)} of free memory: every epoch will read from the disk; "
-            f"to avoid that, {_remedy(count, memory)}"
-        )
-    return None
 
 
 def available_memory() -> float:
@@ -43,16 +20,47 @@ def available_memory() -> float:
     return min(limits)
 
 
-def available_disk() -> float:
-    """Bytes free where the cache is, or will be."""
-    place = cache_folder().absolute()
+def available_disk(folder: Path) -> float:
+    """Bytes free on the disk where `folder` is, or will be."""
+    place = folder.absolute()
     while not place.exists():
         place = place.parent
     return shutil.disk_usage(place).free
 
 
+def check_disk(count: int, size: int, free: float) -> None:
+    """Raise UserError where so many colour images, `size` pixels square, exceed the free bytes of the cache's disk."""
+    if _bytes_of(count, size) > free:
+        raise UserError(
+            f"{_needed(count, size)}, and the disk of the image cache has {_gigabytes(free)} free; "
+            f"{_remedy(count, free)}, or set XDG_CACHE_HOME to a folder on a larger disk"
+        )
+
+
+def memory_warning(count: int, size: int, free: float) -> str | None:
+    """A sentence where so many colour images, `size` pixels square, exceed the free bytes of memory, else None.
+
+    Images are mapped, not loaded: a set larger than memory is read from the disk again and again, which is slow
+    but works.
+    """
+    if _bytes_of(count, size) <= free:
+        return None
+    return (
+        f"{_needed(count, size)}, more than the {_gigabytes(free)} of free memory: "
+        f"every epoch will read from the disk; to avoid that, {_remedy(count, free)}"
+    )
+
+
+def _bytes_of(count: int, size: int) -> int:
+    return 3 * count * size**2
+
+
+def _needed(count: int, size: int) -> str:
+    return f"{count:,} images of {size}x{size}x3 take up to {_gigabytes(_bytes_of(count, size))}"
+
+
 def _remedy(count: int, available: float) -> str:
-    fitting = [size for size in SIZES if 3 * count * size**2 <= available]
+    fitting = [size for size in SIZES if _bytes_of(count, size) <= available]
     return f"pass --image-size {fitting[-1]} or less" if fitting else "use fewer images"
 
 

@@ -1,6 +1,6 @@
-"""Images -> what a search may see: splits, normalization, tensors on a device.
+"""Labels -> the train split, the validation split and the train probe: stratified, seeded index arrays.
 
-The test split is not here. It is read by `search.datasets` for `confirm` alone.
+The test split is not among them: it is a part of its own from the beginning, see `search.data.datasets`.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from search.errors import UserError
 
 @dataclass(frozen=True)
 class Splits:
-    """Disjoint, stratified index arrays into the development images; `probe` is a subset of `train`."""
+    """Ascending int64 index arrays into the images of a data set's train part."""
 
     train: np.ndarray
-    val: np.ndarray
-    probe: np.ndarray
+    val: np.ndarray  # disjoint from `train`
+    probe: np.ndarray  # a subset of `train`, as large as `val` or, where that is smaller, all of it
 
 
 def split(labels: np.ndarray, train_size: int | None, val_size: int | None, seed: int) -> Splits:
-    """Stratified train and validation splits, and a train probe as large as the validation split.
+    """Split images with these labels, int64 (n,), so that each split has the class proportions of the whole.
 
     By default a fifth of the images validates and all others train.
 
@@ -49,15 +49,19 @@ def split(labels: np.ndarray, train_size: int | None, val_size: int | None, seed
 def _stratified(
     indices: np.ndarray, labels: np.ndarray, first: int, second: int | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Two disjoint subsets of `indices` with the class proportions of the whole, in ascending order."""
+    """Two disjoint subsets of `indices` with the class proportions of the whole, in ascending order.
+
+    Of `first` and `second` elements; None for all the rest. Raises UserError where a class is too small for that.
+    """
     from sklearn.model_selection import StratifiedShuffleSplit
 
-    rest = len(indices) - first
-    if second is None and rest < len(np.unique(labels)):  # scikit-learn wants an image of each class on both sides
-        return indices, indices[:0]
-    splitter = StratifiedShuffleSplit(n_splits=1, train_size=first, test_size=second or rest, random_state=seed)
+    if second is None:
+        second = len(indices) - first
+        if second < len(np.unique(labels)):  # scikit-learn wants an image of each class on both sides
+            return indices, indices[:0]
+    splitter = StratifiedShuffleSplit(n_splits=1, train_size=first, test_size=second, random_state=seed)
     try:
-        a, b = next(splitter.split(indices, labels[indices]))
+        in_first, in_second = next(splitter.split(indices, labels[indices]))
     except ValueError as error:
         raise UserError(f"the images cannot be split: {' '.join(str(error).split())}") from error
-    return np.sort(indices[a]), np.sort(indices[b])
+    return np.sort(indices[in_first]), np.sort(indices[in_second])

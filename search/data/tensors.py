@@ -1,7 +1,4 @@
-"""Images -> what a search may see: splits, normalization, tensors on a device.
-
-The test split is not here. It is read by `search.datasets` for `confirm` alone.
-"""
+"""Cached images and their splits -> `SearchData`, which is sent to workers -> tensors on a device, for training."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,27 +7,23 @@ from typing import Any
 import numpy as np
 import torch
 
-from search.data.cache import CachedImages
+from search.data.cache import CHUNK, CachedImages
 from search.data.splits import Splits, split
 
 
 @dataclass(frozen=True)
 class SearchData:
-    """Everything a worker needs to know of the data, small enough to be sent to it.
+    """All that a worker needs to know of the data, small enough to be sent to it."""
 
-    images: path of a uint8 array (n, c, h, w), mapped into memory by each worker and so shared by all.
-    mean, std: of each channel over the train split, in units of [0, 1].
-    """
-
-    name: str
-    images: Path
-    labels: np.ndarray
+    name: str  # of the data set
+    images: Path  # a uint8 array (n, c, h, w), mapped into memory by each worker and so shared by all
+    labels: np.ndarray  # int64 (n,)
     classes: tuple[str, ...]
-    fingerprint: str
-    flip: bool
+    fingerprint: str  # of images and labels
+    flip: bool  # whether augmentation may mirror images
     splits: Splits
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: tuple[float, ...]  # of each channel over the train split, in units of [0, 1]
+    std: tuple[float, ...]  # likewise
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -39,7 +32,7 @@ class SearchData:
         return channels, height, width
 
     def description(self) -> dict[str, Any]:
-        """For people: name, class names, shape and sizes."""
+        """Name, class names, shape (channels, height, width) and split sizes, for JSON."""
         return {
             "name": self.name,
             "classes": list(self.classes),
@@ -67,29 +60,29 @@ class SearchData:
 
 @dataclass(frozen=True)
 class DeviceData:
-    """`SearchData` as tensors on one device. images: uint8 (n, c, h, w); labels and indices: int64."""
+    """`SearchData` as tensors on one device."""
 
-    images: torch.Tensor
-    labels: torch.Tensor
-    train: torch.Tensor
-    val: torch.Tensor
-    probe: torch.Tensor
-    mean: torch.Tensor
-    std: torch.Tensor
-    classes: int
-    flip: bool
+    images: torch.Tensor  # uint8 (n, c, h, w)
+    labels: torch.Tensor  # int64 (n,)
+    train: torch.Tensor  # int64: indices of the train split
+    val: torch.Tensor  # int64: indices of the validation split
+    probe: torch.Tensor  # int64: indices of the train probe
+    mean: torch.Tensor  # float32 (1, c, 1, 1), in units of [0, 1]
+    std: torch.Tensor  # float32 (1, c, 1, 1), in units of [0, 1]
+    classes: int  # how many
+    flip: bool  # whether augmentation may mirror images
 
     def pixels(self, indices: torch.Tensor) -> torch.Tensor:
-        """Images as float32 in [0, 1]."""
+        """Those images as float32 (len(indices), c, h, w) in [0, 1]."""
         return self.images[indices].float().div_(255)
 
     def normalize(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Zero mean and unit deviation in each channel, by the figures of the train split."""
+        """Pixels in [0, 1] -> zero mean and unit deviation in each channel, by the figures of the train split."""
         return (pixels - self.mean) / self.std
 
 
 def prepare(source: CachedImages, *, train_size: int | None, val_size: int | None, seed: int, flip: bool) -> SearchData:
-    """Split the development images of `source` and measure the train split's channels.
+    """Split the images of `source`, a train part, and measure the channels of the train split.
 
     Raises UserError where the sizes do not fit the images.
     """
@@ -110,7 +103,7 @@ def prepare(source: CachedImages, *, train_size: int | None, val_size: int | Non
 
 
 def held_out(source: CachedImages, data: SearchData) -> SearchData:
-    """All images of `source`, a test part, as the validation split; normalized as `data` is."""
+    """`data` with all images of `source`, a test part, as its validation split; normalized as before."""
     labels = np.load(source.labels)
     nothing = np.arange(0)
     splits = Splits(train=nothing, val=np.arange(len(labels)), probe=nothing)
@@ -120,7 +113,7 @@ def held_out(source: CachedImages, data: SearchData) -> SearchData:
 def _channel_statistics(images: np.ndarray, indices: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel in units of [0, 1], read a chunk at a time."""
     count, total, squares = 0, np.zeros(images.shape[1]), np.zeros(images.shape[1])
-    for chunk in np.array_split(indices, -(-len(indices) // 4096)):
+    for chunk in np.array_split(indices, -(-len(indices) // CHUNK)):
         pixels = images[chunk].astype(np.float64) / 255
         count += pixels.size // pixels.shape[1]
         total += pixels.sum(axis=(0, 2, 3))

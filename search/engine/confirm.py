@@ -1,10 +1,11 @@
-"""`python -m search confirm best.yaml`: the winner on the test split, which the search never saw.
+"""`gapsearch confirm best.yaml`: the winner on the test split, which the search never saw.
 
 The lowest of many noisy validation losses is too good to be true. So the configuration is trained again with
 fresh seeds, and measured on validation and test images alike: the difference to what the search recorded is
 its optimism, and it is printed.
 """
 
+import logging
 import math
 import multiprocessing
 import statistics
@@ -27,6 +28,8 @@ from search.training.evaluate import evaluate
 from search.training.precision import Precision
 from search.training.trainer import Trainer
 
+logger = logging.getLogger(__name__)
+
 FRESH = 1_000_003  # added to the recorded seed for the first fresh one
 
 
@@ -42,7 +45,7 @@ class Fresh:
 
 
 def confirm(path: Path, data_root: Path, device: str, seeds: int) -> dict[str, Any]:
-    """Train with that many fresh seeds, measure on the test split, print, and write it into best.yaml.
+    """Train with that many fresh seeds, measure on the test split, and write the figures into best.yaml.
 
     Raises UserError where the data is not what the configuration was found on.
     """
@@ -50,7 +53,7 @@ def confirm(path: Path, data_root: Path, device: str, seeds: int) -> dict[str, A
     data = search_data(best, data_root)
     test = held_out(read_part(best, "test", data_root), data)
     devices = resolve_devices(device)
-    print(f"{seeds} trainings of {best.epochs} epochs, each measured on {len(test.labels):,} test images", flush=True)
+    logger.info(f"{seeds} trainings of {best.epochs} epochs, each measured on {len(test.labels):,} test images")
     runs = _train_all(path, data, test, devices, [best.seed + FRESH + number for number in range(seeds)])
     exported = _measure_exported(best, test)
     found = {
@@ -61,7 +64,8 @@ def confirm(path: Path, data_root: Path, device: str, seeds: int) -> dict[str, A
         "exported_test_accuracy": float(exported.correct.mean()),
     }
     add_confirmation(path, found)
-    print("\n".join(describe(best, found)))
+    for line in describe(best, found):
+        logger.info(line)
     return found
 
 
@@ -114,10 +118,9 @@ def _train_all(
         runs = []
         for job in as_completed(jobs):
             runs.append(job.result())
-            print(
+            logger.info(
                 f"[{len(runs)}/{len(seeds)}] val_loss {runs[-1].val_loss:.4f}  test_loss {runs[-1].test_loss:.4f}  "
-                f"accuracy {runs[-1].test_accuracy:.1%}",
-                flush=True,
+                f"accuracy {runs[-1].test_accuracy:.1%}"
             )
     return sorted(runs, key=lambda run: run.seed)
 

@@ -2,17 +2,17 @@
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial
 
 from search.errors import UserError, described
-from search.spaces import Space, load_space
+from search.spaces import Space, Suggest, load_space
 from search.training.precision import one_thread
 from search.training.recipe import Recipe
 
@@ -20,14 +20,12 @@ MOST_POINTS = 64
 IMAGES = 2
 LARGEST_RUN = 64 * 64  # pixels; for larger images shapes are followed without computing, the middle apart
 
-Suggest = Callable[[Trial], dict[str, Any]]
-
 
 @dataclass(frozen=True)
 class Corner:
-    """Where parameters stand in their ranges: 0 for the lowest value, 1 for the highest; `rest` for those not named."""
+    """Where parameters stand in their ranges: 0 for the lowest value, 1 for the highest."""
 
-    rest: float
+    rest: float  # of the parameters that `places` does not name
     places: Mapping[str, float] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
@@ -46,9 +44,9 @@ class Point:
     """What a space draws at a corner."""
 
     corner: Corner
-    config: dict[str, Any]
-    params: dict[str, Any]
-    distributions: dict[str, BaseDistribution]
+    config: dict[str, Any]  # what the space returned
+    params: dict[str, Any]  # what was drawn for it
+    distributions: dict[str, BaseDistribution]  # from where
 
 
 def check_corners(space: str, suggest: Suggest, shape: tuple[int, int, int], classes: int) -> None:

@@ -51,14 +51,14 @@ def free_memory(device: torch.device) -> float:
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class ThroughputProbe:
     """Trains configurations for a moment in processes of their own, as workers would, to see what they take."""
 
-    space: str
+    space: str  # its name, since processes load it themselves
     data: SearchData
     precision: Precision
     device: str
-    seconds: float = SECONDS
+    seconds: float = SECONDS  # of training that is timed
 
     def rate(self, config: dict[str, Any], workers: int) -> float:
         """Batches per second of so many workers together, evaluation included; 0 where one of them fails."""
@@ -78,7 +78,7 @@ class Rehearsal:
         barrier = context.Barrier(workers)
         pipes = [context.Pipe() for _ in range(workers)]
         processes = [
-            context.Process(target=_rehearse, args=(theirs, barrier, self, config), daemon=True) for _, theirs in pipes
+            context.Process(target=_probe, args=(theirs, barrier, self, config), daemon=True) for _, theirs in pipes
         ]
         with hidden_main():
             for process in processes:
@@ -95,14 +95,14 @@ class Rehearsal:
         return measured
 
 
-def _rehearse(connection: Connection, barrier: Any, plan: Rehearsal, config: dict[str, Any]) -> None:  # noqa: ANN401
+def _probe(connection: Connection, barrier: Any, probe: ThroughputProbe, config: dict[str, Any]) -> None:  # noqa: ANN401
     """In a process of its own. What goes wrong there is not said: the search itself will meet and tell it."""
     torch.set_num_threads(1)
-    device = torch.device(plan.device)
-    watch = _Watch(barrier.wait, device, plan.seconds)
+    device = torch.device(probe.device)
+    watch = _Watch(barrier.wait, device, probe.seconds)
     with contextlib.suppress(Exception):
-        build, data = load_space(plan.space).build, plan.data.to(device)
-        trainer = Trainer(build, config, data, seed=0, precision=plan.precision, interrupted=watch)
+        build, data = load_space(probe.space).build, probe.data.to(device)
+        trainer = Trainer(build, config, data, seed=0, precision=probe.precision, interrupted=watch)
         with contextlib.suppress(Interrupted):
             while True:
                 trainer.epoch()

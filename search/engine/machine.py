@@ -1,5 +1,6 @@
 """What is found out by trying on the machine at hand, and remembered there: number format, workers on a GPU."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -10,19 +11,19 @@ import torch
 
 from search.data.tensors import SearchData
 from search.engine.corners import HIGH, corners
-from search.engine.gpu_packing import MOST, Rehearsal, fitting, free_memory, pack
+from search.engine.gpu_packing import MOST, ThroughputProbe, fitting, free_memory, pack
 from search.engine.remembered import remembered
-from search.spaces import load_space
+from search.spaces import Suggest, load_space
 from search.training.precision import Precision, fastest_precision
 from search.training.recipe import Recipe
 
-Suggest = Callable[[optuna.trial.Trial], dict[str, Any]]
+logger = logging.getLogger(__name__)
 
 
 def precision(space: str, suggest: Suggest, data: SearchData, device: torch.device) -> Precision:
-    """The number format in which a network of middling size trains fastest."""
+    """The number format in which a network of medium size trains fastest."""
     network = _builder(space, data)
-    config = _middling(suggest, network)
+    config = _medium_config(suggest, network)
     batch_size = min(int(Recipe.of(config).batch_size), len(data.splits.train))
     key = (torch.__version__, torch.backends.cpu.get_cpu_capability(), device.type, data.shape, config)
     measured = remembered(
@@ -34,21 +35,21 @@ def precision(space: str, suggest: Suggest, data: SearchData, device: torch.devi
 def workers_per_gpu(
     space: str, suggest: Suggest, data: SearchData, precision: Precision, devices: Sequence[str]
 ) -> int:
-    """As many as pay for a network of middling size and as have room for the largest, tried out on the first GPU.
+    """As many as pay for a network of medium size and as have room for the largest, tried out on the first GPU.
 
     The GPUs are taken to be alike. What others take of its memory is looked at anew each time.
     """
     device, cores = torch.device(devices[0]), joblib.cpu_count() // len(devices)
-    rehearsal = Rehearsal(space, data, precision, devices[0])
-    config, free = _middling(suggest, _builder(space, data)), free_memory(device)
+    probe = ThroughputProbe(space, data, precision, devices[0])
+    config, free = _medium_config(suggest, _builder(space, data)), free_memory(device)
     sizes = data.shape, len(data.splits.train), len(data.splits.val)
     key = (torch.__version__, torch.cuda.get_device_name(device), cores, sizes, precision, space, config)
 
     def measured() -> dict[str, float]:
-        print("trying out how many workers share a GPU", flush=True)
-        each = rehearsal.memory(next(point.config for point in corners(suggest) if point.corner is HIGH))
+        logger.info("trying out how many workers share a GPU")
+        each = probe.memory(next(point.config for point in corners(suggest) if point.corner is HIGH))
         most = min(MOST, cores, fitting(free, each))
-        return {"workers": pack(lambda workers: rehearsal.rate(config, workers), most), "memory": each}
+        return {"workers": pack(lambda workers: probe.rate(config, workers), most), "memory": each}
 
     found = remembered("packing", key, measured)
     return int(min(found["workers"], fitting(free, found["memory"])))
@@ -61,8 +62,8 @@ def _builder(space: str, data: SearchData) -> Callable[[dict[str, Any]], torch.n
     return lambda config: build(config, channels=channels, image_size=(height, width), classes=len(data.classes))
 
 
-def _middling(suggest: Suggest, network: Callable[[dict[str, Any]], torch.nn.Module]) -> dict[str, Any]:
-    """The configuration of middling size, out of a few drawn from the space."""
+def _medium_config(suggest: Suggest, network: Callable[[dict[str, Any]], torch.nn.Module]) -> dict[str, Any]:
+    """The configuration of medium size, out of a few drawn from the space."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     configs = [suggest(study.ask()) for _ in range(5)]
     return sorted(configs, key=lambda config: sum(p.numel() for p in network(config).parameters()))[2]

@@ -1,18 +1,18 @@
-"""Images as files that every worker maps: written once under a stamp, found again at the next start."""
+"""What was measured on this machine, kept as JSON beside the image cache: the next search need not measure again."""
 
 import contextlib
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Callable
 from typing import Any
 
 from search.data.cache import cache_folder
+from search.files import replace_file
 
 
 def remembered(name: str, key: object, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What `measure()` gave when it was last asked on this machine, for the same `key`.
+    """What `measure()`, a dict for JSON, was when it was last called on this machine for the same `name` and `key`.
 
     Timings vary from one moment to the next; what is decided by them should not.
     """
@@ -22,8 +22,5 @@ def remembered(name: str, key: object, measure: Callable[[], dict[str, Any]]) ->
         return dict(json.loads(path.read_text()))
     measured = measure()
     with contextlib.suppress(OSError):  # then it is measured again next time
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        scratch.write_text(json.dumps(measured))
-        scratch.replace(path)
+        replace_file(path, lambda scratch: scratch.write_text(json.dumps(measured)))
     return measured

@@ -1,12 +1,12 @@
-"""`python -m search train best.yaml`: train the chosen configuration again and compare."""
+"""`gapsearch train best.yaml`: train the chosen configuration again and compare."""
 
-import sys
+import logging
 from pathlib import Path
 
 import torch
 
-from search.data import datasets
-from search.data.cache import CachedImages, Part
+from search.data import TrainOrTest, datasets
+from search.data.cache import CachedImages
 from search.data.tensors import SearchData, prepare
 from search.errors import UserError
 from search.measurement import Measurement, measure
@@ -15,11 +15,13 @@ from search.settings import resolve_devices
 from search.training.precision import Precision
 from search.training.trainer import Trainer
 
+logger = logging.getLogger(__name__)
+
 CUDA_TOLERANCE = 0.05  # of the recorded loss: atomics and kernel choice differ from run to run
 
 
 def retrain(path: Path, data_root: Path, device: str) -> bool:
-    """Train for the recorded number of epochs, print and save; whether the recorded figures came out.
+    """Train for the recorded number of epochs and save the weights; whether the recorded figures came out.
 
     Raises UserError where the data is not what the configuration was found on.
     """
@@ -33,14 +35,13 @@ def retrain(path: Path, data_root: Path, device: str) -> bool:
     for number in range(best.epochs):
         epoch = trainer.epoch()
         result = measure(epoch.train, epoch.val)
-        print(
+        logger.info(
             f"epoch {number + 1:3d} of {best.epochs}  train_loss {result.train_loss:.4f}  "
-            f"val_loss {result.val_loss:.4f}  gap {result.gap:7.4f}  accuracy {result.val_accuracy:.1%}",
-            flush=True,
+            f"val_loss {result.val_loss:.4f}  gap {result.gap:7.4f}  accuracy {result.val_accuracy:.1%}"
         )
     saved = path.with_name("retrained.pt")
     torch.save(trainer.weights(), saved)
-    print(f"weights: {saved}")
+    logger.info(f"weights: {saved}")
     return _compare(best, result, where)
 
 
@@ -64,7 +65,7 @@ def search_data(best: Best, data_root: Path) -> SearchData:
     )
 
 
-def read_part(best: Best, part: Part, data_root: Path) -> CachedImages:
+def read_part(best: Best, part: TrainOrTest, data_root: Path) -> CachedImages:
     """One part of the data set that `best` was found on."""
     return datasets.load(
         best.data["name"],
@@ -78,15 +79,14 @@ def read_part(best: Best, part: Part, data_root: Path) -> CachedImages:
 def _compare(best: Best, now: Measurement, device: torch.device) -> bool:
     recorded, again = best.metrics["val_loss"], now.val_loss
     if again == recorded and now.gap == best.metrics["gap"]:
-        print(f"reproduced to the last digit: val_loss {again!r}, gap {now.gap!r}")
+        logger.info(f"reproduced to the last digit: val_loss {again!r}, gap {now.gap!r}")
         return True
     tolerance = 0.0 if device.type == "cpu" else CUDA_TOLERANCE
-    print(f"recorded val_loss {recorded!r}, now {again!r}: a difference of {again / recorded - 1:+.2%}")
+    logger.info(f"recorded val_loss {recorded!r}, now {again!r}: a difference of {again / recorded - 1:+.2%}")
     if abs(again / recorded - 1) <= tolerance:
         return True
-    print(
+    logger.warning(
         f"recorded on {best.environment['hardware']} with torch {best.environment['torch']}; another processor or "
-        f"another release gives other roundings",
-        file=sys.stderr,
+        f"another release gives other roundings"
     )
     return False

@@ -46,9 +46,9 @@ class Worker:
     """One process on one device, and the job it has."""
 
     device: str
-    process: ForkServerProcess | None = None
-    connection: Connection | None = None
-    job: Job | None = None
+    process: ForkServerProcess | None = None  # None before its first job, and after its death
+    connection: Connection | None = None  # our end of the pipe to it
+    job: Job | None = None  # None while it is idle
 
 
 @dataclass
@@ -59,8 +59,8 @@ class WorkerPool:
     and shares the memory of the libraries.
     """
 
-    devices: Sequence[str]
-    space: str
+    devices: Sequence[str]  # of each worker
+    space: str  # its name, since workers load it themselves
     data: SearchData
     conditions: Conditions
     workers: list[Worker] = field(init=False)

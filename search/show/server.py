@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -11,6 +12,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from search.errors import UserError
 from search.results.storage import open_storage, storage_url
+
+logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"  # it has no password
 LOCAL = (HOST, "localhost", "::1")
@@ -39,7 +42,7 @@ def serve(folder: Path, storage: str | None, port: int) -> None:
     with open_storage(storage_url(folder, storage)) as opened:
         dashboard = wsgi(opened, artifact_store=FileSystemArtifactStore(str(folder / "artifacts")))
         with _server(local_only(dashboard), port) as server:
-            print(f"{folder}: http://{HOST}:{server.server_port}/dashboard/  (Ctrl-C ends it)", flush=True)
+            logger.info(f"{folder}: http://{HOST}:{server.server_port}/dashboard/  (Ctrl-C ends it)")
             with contextlib.suppress(KeyboardInterrupt):
                 server.serve_forever()
 

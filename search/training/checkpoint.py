@@ -16,18 +16,14 @@ from search.training.trainer import Trainer
 
 @dataclass
 class RunState:
-    """What a run has gathered so far; with the trainer's state it makes a checkpoint.
-
-    lowest_losses: per-image validation losses of the epoch with the lowest validation loss. best_epoch (from 0),
-    best_losses, best_weights: of the best epoch, which is another one where the lowest violates a constraint.
-    """
+    """What a run has gathered so far; with the trainer's state it makes a checkpoint."""
 
     overfit: OverfitRule
     history: History = field(default_factory=dict)
-    seconds: float = 0.0
-    lowest_losses: np.ndarray | None = None
-    best_epoch: int | None = None
-    best_losses: np.ndarray | None = None
+    seconds: float = 0.0  # of training
+    lowest_losses: np.ndarray | None = None  # per image, of the epoch with the lowest validation loss
+    best_epoch: int | None = None  # from 0; another one than the lowest where that violates a constraint
+    best_losses: np.ndarray | None = None  # per image, of the best epoch
     best_weights: dict[str, torch.Tensor] | None = None
 
     @property

@@ -1,32 +1,23 @@
-"""The generalization gap, measured cleanly.
+"""What a network does on each image of a split: the one function behind the losses of train probe and validation."""
 
-Both losses of an epoch come from one function, `evaluate`: the same weights, eval mode, images not
-augmented, no label smoothing. Only so is their difference the gap, and not the strength of a regularizer.
-"""
+import torch
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:  # takes seconds to import, and who reads figures alone does without
-    import torch
-
-    from search.data.tensors import DeviceData
-    from search.training.precision import Precision
+from search.data.tensors import DeviceData
 from search.measurement import PerImage
+from search.training.precision import Precision
 
 
 def evaluate(
-    model: "torch.nn.Module",
-    data: "DeviceData",
-    indices: "torch.Tensor",
-    precision: "Precision",
+    model: torch.nn.Module,
+    data: DeviceData,
+    indices: torch.Tensor,
+    precision: Precision,
     batch_size: int | None = None,
 ) -> PerImage:
     """Losses and hits of `model` on `data.images[indices]`, in eval mode and without augmentation.
 
     The network runs in `precision`; the loss is taken in float32. Leaves the model's mode as it found it.
     """
-    import torch
-
     batch_size = batch_size or (4096 if indices.is_cuda else 128)
     was_training = model.training
     model.eval()

@@ -1,9 +1,4 @@
-"""One configuration -> one measurement per epoch.
-
-Anytime training: a short warm-up, then a constant learning rate, and everything is measured on an
-exponential moving average of the weights. So an epoch's loss says what the run is worth at that epoch,
-which a decaying schedule would hide until its end.
-"""
+"""The hyperparameters that training itself reads, whatever the network is."""
 
 import math
 from collections.abc import Mapping
@@ -15,17 +10,14 @@ from typing import Any
 class Recipe:
     """The part of a configuration that training reads; the defaults stand in for what a space does not suggest.
 
-    learning_rate, weight_decay: AdamW's, by default those that torch gives it; no decay of biases and
-        normalization. augmentation: its strength, from 0 (none) to 1. batch_size: images in a step, about.
-
-    Changing a default changes what a best.yaml stands for: raise `search.best.VERSION` with it.
+    Changing a default changes what a best.yaml stands for: raise `search.results.best_yaml.VERSION` with it.
     Raises ValueError for values that cannot be trained with.
     """
 
-    batch_size: int = 128
-    weight_decay: float = 0.01
-    learning_rate: float = 1e-3
-    augmentation: float = 0.0
+    batch_size: int = 128  # images in a step, about
+    weight_decay: float = 0.01  # AdamW's default in torch; biases and normalization have none
+    learning_rate: float = 1e-3  # likewise
+    augmentation: float = 0.0  # strength, from 0 (none) to 1
 
     def __post_init__(self) -> None:
         for name, lowest, highest in (

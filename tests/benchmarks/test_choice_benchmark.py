@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-import choice
+from studies.benchmarks.choice import run as choice
 
 
 def record(seed, val, gap, test, repeats=None):
@@ -78,7 +78,7 @@ def test_paired_losses_are_read_from_beside_the_table(tmp_path):
 
 def test_the_command(tmp_path, capsys, monkeypatch):
     path, again = write(tmp_path / "t.jsonl.gz", RUNS), write(tmp_path / "again.jsonl.gz", AGAIN)
-    monkeypatch.setattr("sys.argv", ["choice.py", str(path), "--repeats", str(again)])
+    monkeypatch.setattr("sys.argv", ["run.py", str(path), "--repeats", str(again)])
     assert choice.main() == 0
     printed = capsys.readouterr().out
     assert "seed noise by 2 repeats of 2 runs: nan among themselves" in printed
@@ -86,6 +86,6 @@ def test_the_command(tmp_path, capsys, monkeypatch):
 
 
 def test_a_missing_table_is_named(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["choice.py", "none.jsonl"])
+    monkeypatch.setattr("sys.argv", ["run.py", "none.jsonl"])
     assert choice.main() == 2
     assert "none.jsonl" in capsys.readouterr().err

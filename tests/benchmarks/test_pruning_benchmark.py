@@ -11,10 +11,20 @@ import pytest
 from builders import ROOT
 from optuna.pruners import ThresholdPruner
 
-import optuna_policies
-import pruning
-from policies import Overfit, Patience, RandomPrune, Rules, no_pruning, overfit_stop
-from replay import Figures, Run, Table, judge, load, searches, selected_loss, standard_errors, useful_front
+from studies.benchmarks.pruning import optuna_policies
+from studies.benchmarks.pruning import run as pruning
+from studies.benchmarks.pruning.policies import Overfit, Patience, RandomPrune, Rules, no_pruning, overfit_stop
+from studies.benchmarks.pruning.replay import (
+    Figures,
+    Run,
+    Table,
+    judge,
+    load,
+    searches,
+    selected_loss,
+    standard_errors,
+    useful_front,
+)
 
 NAN = math.nan
 TABLES = sorted((ROOT / "studies" / "benchmarks" / "tables").glob("*.jsonl.gz"))
@@ -153,9 +163,9 @@ def test_patience(val, patience, given):
 def test_a_random_prune_deals_out_the_same_epochs():
     rng = np.random.default_rng(0)
     runs = [run([1.0] * 9) for _ in range(20)]
-    dealt = RandomPrune(lambda runs, rng: list(range(1, 10)) * 2 + [9, 9])(runs, rng)
-    assert sorted(dealt) == sorted(list(range(1, 10)) * 2 + [9, 9])
-    assert dealt != list(range(1, 10)) * 2 + [9, 9]
+    given = RandomPrune(lambda runs, rng: list(range(1, 10)) * 2 + [9, 9])(runs, rng)
+    assert sorted(given) == sorted(list(range(1, 10)) * 2 + [9, 9])
+    assert given != list(range(1, 10)) * 2 + [9, 9]
 
 
 def test_the_overfitting_rule_reads_the_recorded_z():

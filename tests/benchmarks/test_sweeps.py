@@ -1,25 +1,14 @@
 """The decision whether a parameter acts, by hand; the table of the sweeps, read and written."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-PATH = Path(__file__).parents[2] / "studies" / "benchmarks" / "sweeps.py"
+from studies.benchmarks.pruning import sweeps
 
 
-@pytest.fixture(scope="module")
-def sweeps():
-    spec = importlib.util.spec_from_file_location("sweeps", PATH)
-    module = sys.modules["sweeps"] = importlib.util.module_from_spec(spec)  # dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["sweeps"]
-
-
-def test_effect_by_hand(sweeps):
+def test_effect_by_hand():
     """Means 4, 2, 3; each variance over seeds is 1, so a mean of three has an error of sqrt(1/3): 2 / 0.57735."""
     measured = np.array([[3.0, 4.0, 5.0], [1.0, 2.0, 3.0], [2.0, 3.0, 4.0]])
     effect = sweeps.effect(measured, 0.05)
@@ -29,7 +18,7 @@ def test_effect_by_hand(sweeps):
     assert sweeps.effect(measured * [[1.5], [1], [1]], 0.05).acts  # means 6, 2, 3; variance 4.25 / 3: 4 / 0.687 = 5.8
 
 
-def test_noise_is_pooled_over_values(sweeps):
+def test_noise_is_pooled_over_values():
     """Variances 8 and 0 pool to 4; two seeds give an error of sqrt(4 / 2), and the means 2 and 5 are 3 apart."""
     assert sweeps.effect(np.array([[0.0, 4.0], [5.0, 5.0]]), 0.05).spread == pytest.approx(3 / 2**0.5)
 
@@ -43,12 +32,12 @@ def test_noise_is_pooled_over_values(sweeps):
         (2, 5, 0.05, 2.306 * 2**0.5),  # two values: Student's t test, 8 degrees of freedom
     ],
 )
-def test_threshold_of_printed_tables(sweeps, values, seeds, level, threshold):
+def test_threshold_of_printed_tables(values, seeds, level, threshold):
     measured = np.random.default_rng(0).normal(size=(values, seeds))
     assert sweeps.effect(measured, level).threshold == pytest.approx(threshold, abs=1e-3)
 
 
-def test_grid_spans_the_space(sweeps):
+def test_grid_spans_the_space():
     grid, ranges = sweeps.grid(), sweeps.cnn.Ranges()
     for name, values in grid.items():
         low, high = getattr(ranges, name)
@@ -58,7 +47,7 @@ def test_grid_spans_the_space(sweeps):
     assert grid["dropout"] == [0.0, 0.125, 0.25, 0.375, 0.5]
 
 
-def test_table_comes_back(sweeps, tmp_path):
+def test_table_comes_back(tmp_path):
     table = tmp_path / "sweeps.csv"
     assert sweeps.read(table) == {}
     runs = {
@@ -72,3 +61,8 @@ def test_table_comes_back(sweeps, tmp_path):
         "width,48,1,0.33,0.21,0.12,0.88,14",
     ]
     assert sweeps.read(table) == runs
+
+
+def test_the_readme_shows_the_recorded_runs():
+    table = Path(sweeps.__file__).with_suffix(".csv")
+    assert sweeps.summary(sweeps.read(table), seeds=5) in table.with_name("README.md").read_text()

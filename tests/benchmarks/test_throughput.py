@@ -1,19 +1,26 @@
-"""The throughput benchmark's arithmetic by hand; every contender on digits in Fashion-MNIST's clothes."""
+"""The throughput benchmark's arithmetic by hand; every contender on digits that are stored as Fashion-MNIST is."""
 
 import importlib.util
 import os
+import re
 import struct
 import subprocess
 import sys
 import time
+from csv import DictReader
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-import throughput
-from peers.task import Task, parse
+from studies.benchmarks.throughput import measuring, results
+from studies.benchmarks.throughput import run as throughput
+from studies.benchmarks.throughput.contenders import CONTENDERS, ROUNDS, available
+from studies.benchmarks.throughput.measuring import Run
+from studies.benchmarks.throughput.peers.clock import CPUClock
+from studies.benchmarks.throughput.peers.task import NETWORKS, Task, parse
 
 LINUX = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes are bound to cores on Linux alone")
 
@@ -23,7 +30,7 @@ def run(contender, repetition, rate, cpu, **changes):
     figures = {"trial_epochs": rate, "seconds": 60.0, "wall": 63.0, "cpu_seconds": cpu * rate, "others": 0.1}
     task = {"round": "all to the end", "network": "small", "augmentation": False, "cores": 4, "planned": 12}
     shares = {"accuracy": 0.8, "measuring": None}
-    return throughput.Run(contender=contender, repetition=repetition, **task | figures | shares | changes)
+    return Run(contender=contender, repetition=repetition, **task | figures | shares | changes)
 
 
 def test_rate_and_cpu_are_of_epochs_really_trained():
@@ -36,19 +43,19 @@ def test_ratio_is_taken_within_each_repetition():
     """The second repetition ran on a machine twice as slow; 3, 3 and 5 have the median 3, whatever the machine did."""
     runs = [run(name, turn, rate, 1.0) for turn, pair in enumerate([(30, 10), (15, 5), (50, 10)])
             for name, rate in zip(("ours", "ray"), pair, strict=True)]  # fmt: skip
-    assert throughput.ratio(runs, "ours", "ray", "rate") == 3
-    assert throughput.ratio(runs, "ray", "ours", "rate") == pytest.approx(1 / 3)
-    assert throughput.ratio(runs[:-2] + runs[-1:], "ours", "ray", "rate") == 3  # ours is not done yet in the third
-    assert throughput.ratio(runs, "ours bf16", "ray", "rate") is None
+    assert results.ratio(runs, "ours", "ray", "rate") == 3
+    assert results.ratio(runs, "ray", "ours", "rate") == pytest.approx(1 / 3)
+    assert results.ratio(runs[:-2] + runs[-1:], "ours", "ray", "rate") == 3  # ours is not done yet in the third
+    assert results.ratio(runs, "ours bf16", "ray", "rate") is None
 
 
 def test_reports_of_processes_that_share_the_trials():
     first = {"began": 10.0, "ended": 20.0, "epochs": [2, 1], "accuracies": [0.5], "measuring": 1.5}
     second = {"began": 11.0, "ended": 24.0, "epochs": [2, 2], "accuracies": [0.7, 0.9], "measuring": 2.0}
-    merged = throughput.merged([first, second])
+    merged = measuring.merged([first, second])
     assert merged == {"trial_epochs": 7, "seconds": 14.0, "accuracy": 0.7, "measuring": 3.5}
-    assert throughput.merged([first, second | {"measuring": None}])["measuring"] is None
-    assert throughput.merged([first | {"accuracies": []}])["accuracy"] is None
+    assert measuring.merged([first, second | {"measuring": None}])["measuring"] is None
+    assert measuring.merged([first | {"accuracies": []}])["accuracy"] is None
 
 
 def test_table():
@@ -56,23 +63,78 @@ def test_table():
         *(run("bare", turn, 120, 0.5, measuring=share) for turn, share in enumerate((0.2, 0.1, 0.3))),
         *(run("ours", turn, 100, 0.625, trial_epochs=100 - turn) for turn in range(3)),
     ]
-    lines = throughput.table(runs).splitlines()
+    lines = results.table(runs).splitlines()
     assert lines[2:] == [
         "| (e) bare loop | 120 | 0.82x |  | 0.50 | 126% |  | 120 of 12 | 80.0% | 20% |",
         "| this search | 99 | 1.00x |  | 0.63 | 100% |  | 99 of 12 | 80.0% |  |",
     ]
     assert [line.count("|") for line in lines] == [11] * 4
-    assert throughput.tables(runs).startswith(
+    assert results.tables(runs).startswith(
         "**small network (3 convolutions, width 8), no augmentation; all to the end; 3 repetitions, 4 cores, "
         "other programs on 0.1 of them**\n\n|  |"
     )
 
 
 def test_runs_as_lines(tmp_path):
-    throughput.write(tmp_path / "runs.csv", [run("ours", 2, 10, 1.23456)])
+    results.write(tmp_path / "runs.csv", [run("ours", 2, 10, 1.23456)])
     heading, line = (tmp_path / "runs.csv").read_text().splitlines()
     assert heading.split(",")[:5] == ["round", "network", "augmentation", "contender", "repetition"]
     assert line == "all to the end,small,False,ours,2,4,12,10,60,63,12.35,0.1,0.8,"
+
+
+RECORDED = sorted(throughput.TABLE.parent.glob("*.csv"))
+
+
+def read(path):
+    """The runs of a CSV that `write` has written."""
+
+    def value(kind, text):
+        if kind is bool:
+            return text == "True"
+        return None if text == "" else float(text) if kind == float | None else kind(text)
+
+    with path.open(newline="") as file:
+        rows = list(DictReader(file))
+    return [Run(**{each.name: value(each.type, row[each.name]) for each in fields(Run)}) for row in rows]
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name)
+def test_the_readme_shows_the_recorded_runs(path):
+    """To one unit of the last digit shown: the CSV has four digits."""
+    shown, made = (tables_of(text) for text in (path.with_name("README.md").read_text(), results.tables(read(path))))
+    number = re.compile(r"\d+(?:\.(\d+))?")
+    for title, table in made.items():
+        assert number.sub("#", shown[title]) == number.sub("#", table)
+        for one, other in zip(number.finditer(shown[title]), number.finditer(table), strict=True):
+            assert float(one[0]) == pytest.approx(float(other[0]), abs=1.01 * 10 ** -len(one[1] or ""))
+
+
+def tables_of(text):
+    """Tables by the bold line above them."""
+    return dict(re.findall(r"\*\*(.+)\*\*\n\n((?:\|.*(?:\n|$))+)", text + "\n"))
+
+
+def test_each_contender_has_its_turn_in_each_repetition(monkeypatch):
+    monkeypatch.setattr(throughput, "available", lambda names: [one for one in CONTENDERS if one.name in names])
+    flags = ["--repetitions", "2", "--networks", "small", "--contenders", "ray", "bare", "--plain"]
+    turns = list(throughput.turns(throughput.parse(flags)))
+    assert [(contender.name, chosen.name, task.seed) for contender, chosen, task in turns] == [
+        (name, chosen, seed)
+        for seed in (0, 1)
+        for chosen, name in (("short", "ray"), ("short", "bare"), ("longer", "bare"))  # ray is only in the short round
+    ]
+    assert not any(task.augmentation for _, _, task in turns)
+    assert [task.trials for _, _, task in turns[:3]] == [16, 16, 48]
+
+
+def test_every_round_knows_every_network():
+    assert all(chosen.trials.keys() == NETWORKS.keys() for chosen in ROUNDS)
+
+
+def test_contenders_without_their_packages_are_left_out(monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "keras_tuner" else name)
+    assert [contender.name for contender in available(["ray", "keras", "bare"])] == ["ray", "bare"]
+    assert capsys.readouterr().out.startswith("left out: keras, because keras_tuner is missing")
 
 
 def task(folder, root, **changes):
@@ -92,7 +154,7 @@ def test_cpu_seconds_of_a_grandchild_that_has_ended():
     burn = "import time\nwhile time.process_time() < 0.6: pass\n"
     child = f"import subprocess, sys, time; subprocess.run([sys.executable, '-c', {burn + 'time.sleep(0.5)'!r}])"
     process = subprocess.Popen([sys.executable, "-c", child])
-    clock = throughput.CPUClock([process.pid])
+    clock = CPUClock([process.pid])
     while process.poll() is None:
         clock.sample()
         time.sleep(0.05)
@@ -117,12 +179,13 @@ def root(tmp_path_factory):
 
 
 @LINUX
-@pytest.mark.parametrize("contender", throughput.CONTENDERS, ids=lambda contender: contender.name)
+@pytest.mark.usefixtures("torchvision_datasets")
+@pytest.mark.parametrize("contender", CONTENDERS, ids=lambda contender: contender.name)
 def test_contender_runs(contender, root):
     missing = [module for module in contender.needs if importlib.util.find_spec(module) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)} not installed: pip install -e '.[bench]'")
-    done = throughput.measure(contender, throughput.ROUNDS[0], task(Path(), root))
+    done = measuring.measure(contender, ROUNDS[0], task(Path(), root))
     assert done.trial_epochs == done.planned == 2
     assert 0 < done.seconds < done.wall
     assert done.cpu_seconds > 0.2
@@ -131,6 +194,7 @@ def test_contender_runs(contender, root):
 
 
 @LINUX
+@pytest.mark.usefixtures("torchvision_datasets")
 def test_a_contender_that_fails_is_quoted(tmp_path):
     with pytest.raises(RuntimeError, match=r"bare failed(.|\n)*Dataset not found"):
-        throughput.run(throughput.CONTENDERS[5], task(tmp_path, tmp_path))
+        measuring.run(CONTENDERS[5], task(tmp_path, tmp_path))

@@ -1,32 +1,13 @@
-"""Splits, cache, and the wall around the test split."""
-
-import struct
-from pathlib import Path
+"""Splits: disjoint, stratified, seeded."""
 
 import numpy as np
 import pytest
-import torch
 
-from search.data import datasets
 from search.data.splits import split
-from search.data.tensors import prepare
-from search.engine.launch import run_search
-from search.engine.remembered import remembered
 from search.errors import UserError
-from search.settings import Settings
 
 LABELS = np.repeat(np.arange(5), [400, 300, 200, 70, 30])
 SHARES = np.bincount(LABELS) / len(LABELS)
-
-
-def write_mnist(root, images, labels, test_bytes=b"not an image file"):
-    """A data set in torchvision's layout of MNIST whose test part cannot be read."""
-    raw = root / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    (raw / "train-images-idx3-ubyte").write_bytes(struct.pack(">4i", 2051, *images.shape) + images.tobytes())
-    (raw / "train-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 2049, len(labels)) + labels.tobytes())
-    for name in ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
-        (raw / name).write_bytes(test_bytes)
 
 
 @pytest.mark.parametrize(("train_size", "val_size"), [(None, None), (500, 300), (700, 300), (200, 700), (100, 50)])
@@ -61,84 +42,3 @@ def test_sizes_that_do_not_fit_are_named(train_size, val_size, culprit):
 def test_a_class_of_one_image_is_refused():
     with pytest.raises(UserError, match="cannot be split"):
         split(np.array([0] * 50 + [1] * 49 + [2]), 40, 20, seed=0)
-
-
-def test_normalization_is_that_of_the_train_split(digits):
-    pixels = digits.to(torch.device("cpu"))
-    normalized = pixels.normalize(pixels.pixels(pixels.train))
-    assert normalized.mean().abs() < 1e-5
-    assert (normalized.std(correction=0) - 1).abs() < 1e-5
-    other = prepare(datasets.load("digits", "train", Path("data")), train_size=400, val_size=200, seed=9, flip=False)
-    assert other.mean != digits.mean
-
-
-def test_digits_keep_their_test_part_apart():
-    train, test = (np.load(datasets.load("digits", part, Path("data")).images) for part in ("train", "test"))
-    assert len(train) + len(test) == 1797
-    assert len(test) == 360
-    assert train.dtype == np.uint8
-    assert train.max() == 255
-    seen = {image.tobytes() for image in train}
-    shared = sum(image.tobytes() in seen for image in test)
-    assert shared <= 1  # the set itself holds a few identical digits
-
-
-def test_the_cache_is_used_and_follows_the_files(tmp_path):
-    rng = np.random.default_rng(0)
-    images, labels = rng.integers(0, 255, (60, 28, 28), dtype=np.uint8), np.arange(60, dtype=np.uint8) % 10
-    write_mnist(tmp_path, images, labels)
-    first, again = (datasets.load("MNIST", "train", tmp_path) for _ in range(2))
-    assert first == again
-    assert np.array_equal(np.load(first.images)[:, 0], images)
-    raw = tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte"
-    raw.write_bytes(raw.read_bytes()[:-1] + bytes([images[-1, -1, -1] ^ 1]))
-    changed = datasets.load("MNIST", "train", tmp_path)
-    assert changed.fingerprint != first.fingerprint
-
-
-def test_a_whole_search_never_reads_the_test_split(tmp_path):
-    """Its files are garbage here: reading them would fail, as the last line shows."""
-    rng = np.random.default_rng(0)
-    labels = np.arange(200, dtype=np.uint8) % 10
-    images = (rng.integers(0, 60, (200, 28, 28)) + 15 * labels[:, None, None]).astype(np.uint8)
-    write_mnist(tmp_path / "data", images, labels)
-    settings = Settings(
-        name="mnist", dataset="MNIST", trials=2, epochs=1, workers=1, device="cpu",
-        data_root=tmp_path / "data", out=tmp_path / "run", train_size=100, val_size=50,
-    )  # fmt: skip
-    assert run_search(settings) is None
-    with pytest.raises(UserError, match="cannot be read"):
-        datasets.load("MNIST", "test", tmp_path / "data")
-
-
-def test_missing_images_give_one_clear_line(tmp_path, monkeypatch):
-    tv = datasets._torchvision_datasets()
-
-    def offline(self):
-        raise OSError("no route to host")
-
-    monkeypatch.setattr(tv.MNIST, "download", offline)
-    with pytest.raises(UserError, match=r"MNIST is not in .* could not be downloaded; go online once"):
-        datasets.load("MNIST", "train", tmp_path)
-
-
-def test_an_unknown_data_set_is_named():
-    with pytest.raises(UserError, match="no data set 'imagenet'; choose one of digits, FashionMNIST"):
-        datasets.load("imagenet", "train", Path("data"))
-
-
-@pytest.mark.data
-def test_fashion_mnist_is_read_from_torchvisions_layout():
-    root = Path(__file__).parents[3] / "shared" / "data"
-    if not (root / "FashionMNIST").is_dir():
-        pytest.skip("no FashionMNIST beside the repository")
-    source = datasets.load("FashionMNIST", "train", root)
-    assert np.load(source.images, mmap_mode="r").shape == (60000, 1, 28, 28)
-    assert source.classes[9] == "Ankle boot"
-
-
-def test_what_was_measured_on_this_machine_is_not_measured_again():
-    values = iter([{"bf16": True}, {"bf16": False}])
-    first, again = (remembered("test", ("torch", (1, 8, 8)), lambda: next(values)) for _ in range(2))
-    assert first == again == {"bf16": True}
-    assert remembered("test", ("torch", (3, 8, 8)), lambda: next(values)) == {"bf16": False}

@@ -56,6 +56,7 @@ def test_workers_leave_the_script_alone(tmp_path, arguments):
     assert process.returncode == 0, errors
     assert (tmp_path / "ran.txt").read_text() == "once more\n"
     assert re.search(r"^result: 2 [01] runs/mine$", output, flags=re.MULTILINE), output
+    assert output.startswith("digits: run folder runs/mine\n200 images to train on, 100 to validate on")
     assert "\x1b" not in output  # plain lines where no terminal is
     assert errors == ""
 
@@ -136,23 +137,27 @@ def test_main_is_hidden_for_a_moment_and_from_multiprocessing_alone():
     assert sys.modules["__main__"] is main
 
 
-def test_ctrl_c_raises_and_keeps_everything(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_raises_and_keeps_everything(tmp_path, number):
     code = f"""
 from search import Result, Search
 try:
     Search(**{SMALL | {"epochs": 400}}, out="run").run()
-except KeyboardInterrupt:
-    print("caught:", [trial.state for trial in Result("run").trials])
+except KeyboardInterrupt as error:
+    print("caught:", type(error).__name__, int(error.signal), [trial.state for trial in Result("run").trials])
 """
     process = start(["-c", code], tmp_path, start_new_session=True)
     deadline = time.monotonic() + 60
     while not running(tmp_path / "run"):
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGINT)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.send_signal(number)
     output, errors = process.communicate(timeout=30)
     assert process.returncode == 0, errors
-    assert "caught: ['FAIL', 'FAIL', 'WAITING', 'WAITING']" in output
+    assert f"caught: SearchInterrupted {number:d} ['FAIL', 'FAIL', 'WAITING', 'WAITING']" in output
 
 
 def running(folder):
@@ -189,14 +194,17 @@ def test_what_takes_seconds_is_imported_late():
         "from search.stopping import OverfitRule\nOverfitRule().update(1.0, 2.0)"
     )
     optuna = "assert 'optuna' not in sys.modules, 'optuna'\n"
+    rich = "assert 'rich' not in sys.modules, 'rich'\n"
     for line, check in (
         ("from search.stopping import OverfitRule", optuna),
         ("import search.cli, search.study", optuna),
-        ("import search.best", optuna),
-        ("import search.results", ""),
+        ("import search.results.best_yaml", optuna),
+        ("import search.results.run_folder", ""),
+        ("import logging, search.log\nsearch.log.show_log()\nlogging.getLogger('search').info('hello')", optuna + rich),
+        ("from search.cli import main\nassert main(['run', 'letters']) == 2", optuna + rich),
     ):
         process = start(["-c", code.format(line, check)], ROOT)
-        assert (process.wait(30), process.stderr.read()) == (0, ""), line
+        assert process.wait(30) == 0, (line, process.stderr.read())
 
 
 def test_the_package_names_what_it_offers():

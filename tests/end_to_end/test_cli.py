@@ -1,21 +1,24 @@
-"""`python -m search`: its commands on a finished search, on a running one, and where there is none."""
+"""`gapsearch` and `python -m search`: a search, and what is done with one that has ended, runs, or is not there."""
 
 import csv
 import os
 import re
 import shlex
+import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import optuna
 import pytest
 import yaml
 from builders import ROOT
 from optuna.trial import TrialState
+from PIL import Image
 
-from search import Result, Search
+from search import Result, Search, UserError
 from search.cli import main
 from search.results.trial_result import ranked
 
@@ -229,13 +232,93 @@ def test_help_answers_within_a_second_and_shows_an_example(command):
     done = call(f"{PYTHON} -m search {command} --help", ROOT)
     assert time.monotonic() - began < 1
     assert done.returncode == 0
+    assert f"usage: python -m search {command}".rstrip() in done.stdout
     if command:
         assert f"example: python -m search {command} runs/digits" in done.stdout
     else:
-        assert all(name in done.stdout for name in ("best", "list", "train"))
+        assert all(name in done.stdout for name in ("run", "best", "list", "train"))
 
 
 def test_best_answers_within_a_second(finished):
     began = time.monotonic()
     assert call(f"{PYTHON} -m search best run", finished.parent).returncode == 0
     assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("command", "example"),
+    [("run", "gapsearch run digits --trials 20"), ("list", "gapsearch list runs/digits")],
+)
+def test_the_installed_command_shows_itself(capsys, command, example):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    output = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert output.startswith(f"usage: gapsearch {command} ")
+    assert f"example: {example}" in output
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"gapsearch {version('gapsearch')}\n"
+    assert call(f"{PYTHON} -m search --version", ROOT).stdout == f"gapsearch {version('gapsearch')}\n"
+
+
+def test_a_search_from_the_command_line(tmp_path):
+    flags = "--trials 2 --epochs 3 --workers 2 --device cpu --train-size 200 --val-size 100"
+    done = call(f"{PYTHON} -m search run Digits {flags}", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("digits: run folder runs/digits\n200 images to train on, 100 to validate on")
+    assert len(Result(tmp_path / "runs" / "digits").trials) == 2
+
+
+def test_a_search_on_a_folder_from_the_command_line(tmp_path):
+    for number in range(60):
+        image = tmp_path / "leaves" / ("oak" if number % 2 else "elm") / f"{number}.png"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), number * 4).save(image)
+    done = call(f"{PYTHON} -m search run leaves --trials 1 --epochs 1 --workers 1 --device cpu", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("leaves: run folder runs/leaves\n")
+    assert len(Result(tmp_path / "runs" / "leaves").trials) == 1
+
+
+def test_sigterm_ends_a_search_with_143_and_one_line(tmp_path):
+    command = [sys.executable, "-m", "search", "run", "digits", "--epochs", "400", "--workers", "1", "--out", "run"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env=os.environ | {"PYTHONPATH": str(ROOT)})  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not is_training(tmp_path / "run"):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (143, "interrupted\n")
+    assert "report: python -m search report run" in output
+
+
+def is_training(folder):
+    try:
+        return any(trial.val_loss is not None for trial in Result(folder).trials)
+    except UserError:  # there is no study yet
+        return False
+
+
+def test_train_and_confirm_show_their_progress(finished, capsys):
+    assert main(["train", str(finished / "best.yaml")]) == 0
+    epochs = yaml.safe_load((finished / "best.yaml").read_text())["epochs"]
+    output, errors = capsys.readouterr()
+    assert errors == ""
+    lines = output.splitlines()
+    assert [line[:9] for line in lines] == [f"epoch {n + 1:3d}" for n in range(epochs)] + ["weights: ", "reproduce"]
+    assert main(["confirm", str(finished / "best.yaml"), "--seeds", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"1 trainings of {epochs} epochs, each measured on 360 test images"
+    assert lines[1].startswith("[1/1] val_loss ")
+    assert [line[:20] for line in lines[2:5]] == [
+        "recorded by the sear",
+        "with fresh seeds:   ",
+        "on the test split:  ",
+    ]

@@ -12,7 +12,7 @@ import yaml
 
 import search
 from search.errors import UserError
-from search.spaces import full_name, identity, load_space, portable, suggester
+from search.spaces import fingerprint, full_name, identity, load_space, portable, suggester
 from search.study import main, parse
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +95,14 @@ def test_an_edited_file_is_another_space(write):
     assert load_space("mine.py") is first
     assert identity(write(MY_SPACE.replace("16", "24"))) != before
     assert load_space("mine.py") is not first
+
+
+def test_a_file_has_a_fingerprint_and_a_module_has_none(write):
+    before = fingerprint(write(MY_SPACE))
+    Path("elsewhere").mkdir()
+    assert fingerprint(write(MY_SPACE, "elsewhere/yours.py")) == before
+    assert fingerprint(write(MY_SPACE.replace("16", "24"))) != before
+    assert fingerprint("spaces.cnn") is None
 
 
 def test_no_absolute_path_is_kept(write, tmp_path):

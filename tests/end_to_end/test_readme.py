@@ -54,9 +54,11 @@ def test_a_space_takes_at_most_25_lines():
 
 
 @pytest.mark.parametrize("command", STUDIES)
-def test_study_commands(clone, tmp_path, command):
+def test_study_commands(clone, tmp_path, command, request):
     if "../shared/data" in command and not (ROOT.parent / "shared" / "data" / "FashionMNIST").is_dir():
         pytest.skip("no FashionMNIST beside the repository")
+    if "fashion_mnist" in command:
+        request.getfixturevalue("torchvision_datasets")
     done = run(f"{command} --trials 2 --epochs 1 --train-size 400 --val-size 200 --out {tmp_path / 'run'}", clone)
     assert done.returncode == 0, done.stderr
 

@@ -12,6 +12,7 @@ from search.data.tensors import held_out
 from search.engine.confirm import FRESH, Fresh, confirm, describe, summarize
 from search.engine.launch import run_search
 from search.errors import UserError
+from search.log import show_log
 from search.settings import Settings
 
 
@@ -27,6 +28,7 @@ def best_yaml(tmp_path_factory):
 
 
 def test_fresh_seeds_on_the_test_split_go_into_best_yaml(best_yaml, capsys):
+    show_log()
     before = search.load(best_yaml)
     found = confirm(best_yaml, Path("data"), "cpu", seeds=2)
     after = search.load(best_yaml)

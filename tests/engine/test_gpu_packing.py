@@ -6,7 +6,7 @@ import pytest
 import torch
 from builders import CONFIG
 
-from search.engine.gpu_packing import MOST, Rehearsal, _Watch, fitting, pack
+from search.engine.gpu_packing import MOST, ThroughputProbe, _Watch, fitting, pack
 from search.training.precision import Precision
 
 GB = 1e9
@@ -57,13 +57,13 @@ def test_a_watch_counts_from_the_moment_when_all_are_warm(monkeypatch):
 
 
 def test_a_rehearsal_runs_in_processes_of_its_own(digits):
-    rehearsal = Rehearsal("spaces.cnn", digits, Precision(), "cpu", seconds=0.2)
+    rehearsal = ThroughputProbe("spaces.cnn", digits, Precision(), "cpu", seconds=0.2)
     assert rehearsal.rate(CONFIG, 2) > 0
     assert 0 <= rehearsal.memory(CONFIG) < 4 * GB
 
 
 def test_a_rehearsal_that_fails_counts_for_nothing(digits):
-    rehearsal = Rehearsal("spaces.cnn", digits, Precision(), "cpu", seconds=0.2)
+    rehearsal = ThroughputProbe("spaces.cnn", digits, Precision(), "cpu", seconds=0.2)
     impossible = CONFIG | {"width": -1}
     assert rehearsal.rate(impossible, 2) == 0
     assert rehearsal.memory(impossible) == math.inf

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from search.engine import machine
-from search.engine.gpu_packing import MOST, Rehearsal
+from search.engine.gpu_packing import MOST, ThroughputProbe
 from search.spaces import suggester
 from search.training.precision import CANDIDATES, Precision
 
@@ -14,8 +14,7 @@ GB = 1e9
 CPU = torch.device("cpu")
 
 
-def test_the_number_format_is_timed_once(digits, monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def test_the_number_format_is_timed_once(digits, monkeypatch, own_cache):
     timed = []
 
     def fastest(build, shape, batch_size, device):
@@ -36,8 +35,8 @@ def test_the_decision_is_remembered_but_memory_is_looked_at_anew(digits, monkeyp
         return {1: 100, 2: 200, 4: 390, 8: 400}[workers]
 
     monkeypatch.setattr(machine, "free_memory", lambda device: free[0])
-    monkeypatch.setattr(Rehearsal, "rate", rate)
-    monkeypatch.setattr(Rehearsal, "memory", lambda self, config: 2 * GB if config["width"] == 48 else math.inf)
+    monkeypatch.setattr(ThroughputProbe, "rate", rate)
+    monkeypatch.setattr(ThroughputProbe, "memory", lambda self, config: 2 * GB if config["width"] == 48 else math.inf)
     monkeypatch.setattr(machine.joblib, "cpu_count", lambda: 32)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
 

@@ -1,0 +1,121 @@
+"""The flags of a search: those of the scripts in studies/ and of `gapsearch run`."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from search.api import Search
+from search.errors import UserError
+from search.settings import FOLDER
+from search.spaces import CHOICES, full_name
+
+
+class Flag(NamedTuple):
+    """A flag with a value. The setting of the same name takes it."""
+
+    name: str
+    read: Callable[[str], Any]
+    metavar: str
+    text: str
+    unset: str = ""  # what None stands for
+
+
+def _workers(text: str) -> int | None:
+    if text == "auto":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise UserError(f"--workers is {text}; write a number, or auto") from None
+
+
+IMAGES = "images"
+GROUPS = {
+    "effort": (
+        Flag("trials", int, "N", "trials in all, over every start"),
+        Flag("epochs", int, "E", "epochs of each trial, at most"),
+        Flag("timeout", float, "SECONDS", "end after that long; what runs then is queued again"),
+    ),
+    "what is searched and chosen": (
+        Flag("space", full_name, "NAME", CHOICES),
+        Flag("max-gap", float, "G", "a ceiling for the gap: what exceeds it is never chosen"),
+        Flag("seed", int, "S", "of splits, sampler and training"),
+    ),
+    IMAGES: (
+        Flag("data-root", Path, "DIR", "where the images are, or are downloaded to"),
+        Flag("train-size", int, "N", "images to train on", "all but those that validate"),
+        Flag("val-size", int, "N", "images to validate on", "a fifth"),
+    ),
+    "machine": (
+        Flag("workers", _workers, "N|auto", "trials side by side", "auto"),
+        Flag("device", str, "DEVICE", "auto, cpu, cuda, cuda:0,cuda:1 or mps"),
+    ),
+    "results": (
+        Flag("out", Path, "DIR", "run folder"),
+        Flag("storage", str, "URL", "Optuna storage", "SQLite in the run folder"),
+    ),
+}
+IMAGE_SIZE = Flag("image-size", int, "N", "bring images to NxN pixels", "what suits most of them")
+
+
+def purpose(images: str) -> str:
+    """What a search does, for --help."""
+    return (
+        f"Search a configuration for {images} with a low validation loss and a small train-validation gap. "
+        "Started again with the same --out, it adds the trials that are missing."
+    )
+
+
+def add_flags(parser: argparse.ArgumentParser, study: Mapping[str, Any]) -> None:
+    """Add the flags; --help shows what `study` has, or else `Search`, as defaults.
+
+    Only flags that are given show among what is parsed; see `search_of`.
+    """
+    settings = {field.name: field.default for field in fields(Search)}
+    defaults: dict[str, Any] = {**settings, "out": f"runs/{study['name']}", **study}
+    for title, flags in GROUPS.items():
+        group = parser.add_argument_group(title)
+        for flag in flags:
+            _add(group, flag, defaults)
+        if title == IMAGES:
+            _add_image_flags(group, defaults)
+
+
+def search_of(study: Mapping[str, Any], given: Mapping[str, Any]) -> Search:
+    """The search that a study's own settings and the flags given make. Raises UserError."""
+    chosen = {**study, **given}
+    if full_name(str(chosen.get("space", Search.space))) != full_name(str(study.get("space", Search.space))):
+        chosen["ranges"] = {}  # the study's are meant for its own space
+    return Search(**chosen)
+
+
+def _add(group: argparse._ArgumentGroup, flag: Flag, defaults: Mapping[str, Any]) -> None:
+    default = defaults[flag.name.replace("-", "_")]
+    shown = flag.unset if default is None else str(default)
+    text = f"{flag.text} (default: {shown})" if shown else flag.text
+    group.add_argument(
+        f"--{flag.name}",
+        type=flag.read,
+        metavar=flag.metavar,
+        default=argparse.SUPPRESS,
+        help=text.replace("%", "%%"),  # of a folder's name, perhaps
+    )
+
+
+def _add_image_flags(group: argparse._ArgumentGroup, defaults: Mapping[str, Any]) -> None:
+    group.add_argument(
+        "--flip",
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help="mirror images left to right (default: what suits the data set)",
+    )
+    if defaults["dataset"] == FOLDER:
+        _add(group, IMAGE_SIZE, defaults)
+        group.add_argument(
+            "--skip-bad-images",
+            action="store_true",
+            default=argparse.SUPPRESS,
+            help="leave out images that cannot be read, instead of ending",
+        )

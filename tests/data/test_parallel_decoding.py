@@ -1,0 +1,55 @@
+"""Many image files into one file of pixels."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from image_files import fill
+
+from search.data import parallel_decoding
+from search.data.decoding import decode
+from search.data.folder import find_images
+from search.data.parallel_decoding import DecodingProgress, decode_all
+
+
+def images_at(paths: list[str], numbers: list[int]) -> np.ndarray:
+    return np.stack([decode(paths[number], 16) for number in numbers])
+
+
+def test_processes_give_what_threads_give(tmp_path, monkeypatch):
+    home = fill(tmp_path / "data", count=40)
+    paths = find_images("train", home).paths
+    Path(paths[40]).write_bytes(b"")
+    by_threads = decode_all(paths, 16, None, tmp_path / "a.npy", io.StringIO())
+    monkeypatch.setattr(parallel_decoding, "MOST_FOR_THREADS", 0)
+    by_processes = decode_all(paths, 16, None, tmp_path / "b.npy", io.StringIO())
+    assert by_threads == by_processes
+    assert [number for number, reason in enumerate(by_processes) if reason] == [40]
+    assert np.load(tmp_path / "a.npy").shape == (63, 3, 16, 16)
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+    assert (np.load(tmp_path / "b.npy")[[0, 39, 40, 62]] == images_at(paths, [0, 39, 41, 63])).all()
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class TestDecodingProgress:
+    def count(self, stream):
+        progress = DecodingProgress(2000, stream)
+        for _ in range(20):
+            progress.add(100)
+        return stream.getvalue()
+
+    def test_terminal(self):
+        text = self.count(Terminal())
+        assert text.startswith("\rreading images: 100 of 2,000\rreading images: 200 of 2,000\r")
+        assert text.endswith("s\n")
+        assert text.count("\n") == 1
+
+    def test_elsewhere(self):
+        lines = self.count(io.StringIO()).splitlines()
+        assert lines[:3] == [f"reading images: {done} of 2,000" for done in ("500", "1,000", "1,500")]
+        assert lines[3].startswith("reading images: 2,000 of 2,000 in 0.0 s")
+        assert len(lines) == 4
