@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -16,7 +17,9 @@ from search.measurement import History, Measurement
 from search.results.schema import SCHEMA, run_attributes, storable_history
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult
+from search.settings import Settings
 from search.stopping.stopped import Stopped
+from search.training.trial import Job, Outcome
 
 ROOT = Path(__file__).parent.parent  # of the repository
 SCRIPT = "<script>alert(1)</script>"
@@ -30,12 +33,33 @@ CONFIG = {
     "augmentation": 0.2,
     "learning_rate": 5e-3,
 }
+RANGES = {"depth": (2, 3), "width": (12, 16), "batch_size": (16, 24), "learning_rate": (5e-3, 1e-2)}
+ATTRIBUTES = {  # of a trial that has ended with a result
+    *("val_loss", "gap", "train_loss", "train_accuracy", "val_accuracy", "accuracy_gap", "val_loss_se", "gap_se"),
+    *("best_epoch", "epochs_run", "fit", "stopped", "parameters", "seconds", "device", "history"),
+}
 EASY = Constraints(baseline_loss=0.7)
 DISTRIBUTIONS = {
     "dropout": FloatDistribution(0.0, 0.5),
     "width": IntDistribution(8, 64, log=True),
     "norm": CategoricalDistribution(["batch", SCRIPT]),
 }
+CONSTANT = {  # figures of an epoch that rarely matter
+    "train_accuracy": 0.9,
+    "val_accuracy": 0.875,
+    "accuracy_gap": 0.025,
+    "val_loss_se": 0.01,
+    "gap_se": 0.02,
+    "val_rise_z": 0.0,
+}
+SPACE = {  # a parameter of each kind
+    "width": FloatDistribution(8, 64, log=True),
+    "dropout": FloatDistribution(0.0, 0.5),
+    "augmentation": FloatDistribution(0.0, 1.0),
+    "kernel_size": IntDistribution(3, 5, step=2),
+    "norm": CategoricalDistribution(["batch", "layer", "none"]),
+}
+DRAWN = {"width": 20.0, "dropout": 0.2, "augmentation": 0.5, "kernel_size": 3, "norm": "batch"}
 
 
 def measurement(val_loss=0.5, gap=0.1, **figures) -> Measurement:
@@ -49,13 +73,22 @@ def run(number=0, val_loss=0.5, gap=0.1, *, parameters=1000, best_epoch=5, fit=F
     return Run(number, measurement(val_loss, gap, **figures), best_epoch, parameters, fit, feasible)
 
 
-def history(val=(0.9, 0.6, 0.5), train=(0.8, 0.4, 0.2), **curves) -> History:
-    """The curves of a run; those not given are constant."""
+def exact_run(number, val_loss, gap=0.0, *, se=0.0, gap_se=0.0, **known):
+    """A run whose figures have no noise, unless some is given."""
+    return run(number, val_loss, gap, val_loss_se=se, gap_se=gap_se, **known)
+
+
+def numbers(runs) -> list[int]:
+    """Of runs or trials."""
+    return [run.number for run in runs]
+
+
+def history(val=(0.9, 0.6, 0.5), train=(0.8, 0.4, 0.2), **figures) -> History:
+    """The curves of a run; further ones as lists, or as the value that they have all along."""
     known = {"val_loss": list(val), "train_loss": list(train)}
     known["gap"] = [v - t for v, t in zip(val, train, strict=True)]
-    constant = {"train_accuracy": 0.9, "val_accuracy": 0.875, "accuracy_gap": 0.025, "val_loss_se": 0.01}
-    constant |= {"gap_se": 0.02, "val_rise_z": 0.0}
-    return known | {name: [value] * len(val) for name, value in constant.items()} | curves
+    others = CONSTANT | figures
+    return known | {name: value if isinstance(value, list) else [value] * len(val) for name, value in others.items()}
 
 
 def trial(
@@ -68,15 +101,27 @@ def trial(
     constraints=EASY,
     **known,
 ) -> TrialResult:
-    """A trial with these curves, judged at its best epoch; `known` are further fields of it or of its run.
+    """A trial with these curves, judged at its best epoch; `known` are further curves, or fields of it or its run.
 
     Of a running trial pass `stopped=None`.
     """
     of_run = {name: known.pop(name) for name in ("fit", "feasible", "parameters", "best_epoch") if name in known}
-    curves = history(val, train)
+    curves = history(val, train, **{name: known.pop(name) for name in CONSTANT if name in known})
     best = run_at_best(number, curves, constraints, parameters=1000)
     best = None if best is None else replace(best, **({"fit": Fit.GOOD} | of_run))
     return TrialResult(number=number, state=state, run=best, stopped=stopped, history=curves, **known)
+
+
+def job(epochs, number=0, **changes) -> Job:
+    """A small network to be trained for so many epochs."""
+    return Job(number, CONFIG | changes, seed=1, epochs=epochs, lineage=number)
+
+
+def outcome(number=0, stopped=Stopped.FINISHED, *, constraints=EASY, **known) -> Outcome:
+    """What a worker tells of such a trial; `known` are curves, or further fields of the outcome."""
+    curves = history(**{name: known.pop(name) for name in ("val", "train", *CONSTANT) if name in known})
+    best = run_at_best(number, curves, constraints, parameters=1000)
+    return Outcome(number, stopped, run=best, history=curves, **known)
 
 
 def drawn_trials(count=30, first="width") -> list[TrialResult]:
@@ -90,6 +135,38 @@ def drawn_trials(count=30, first="width") -> list[TrialResult]:
         constraints = Constraints(baseline_loss=3.0)
         drawn = trial(number, val=(loss,), train=(loss - gap,), constraints=constraints)
         trials.append(replace(drawn, params=params, distributions=distributions))
+    return trials
+
+
+def ended(number=0, val_loss=0.5, gap=0.1, *, pruned=False, fit=Fit.GOOD, **known) -> TrialResult:
+    """A trial of `SPACE` that was trained for eight epochs; `known` are parameters, or what `trial` takes.
+
+    Its curves are flat unless `val` or `train` is given, and it is feasible unless it underfits.
+    """
+    params = DRAWN | {name: known.pop(name) for name in SPACE if name in known}
+    known = {"val": [val_loss] * 8, "feasible": fit != Fit.UNDERFIT, "gap_se": 0.01} | known
+    known.setdefault("train", [loss - gap for loss in known["val"]])
+    state = "PRUNED" if pruned else "COMPLETE"
+    return trial(number, state, fit=fit, params=params, distributions=SPACE, **known)
+
+
+def drawn(rng) -> dict[str, Any]:
+    """Parameters of `SPACE`."""
+    return DRAWN | {
+        "width": float(8 * 8 ** rng.random()),
+        "dropout": float(rng.uniform(0, 0.5)),
+        "augmentation": float(rng.random()),
+        "norm": str(rng.choice(["batch", "layer", "none"])),
+    }
+
+
+def ended_trials(gap, val_loss=lambda params: 0.5, *, count=30, seed=0, noise=0.02, **known) -> list[TrialResult]:
+    """Trials whose gap and loss follow their parameters, with noise."""
+    rng, trials = np.random.default_rng(seed), []
+    for number in range(count):
+        params = drawn(rng)
+        figures = {"gap": gap(params) + rng.normal(0, noise), "val_loss": val_loss(params) + rng.normal(0, noise / 4)}
+        trials.append(ended(number, **figures, **params, **known))
     return trials
 
 
@@ -165,3 +242,16 @@ def recorded_study(trials, name="by hand", max_gap=None, chosen=None, storage=No
     for key, value in (known | attributes).items():
         study.set_user_attr(key, value)
     return study
+
+
+def settings(folder: Path, **changes) -> Settings:
+    """Of a small search on digits."""
+    return Settings(**{
+        "name": "digits", "dataset": "digits", "trials": 6, "epochs": 3, "workers": 2, "device": "cpu", "out": folder,
+        "train_size": 200, "val_size": 100, "ranges": RANGES,
+    } | changes)  # fmt: skip
+
+
+def study_of(folder: Path) -> optuna.Study:
+    """The study of such a search, as its run folder holds it."""
+    return optuna.load_study(study_name="digits", storage=f"sqlite:///{folder / 'study.db'}")

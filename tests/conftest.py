@@ -1,5 +1,6 @@
 """Real digits, small networks, and a cache of the tests' own."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from search.choice.constraints import Constraints
 from search.data import datasets
 from search.data.tensors import prepare
 from search.errors import UserError
+from search.log import console
 from search.training.precision import Precision
 from search.training.trial import Conditions
 
@@ -58,3 +60,21 @@ def digits(cache):
 def conditions(tmp_path):
     """Of a study with an easy baseline."""
     return Conditions(Constraints(baseline_loss=2.0), Precision(), tmp_path)
+
+
+@pytest.fixture
+def said(caplog):
+    """Call it for what the library has said so far, whoever else listens."""
+    logger = logging.getLogger("search")
+    caplog.set_level(logging.INFO, logger.name)
+    logger.addHandler(caplog.handler)
+    yield lambda: caplog.text
+    logger.removeHandler(caplog.handler)
+
+
+@pytest.fixture(autouse=True)
+def fresh_console():
+    """The shared console looks at sys.stdout once; tests change that."""
+    console.cache_clear()
+    yield
+    console.cache_clear()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from search.measurement import PerImage, measure, paired_difference, paired_z, standard_error
+from search.measurement import Measurement, PerImage, measure, paired_difference, paired_z, standard_error
 
 deterministic = settings(derandomize=True, deadline=None, max_examples=100)
 # thousandths, so that sums in any order agree to rounding and differences are never lost to it
@@ -47,6 +47,14 @@ def test_as_dict_holds_the_measured_and_the_derived_figures():
         "gap": 2.5,
         "accuracy_gap": 0.75,
     }
+
+
+def test_an_epoch_is_found_again_in_the_curves_of_its_run():
+    epochs = [
+        measure(per_image_of([loss, 0.75], [1, 1]), per_image_of([1, 2, 3, 6], [1, 0, 0, 0])) for loss in (0.25, 0.5)
+    ]
+    curves = {name: [epoch.as_dict()[name] for epoch in epochs] for name in epochs[0].as_dict()}
+    assert [Measurement.at(curves | {"val_rise_z": [0.0, 1.0]}, number) for number in range(2)] == epochs
 
 
 def test_means_of_many_small_floats_do_not_drift():

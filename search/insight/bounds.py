@@ -32,8 +32,8 @@ def good_trials(trials: Sequence[TrialResult]) -> list[TrialResult]:
         for trial in trials
         if trial.complete and trial.run is not None and trial.run.feasible
     }
-    lowest = min(losses.values(), default=math.inf)
-    return [trial for trial in trials if losses.get(trial.number, math.inf) <= (1 + USEFUL) * lowest]
+    highest = (1 + USEFUL) * min(losses.values(), default=math.inf)
+    return [trial for trial in trials if trial.number in losses and losses[trial.number] <= highest]
 
 
 def piled_up(trials: Sequence[TrialResult]) -> list[Bound]:

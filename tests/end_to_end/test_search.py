@@ -11,35 +11,17 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import optuna
 import pytest
 import torch
 import yaml
-from builders import ROOT
+from builders import ATTRIBUTES, ROOT, settings, study_of
 from optuna.trial import TrialState
 
 import search
 from search.engine.launch import run_search
-from search.settings import Settings
 
-RANGES = {"depth": (2, 3), "width": (12, 16), "batch_size": (16, 24), "learning_rate": (5e-3, 1e-2)}
 AWKWARD = str(Path(__file__).parent / "awkward_space.py")
 SMALL = ("--train-size", "200", "--val-size", "100", "--epochs", "3")
-ATTRIBUTES = {
-    *("val_loss", "gap", "train_loss", "train_accuracy", "val_accuracy", "accuracy_gap", "val_loss_se", "gap_se"),
-    *("best_epoch", "epochs_run", "fit", "stopped", "parameters", "seconds", "device", "history"),
-}
-
-
-def settings(folder, **changes):
-    return Settings(**{
-        "name": "digits", "dataset": "digits", "trials": 6, "epochs": 3, "workers": 2, "device": "cpu", "out": folder,
-        "train_size": 200, "val_size": 100, "ranges": RANGES,
-    } | changes)  # fmt: skip
-
-
-def study_of(folder):
-    return optuna.load_study(study_name="digits", storage=f"sqlite:///{folder / 'study.db'}")
 
 
 def states(folder):
@@ -153,12 +135,12 @@ def test_a_start_that_cannot_be_compared_is_refused(finished, changes, culprit):
         run_search(settings(finished, trials=20, **changes))
 
 
-def test_a_ceiling_for_the_gap_is_respected_or_nothing_is_chosen(tmp_path, capsys):
+def test_a_ceiling_for_the_gap_is_respected_or_nothing_is_chosen(tmp_path, said):
     run_search(settings(tmp_path / "run", max_gap=0.06, trials=8, epochs=12, train_size=None, val_size=None))
     content = yaml.safe_load((tmp_path / "run" / "best.yaml").read_text())
     assert content["metrics"]["gap"] <= 0.06
     run_search(settings(tmp_path / "none", max_gap=1e-9, trials=2, epochs=1, ranges={"learning_rate": (1e-6, 1e-6)}))
-    assert "chosen: none" in capsys.readouterr().out
+    assert "chosen: none" in said()
     assert not (tmp_path / "none" / "best.yaml").exists()
 
 
@@ -172,7 +154,7 @@ def test_ctrl_c_ends_within_five_seconds_and_keeps_everything(tmp_path):
     assert time.monotonic() - pressed < 5
     assert process.returncode == 130
     assert "Traceback" not in output
-    assert "report: python -m search report run" in output  # and none is waited for
+    assert "report: gapsearch report run" in output  # and none is waited for
     study = study_of(tmp_path / "run")
     assert not study.get_trials(states=(TrialState.RUNNING,))
     interrupted = study.get_trials(states=(TrialState.FAIL,))

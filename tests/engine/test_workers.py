@@ -1,4 +1,4 @@
-"""Where workers go."""
+"""Where workers go, and what they say."""
 
 import multiprocessing
 import os
@@ -7,10 +7,8 @@ import sys
 import time
 
 import pytest
-import torch
 
 from search.engine.workers import WorkerPool, place_workers
-from search.processes import ALLOCATOR, start_fork_server
 from search.stopping.stopped import Stopped
 from search.training.trial import Job, Outcome, Report
 
@@ -48,49 +46,6 @@ def test_after_the_first_a_worker_has_trained_its_first_epoch_in_half_a_second(d
         seconds.append(time.monotonic() - began)
     pool.close()
     assert min(seconds[1:]) < 0.5
-
-
-def _imported_by_a_first_optimizer():
-    before = set(sys.modules)
-    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
-    return len(set(sys.modules) - before)
-
-
-def test_what_torch_puts_off_until_the_first_optimizer_is_imported_before_workers_are_forked():
-    start_fork_server()
-    with multiprocessing.get_context("forkserver").Pool(1) as pool:
-        assert pool.apply(_imported_by_a_first_optimizer) == 0
-
-
-@pytest.mark.parametrize(("mine", "theirs"), [({}, ALLOCATOR), ({"GLIBC_TUNABLES": ""}, {"GLIBC_TUNABLES": ""})])
-def test_workers_allocate_huge_pages_unless_the_user_wants_something_else(mine, theirs):
-    code = """
-import multiprocessing, os
-from search.processes import start_fork_server
-start_fork_server()
-print(os.environ.get("GLIBC_TUNABLES"), flush=True)
-multiprocessing.get_context("forkserver").Process(target=os.system, args=("echo $GLIBC_TUNABLES",)).start()
-"""
-    environment = {name: value for name, value in os.environ.items() if name not in ALLOCATOR} | mine
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert done.stdout.splitlines() == [str(mine.get("GLIBC_TUNABLES")), theirs["GLIBC_TUNABLES"]], done.stderr
-
-
-def test_ctrl_c_while_the_fork_server_imports_leaves_it_alone():
-    """The one that pressed it decides what to do; the server goes on, and workers come from it."""
-    code = """
-import multiprocessing, os, signal, time
-from search.processes import start_fork_server
-signal.signal(signal.SIGINT, lambda number, frame: None)
-start_fork_server()
-time.sleep(0.3)
-os.killpg(0, signal.SIGINT)
-worker = multiprocessing.get_context("forkserver").Process(target=print, args=("from a worker",))
-worker.start()
-worker.join()
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, start_new_session=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "from a worker\n", "")
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU affinity on this system")

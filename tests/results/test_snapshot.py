@@ -1,32 +1,71 @@
 """What graphs, notes and the report read of a search."""
 
-from pathlib import Path
+import math
 
 import optuna
+from builders import snapshot, trial
+from optuna.trial import TrialState
 
 from search import Search
-from search.results.snapshot import read_story
-from search.results.storage import opened
+from search.results.schema import StudyAttribute
+from search.results.snapshot import read_snapshot, stored_constraints
+from search.results.storage import open_study
+from search.stopping.stopped import Stopped
 
 
-def test_a_study_without_a_start_has_an_empty_story():
-    story = read_story(optuna.create_study(study_name="new", directions=["minimize", "minimize"]))
-    assert (story.name, story.trials, story.runs, story.chosen, story.band) == ("new", (), (), None, ())
+def test_a_study_without_a_start_has_an_empty_snapshot():
+    taken = read_snapshot(optuna.create_study(study_name="new", directions=["minimize", "minimize"]))
+    assert (taken.name, taken.trials, taken.runs, taken.chosen, taken.band) == ("new", (), (), None, ())
+    assert (taken.planned_epochs, taken.chosen_trial) == (0, None)
+    assert taken.constraints.met(val_loss=99.0, gap=99.0)
 
 
-def test_the_story_names_the_choice_that_was_exported(tmp_path: Path):
+def test_the_constraints_are_the_baseline_and_the_ceiling_that_were_recorded():
+    study = optuna.create_study()
+    study.set_user_attr(StudyAttribute.BASELINE, {"val_loss": 0.5, "val_accuracy": 0.9, "l2": 1.0})
+    assert stored_constraints(study).max_gap is None
+    study.set_user_attr(StudyAttribute.SETTINGS, {"max_gap": 0.25})
+    assert (stored_constraints(study).baseline_loss, stored_constraints(study).max_gap) == (0.5, 0.25)
+
+
+def test_the_snapshot_tells_of_the_choice_that_was_exported(tmp_path):
     result = Search(
         name="s", dataset="digits", trials=3, epochs=4, out=str(tmp_path / "run"), workers=1, device="cpu"
     ).run()
-    with opened(f"sqlite:///{tmp_path / 'run' / 'study.db'}", None) as study:
-        story = read_story(study)
+    with open_study(f"sqlite:///{tmp_path / 'run' / 'study.db'}", None) as study:
+        taken = read_snapshot(study)
+        complete = study.get_trials(states=(TrialState.COMPLETE,))
+        best = {tuple(trial.values) for trial in study.best_trials}
     assert result.best is not None
-    assert story.chosen == result.best.trial
-    assert story.chosen in story.band
-    assert story.because
-    assert story.plan["epochs"] == 4
-    assert story.data["name"] == "digits"
-    assert story.data["shape"] == [1, 8, 8]
-    assert [trial.number for trial in story.trials if trial.chosen] == [story.chosen]
-    assert len(story.trials) == 3
-    assert story.terms.baseline_loss < 1
+    assert taken.chosen == result.best.trial
+    assert taken.chosen in taken.band
+    assert taken.because
+    assert taken.plan["epochs"] == taken.planned_epochs == 4
+    assert taken.data["name"] == "digits"
+    assert taken.data["shape"] == [1, 8, 8]
+    assert [trial.number for trial in taken.trials if trial.chosen] == [taken.chosen]
+    assert taken.chosen_trial is not None
+    assert taken.chosen_trial.run is not None
+    assert taken.chosen_trial.run.at_best.val_loss == result.best.metrics["val_loss"]
+    assert len(taken.trials) == 3
+    assert [run.number for run in taken.runs] == [trial.number for trial in complete]
+    assert {trial.run.objectives for trial in taken.trials if trial.front and trial.run} == best
+    assert taken.constraints.baseline_loss < 1
+
+
+def test_trials_are_told_apart_by_how_they_ended():
+    search = snapshot(
+        trial(0, chosen=True),
+        trial(1, "PRUNED", Stopped.HOPELESS),
+        trial(2, "RUNNING", None),
+        trial(3, "FAIL", None),
+        trial(4, "COMPLETE", Stopped.FINISHED, val=[math.nan], train=[0.5]),
+    )
+    assert [trial.number for trial in search.ended] == [0, 1, 4]
+    assert [run.number for run in search.runs] == [0]
+    assert search.chosen_trial is search.trials[0]
+
+
+def test_an_earlier_start_may_have_planned_more_epochs():
+    assert snapshot(trial(0), epochs=2).planned_epochs == 3
+    assert snapshot(trial(0), epochs=5).planned_epochs == 5

@@ -1,0 +1,59 @@
+"""What is tried out on the machine at hand, and remembered there."""
+
+import math
+
+import pytest
+import torch
+
+from search.engine import machine
+from search.engine.gpu_packing import MOST, ThroughputProbe
+from search.spaces import suggester
+from search.training.precision import CANDIDATES, Precision
+
+GB = 1e9
+CPU = torch.device("cpu")
+
+
+def test_the_number_format_is_timed_once(digits, monkeypatch, own_cache):
+    timed = []
+
+    def fastest(build, shape, batch_size, device):
+        timed.append((shape, device, sum(p.numel() for p in build().parameters()) > 0))
+        return CANDIDATES[-1]
+
+    monkeypatch.setattr(machine, "fastest_precision", fastest)
+    found = [machine.precision("spaces.mlp", suggester("spaces.mlp", {}), digits, CPU) for _ in range(2)]
+    assert found == [CANDIDATES[-1]] * 2
+    assert timed == [((1, 8, 8), CPU, True)]
+
+
+def test_the_decision_is_remembered_but_memory_is_looked_at_anew(digits, monkeypatch):
+    free, tried = [80 * GB], []
+
+    def rate(self, config, workers):
+        tried.append(workers)
+        return {1: 100, 2: 200, 4: 390, 8: 400}[workers]
+
+    monkeypatch.setattr(machine, "free_memory", lambda device: free[0])
+    monkeypatch.setattr(ThroughputProbe, "rate", rate)
+    monkeypatch.setattr(ThroughputProbe, "memory", lambda self, config: 2 * GB if config["width"] == 48 else math.inf)
+    monkeypatch.setattr(machine.joblib, "cpu_count", lambda: 32)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+
+    def workers(devices):
+        return machine.workers_per_gpu("spaces.cnn", suggester("spaces.cnn", {}), digits, Precision(), devices)
+
+    assert workers(["cuda:0", "cuda:1"]) == 4
+    assert tried == [1, 2, 4, 8]
+    free[0] = 5 * GB
+    assert workers(["cuda:0", "cuda:1"]) == 2
+    assert tried == [1, 2, 4, 8]
+    assert workers(["cuda:0"] * 32) == 1  # one core for each
+
+
+@pytest.mark.gpu
+def test_a_gpu_is_shared_by_as_many_as_pay(digits):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    packed = machine.workers_per_gpu("spaces.cnn", suggester("spaces.cnn", {}), digits, Precision(), ["cuda:0"])
+    assert 1 <= packed <= MOST

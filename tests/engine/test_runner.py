@@ -1,0 +1,66 @@
+"""What the search does where a worker's job does not go as it should."""
+
+import math
+import sys
+
+from builders import EASY, outcome
+
+from search.engine import launch
+from search.engine.runner import Runner
+from search.engine.store import Store
+from search.engine.workers import Message, Worker, WorkerPool
+from search.settings import Settings
+from search.show.dashboard import Publisher
+from search.show.progress import Progress
+from search.show.terminal import Terminal
+from search.spaces import suggester
+from search.stopping.stopped import Stopped
+from search.training.precision import Precision
+from search.training.trial import Conditions, Outcome
+
+EPOCHS = 3
+
+
+class Crowded(WorkerPool):
+    """Two workers share a GPU; the first trial runs out of memory once, all others end at once."""
+
+    def __init__(self, conditions):
+        self.conditions, self.workers = conditions, [Worker("cuda:0"), Worker("cuda:0")]
+        self.submitted, self.failed = [], False
+
+    def submit(self, worker, job):
+        self.submitted.append((job.number, len(self.workers)))
+        worker.job = job
+
+    def wait(self, seconds):
+        for worker in [worker for worker in self.workers if worker.job is not None]:
+            job, worker.job = worker.job, None
+            if job.number == 0 and not self.failed:
+                self.failed = True
+                yield Message(worker, job, Outcome(0, Stopped.OUT_OF_MEMORY, "CUDA out of memory"))
+            else:
+                yield Message(worker, job, outcome(job.number, uncaptured="it draws in Python"))
+
+    def interrupt(self):
+        pass
+
+    def close(self):
+        pass
+
+
+def test_out_of_memory_lowers_the_packing_and_the_trial_is_tried_again(tmp_path, capsys):
+    launch.make_folder(tmp_path)
+    settings = Settings(name="digits", dataset="digits", trials=4, epochs=EPOCHS, out=tmp_path)
+    store = Store(settings.storage_url, settings.name, seed=0)
+    pool = Crowded(Conditions(EASY, Precision(), tmp_path))
+    terminal = Terminal(Progress(4, EPOCHS, 2), sys.stdout)
+    publisher = Publisher(store.study, tmp_path, EASY, EPOCHS)
+    Runner(settings, store, pool, suggester("spaces.cnn", {}), terminal, publisher, math.inf).run()
+    assert len(pool.workers) == 1  # the last one stays, whatever happens
+    assert not pool.retire(pool.workers[0])
+    assert pool.submitted == [(0, 2), (1, 2), (0, 1), (2, 1), (3, 1)]
+    said = capsys.readouterr().out
+    assert "out of memory: one worker less on cuda:0" in said
+    assert said.count("trained without CUDA graphs, which is slower: it draws in Python") == 1  # and not for each trial
+    assert store.count() == 4
+    assert store.snapshot().trials[0].stopped == Stopped.FINISHED

@@ -1,0 +1,96 @@
+"""What the study holds of a search."""
+
+import pytest
+from builders import EASY, outcome, run
+from optuna.trial import TrialState
+
+from search.choice.constraints import Constraints
+from search.engine.store import UNUSABLE, EndedOutside, Store
+from search.results.schema import SCHEMA
+from search.spaces import suggester
+from search.stopping.stopped import Stopped
+from search.training.trial import Outcome
+
+SUGGEST = suggester("spaces.mlp", {})
+
+
+@pytest.fixture
+def store(tmp_path):
+    """An empty one."""
+    return Store(f"sqlite:///{tmp_path / 'study.db'}", "digits", seed=0)
+
+
+def told(store, constraints=EASY, before=(), **known):
+    """A new trial that ended so: as `tell` gives it, and as the study has it."""
+    trial, _, _ = store.ask(SUGGEST)
+    number = trial.number
+    if known.get("run", run()) is None:
+        ended = Outcome(number, **known)
+    else:
+        ended = outcome(number, constraints=constraints, **known)
+    return store.tell(ended, constraints, "cpu", before), store.snapshot().trials[number]
+
+
+def test_what_was_told_is_what_the_study_has(store):
+    said, stored = told(store, stopped=Stopped.OVERFIT, reason="it rose", seconds=1.25)
+    assert (said.number, said.state, said.reason, said.device) == (0, "COMPLETE", "it rose", "cpu")
+    for name in ("state", "run", "stopped", "reason", "params", "distributions", "config", "seconds", "device"):
+        assert getattr(stored, name) == getattr(said, name), name
+    assert stored.history["val_loss"] == said.history["val_loss"]
+    assert stored.run.fit == said.run.fit
+    assert store.study.user_attrs["schema"] == SCHEMA
+    assert store.study.trials[0].values == list(said.run.objectives)
+
+
+GOOD, BAD = [0.6, 0.5, 0.55], [0.9, 0.8, 0.85]  # below and above the baseline's 0.7
+
+
+@pytest.mark.parametrize(
+    ("stopped", "val", "before", "state"),
+    [
+        (Stopped.FINISHED, GOOD, [], "COMPLETE"),
+        (Stopped.FINISHED, BAD, [], "COMPLETE"),  # its result, though none that may be chosen
+        (Stopped.OVERFIT, GOOD, [], "COMPLETE"),
+        (Stopped.OVERFIT, GOOD, [run(9, 0.4, 0.0)], "PRUNED"),  # clearly beaten
+        (Stopped.OVERFIT, GOOD, [run(9, 0.4, 0.0, feasible=False)], "COMPLETE"),
+        (Stopped.OVERFIT, BAD, [], "PRUNED"),
+        (Stopped.DIVERGED, GOOD, [], "COMPLETE"),
+        (Stopped.HOPELESS, GOOD, [], "PRUNED"),
+        (Stopped.ERROR, GOOD, [], "PRUNED"),
+    ],
+)
+def test_complete_is_a_trial_whose_best_epoch_is_its_result(store, stopped, val, before, state):
+    said, stored = told(store, stopped=stopped, before=before, val=val, train=[loss - 0.2 for loss in val])
+    assert said.state == stored.state == state
+
+
+@pytest.mark.parametrize(
+    ("constraints", "violations"),
+    [
+        (Constraints(1.0), {"baseline": -0.5}),
+        (Constraints(1.0, max_gap=0.125), {"baseline": -0.5, "max_gap": 0.125}),
+    ],
+)
+def test_what_a_run_misses_is_recorded_and_one_without_a_loss_misses_all(store, constraints, violations):
+    told(store, constraints, val=[0.5], train=[0.25])
+    told(store, constraints, stopped=Stopped.ERROR, run=None)
+    assert store.study.trials[0].constraints == violations
+    assert store.study.trials[1].constraints == dict.fromkeys(violations, UNUSABLE)
+    assert store.snapshot().trials[1].run is None
+
+
+def test_a_trial_ended_from_outside_is_not_told_again(store):
+    trial, _, _ = store.ask(SUGGEST)
+    store.study.tell(trial.number, state=TrialState.FAIL)
+    with pytest.raises(EndedOutside):
+        store.tell(outcome(trial.number), EASY, "cpu", [])
+    assert store.count() == 0
+
+
+def test_an_interrupted_trial_is_asked_for_again_with_its_parameters_seed_and_lineage(store):
+    trial, config, lineage = store.ask(SUGGEST)
+    store.interrupt(trial.number)
+    again, same, first = store.ask(SUGGEST)
+    assert (again.params, same, first) == (trial.params, config, lineage)
+    assert store.trial_seed(first) != store.trial_seed(first, repeat=1)
+    assert [t.state for t in store.snapshot().trials] == ["FAIL", "RUNNING"]

@@ -1,0 +1,40 @@
+"""The server that worker processes are forked from."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from search.processes import ALLOCATOR
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [({}, ALLOCATOR), ({"GLIBC_TUNABLES": ""}, {"GLIBC_TUNABLES": ""})])
+def test_workers_allocate_huge_pages_unless_the_user_wants_something_else(mine, theirs):
+    code = """
+import multiprocessing, os
+from search.processes import start_fork_server
+start_fork_server()
+print(os.environ.get("GLIBC_TUNABLES"), flush=True)
+multiprocessing.get_context("forkserver").Process(target=os.system, args=("echo $GLIBC_TUNABLES",)).start()
+"""
+    environment = {name: value for name, value in os.environ.items() if name not in ALLOCATOR} | mine
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stdout.splitlines() == [str(mine.get("GLIBC_TUNABLES")), theirs["GLIBC_TUNABLES"]], done.stderr
+
+
+def test_ctrl_c_while_the_fork_server_imports_leaves_it_alone():
+    """The one that pressed it decides what to do; the server goes on, and workers come from it."""
+    code = """
+import multiprocessing, os, signal, time
+from search.processes import start_fork_server
+signal.signal(signal.SIGINT, lambda number, frame: None)
+start_fork_server()
+time.sleep(0.3)
+os.killpg(0, signal.SIGINT)
+worker = multiprocessing.get_context("forkserver").Process(target=print, args=("from a worker",))
+worker.start()
+worker.join()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, start_new_session=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "from a worker\n", "")

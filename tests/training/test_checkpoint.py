@@ -1,0 +1,72 @@
+"""What a trial writes while it trains, and how it goes on from there."""
+
+import numpy as np
+import torch
+from builders import CONFIG, job
+
+from search.stopping.overfit import OverfitRule
+from search.training import trial as trials
+from search.training.checkpoint import RunState, load_checkpoint, load_weights, save_checkpoint, save_weights
+from search.training.precision import Precision
+from search.training.trainer import Trainer
+from search.training.trial import run_trial
+from spaces import cnn
+
+CPU = torch.device("cpu")
+
+
+def test_an_interrupted_trial_goes_on_from_its_checkpoint_to_the_last_digit(digits, conditions, monkeypatch):
+    data = digits.to(CPU)
+    whole = run_trial(job(6, number=1), cnn.build, data, conditions)
+    monkeypatch.setattr(trials, "CHECKPOINT_SECONDS", 0.0)
+    steps = iter(range(10**6))
+    part = run_trial(job(6, number=2), cnn.build, data, conditions, interrupted=lambda: next(steps) > 22)
+    assert part.stopped == "interrupted"
+    assert 0 < len(part.history["val_loss"]) < 6
+    assert conditions.checkpoint(job(6, number=2)).is_file()
+    torch.manual_seed(99)
+    rest = run_trial(job(6, number=2), cnn.build, data, conditions)
+    assert rest.history == whole.history
+    assert rest.run.best_epoch == whole.run.best_epoch
+    assert not conditions.checkpoint(job(6, number=2)).exists()
+
+
+def test_a_state_comes_back_as_it_was_saved(digits, tmp_path):
+    def trainer(seed):
+        return Trainer(cnn.build, CONFIG, digits.to(CPU), seed=seed, precision=Precision())
+
+    first, state = trainer(0), RunState(OverfitRule())
+    epoch = first.epoch()
+    state.overfit.update(epoch.train.losses, epoch.val.losses)
+    state.history, state.seconds, state.best_epoch = {"val_loss": [0.1 + 0.2], "gap": [float("nan")]}, 1.5, 0
+    state.lowest_losses = state.best_losses = epoch.val.losses
+    state.best_weights = first.weights()
+    path = tmp_path / "checkpoints" / "0.pt"
+    save_checkpoint(path, first, state)
+    following = first.epoch().val.losses
+    second, found = trainer(1), RunState(OverfitRule())
+    load_checkpoint(path, second, found)
+    assert (found.epochs, found.seconds, found.best_epoch) == (1, 1.5, 0)
+    assert repr(found.history) == repr(state.history)
+    for name in ("lowest_losses", "best_losses"):
+        assert np.array_equal(getattr(found, name), epoch.val.losses)
+        assert getattr(found, name).dtype == np.float32
+    assert all(torch.equal(found.best_weights[name], kept) for name, kept in state.best_weights.items())
+    assert np.array_equal(second.epoch().val.losses, following)
+    assert {file.name for file in path.parent.iterdir()} == {"0.pt"}
+
+
+def test_a_state_before_its_first_finite_loss_comes_back_too(digits, tmp_path):
+    trainer = Trainer(cnn.build, CONFIG, digits.to(CPU), seed=0, precision=Precision())
+    save_checkpoint(tmp_path / "0.pt", trainer, RunState(OverfitRule()))
+    found = RunState(OverfitRule(), history={"val_loss": [1.0]}, best_epoch=3)
+    load_checkpoint(tmp_path / "0.pt", trainer, found)
+    assert (found.epochs, found.best_epoch, found.best_losses, found.best_weights) == (0, None, None, None)
+
+
+def test_weights_come_back_with_the_losses_that_they_had(tmp_path):
+    weights, losses = {"weight": torch.rand(2, 3)}, np.array([0.25, np.inf], dtype=np.float32)
+    save_weights(tmp_path / "weights" / "3.pt", weights, losses)
+    found, same = load_weights(tmp_path / "weights" / "3.pt")
+    assert torch.equal(found["weight"], weights["weight"])
+    assert np.array_equal(same, losses)
