@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -81,18 +80,18 @@ def test_trials_are_as_the_study_has_them(result):
     assert len(result.trials) == len(stored) == 8
     for trial, was in zip(result.trials, stored, strict=True):
         assert (trial.number, trial.state, trial.params) == (was.number, was.state.name, was.params)
-        assert trial.feasible == all(violation <= 0 for violation in was.constraints.values())
+        assert trial.run.feasible == all(violation <= 0 for violation in was.constraints.values())
         assert trial.history.keys() == was.user_attrs["history"].keys()
-        for name, value in asdict(trial).items():
-            if name in was.user_attrs and name != "history":
+        for name, value in trial.figures().items():
+            if name in was.user_attrs:
                 assert value == was.user_attrs[name]
 
 
 def test_the_front_is_feasible_and_complete(result):
     front = [trial for trial in result.trials if trial.front]
     assert front
-    assert all(trial.feasible and trial.state == "COMPLETE" for trial in front)
-    lowest = min((trial for trial in result.trials if trial.feasible), key=lambda trial: trial.val_loss)
+    assert all(trial.run.feasible and trial.complete for trial in front)
+    lowest = min((trial for trial in result.trials if trial.run.feasible), key=lambda trial: trial.val_loss)
     assert lowest.front
 
 
@@ -107,7 +106,7 @@ def test_where_nothing_may_be_chosen_there_is_no_best(tmp_path):
     slow = {"epochs": 1, "ranges": {"learning_rate": (1e-6, 1e-6)}}
     result = Search(**SMALL | slow, out=str(tmp_path / "run")).run()
     assert result.best is None
-    assert [trial.feasible for trial in result.trials] == [False, False]
+    assert [trial.run.feasible for trial in result.trials] == [False, False]
     assert not any(trial.front or trial.chosen for trial in result.trials)
 
 

@@ -14,12 +14,13 @@ from importlib.metadata import version
 import optuna
 import pytest
 import yaml
-from builders import ROOT
+from builders import ROOT, history
 from optuna.trial import TrialState
 from PIL import Image
 
 from search import Result, Search, UserError
 from search.cli import main
+from search.results.schema import SCHEMA
 from search.results.trial_result import ranked
 
 RANGES = {"depth": (2, 3), "width": (12, 16), "batch_size": (16, 24), "learning_rate": (5e-3, 1e-2)}
@@ -42,16 +43,17 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
     study = new_study("run/study.db", "by hand")
     study.set_user_attr("baseline", {"val_loss": 1.0})
-    study.set_user_attr("settings", {"--max-gap": 0.5})
+    study.set_user_attr("schema", SCHEMA)
+    study.set_user_attr("settings", {"max_gap": 0.5})
     study.set_user_attr("choice", {"trial": 4, "band": [4], "because": "by hand"})
     add(study, val_loss=0.4, gap=0.3, stopped="overfit", best_epoch=4, depth=3)
     add(study, val_loss=0.2, gap=0.9, stopped="finished", best_epoch=9, depth=5)
     add(study, val_loss=0.9, gap=0.1, stopped="hopeless", best_epoch=1, depth=2, state=TrialState.PRUNED)
     add(study, stopped="out_of_memory", depth=6, state=TrialState.PRUNED)
     add(study, val_loss=0.3, gap=0.2, stopped="finished", best_epoch=7, depth=4)
-    history = {"val_loss": [0.8, 0.1, None], "gap": [0.1, 0.9, None], "val_loss_se": [0.01] * 3, "gap_se": [0.01] * 3,
-               "val_accuracy": [0.5] * 3}  # fmt: skip
-    study.ask({"depth": optuna.distributions.IntDistribution(1, 9)}).set_user_attr("history", history)
+    figures = history([0.8, 0.1, 0.1], [0.7, -0.8, 0.0], val_accuracy=[0.5] * 3)
+    figures |= {"val_loss": [0.8, 0.1, None], "gap": [0.1, 0.9, None]}
+    study.ask({"depth": optuna.distributions.IntDistribution(1, 9)}).set_user_attr("history", figures)
     study.enqueue_trial({"depth": 7})
     best = {"version": 1, "study": "by hand", "trial": 4, "space": "spaces.cnn", "config": {}, "epochs": 8, "seed": 0,
             "metrics": {}, "choice": {}, "data": {}, "environment": {}}  # fmt: skip
@@ -66,10 +68,12 @@ def new_study(path, name):
 def add(study, *, stopped, depth, state=TrialState.COMPLETE, **figures):
     study.enqueue_trial({"depth": depth})
     trial = study.ask({"depth": optuna.distributions.IntDistribution(1, 9)})
-    attributes = {"stopped": stopped, "epochs_run": 10, "parameters": 12345}
+    attributes = {"stopped": stopped, "epochs_run": 10}
     if figures:
         attributes |= figures | {"val_loss_se": 0.01, "gap_se": 0.02, "val_accuracy": 0.875, "train_accuracy": 1.0,
-                                 "train_loss": 0.0, "accuracy_gap": 0.125, "fit": "good"}  # fmt: skip
+                                 "train_loss": figures["val_loss"] - figures["gap"], "parameters": 12345,
+                                 "accuracy_gap": 0.125, "fit": "good"}  # fmt: skip
+        attributes["history"] = history([figures["val_loss"]] * 10, [figures["val_loss"] - figures["gap"]] * 10)
         violations = {"baseline": figures["val_loss"] - 1, "max_gap": figures["gap"] - 0.5}
     else:
         violations = {"baseline": 10.0, "max_gap": 10.0}
@@ -91,28 +95,37 @@ def call(command, folder):
 def test_the_feasible_ones_first_by_validation_loss(folder):
     trials = ranked(Result(folder).trials)
     assert [trial.number for trial in trials] == [4, 0, 2, 1, 5, 3, 6]
-    assert [trial.number for trial in trials if trial.feasible] == [4, 0, 2, 5]
+    assert [trial.number for trial in trials if trial.run and trial.run.feasible] == [4, 0, 2, 5]
     assert [trial.number for trial in trials if trial.front] == [4]
     assert [trial.number for trial in trials if trial.chosen] == [4]
 
 
 def test_a_running_trial_shows_its_best_epoch_that_respects_the_ceiling(folder):
     running = Result(folder).trials[5]
-    assert (running.state, running.val_loss, running.best_epoch, running.epochs_run) == ("RUNNING", 0.8, 0, 3)
+    assert (running.state, running.val_loss, running.run.best_epoch, running.epochs_run) == ("RUNNING", 0.8, 0, 3)
 
 
 def test_list(folder, capsys):
     assert main(["list", "run"]) == 0
     lines = [re.split(r"\s{2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
-    header = "trial stopped state val_loss gap accuracy epoch fit parameters front depth"
-    assert lines[0] == header.split()
+    header = "trial|val_loss|gap|accuracy|fit|stopped|best epoch|parameters|state|front|depth"
+    assert lines[0] == header.split("|")
     chosen, overfit, hopeless, above, running, failed, waiting, _, counts = lines[1:]
-    row = "-> 4 finished COMPLETE 0.3000±0.0100 0.2000±0.0200 87.5% 8-of-10 good 12,345 front 4"
+    row = "-> 4 0.3000±0.0100 0.2000±0.0200 87.5% good finished 8-of-10 12,345 COMPLETE front 4"
     assert [cell.replace(" ± ", "±").replace(" of ", "-of-") for cell in chosen] == row.split()
-    assert overfit[:3] == ["0", "overfit", "COMPLETE"]
-    assert hopeless[:3] == ["2", "hopeless", "PRUNED"]
+    assert [overfit[number] for number in (0, 5, 8)] == ["0", "overfit", "COMPLETE"]
+    assert [hopeless[number] for number in (0, 5, 8)] == ["2", "hopeless", "PRUNED"]
     assert "good (above --max-gap)" in above
-    assert running == ["5", "RUNNING", "0.8000 ± 0.0100", "0.1000 ± 0.0100", "50.0%", "1 of 3", running[-1]]
+    assert running == [
+        "5",
+        "0.8000 ± 0.0100",
+        "0.1000 ± 0.0200",
+        "50.0%",
+        "partial overfit",
+        "1 of 3",
+        "RUNNING",
+        running[-1],
+    ]
     assert failed == ["3", "out_of_memory", "PRUNED", "6"]
     assert waiting[:2] == ["6", "WAITING"]
     assert counts[0].startswith("7 trials: 2 finished, 1 overfit")
@@ -183,7 +196,7 @@ def test_best(finished, capsys):
         assert content["choice"]["because"] in output
         assert all(name in output for name in content["config"])
         assert f"search.load('{finished}/best.yaml')" in output
-        assert f"python -m search train {finished}/best.yaml" in output
+        assert f"gapsearch train {finished}/best.yaml" in output
 
 
 def test_list_marks_the_chosen_trial(finished, capsys):
@@ -207,7 +220,7 @@ def test_while_the_search_is_running(tmp_path):
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60
-        while not re.search(r"0 +RUNNING .* of ", (listed := call(f"{PYTHON} -m search list run", tmp_path)).stdout):
+        while not re.search(r" 0 .* of .* RUNNING", (listed := call(f"{PYTHON} -m search list run", tmp_path)).stdout):
             assert time.monotonic() < deadline, listed
     finally:
         process.kill()
@@ -296,7 +309,7 @@ def test_sigterm_ends_a_search_with_143_and_one_line(tmp_path):
     process.send_signal(signal.SIGTERM)
     output, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (143, "interrupted\n")
-    assert "report: python -m search report run" in output
+    assert "report: gapsearch report run" in output
 
 
 def is_training(folder):

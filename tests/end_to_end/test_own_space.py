@@ -12,7 +12,7 @@ import yaml
 
 import search
 from search.errors import UserError
-from search.spaces import fingerprint, full_name, identity, load_space, portable, suggester
+from search.spaces import fingerprint, full_name, load_space, portable, suggester
 from search.study import main, parse
 
 ROOT = Path(__file__).parents[2]
@@ -89,11 +89,11 @@ def test_a_module_of_the_current_folder(write):
 
 
 def test_an_edited_file_is_another_space(write):
-    before, first = identity(write(MY_SPACE)), load_space("mine.py")
+    before, first = fingerprint(write(MY_SPACE)), load_space("mine.py")
     Path("elsewhere").mkdir()
-    assert identity(write(MY_SPACE, "elsewhere/mine.py")) == before
+    assert fingerprint(write(MY_SPACE, "elsewhere/mine.py")) == before
     assert load_space("mine.py") is first
-    assert identity(write(MY_SPACE.replace("16", "24"))) != before
+    assert fingerprint(write(MY_SPACE.replace("16", "24"))) != before
     assert load_space("mine.py") is not first
 
 
@@ -168,7 +168,7 @@ def test_a_changed_space_is_not_resumed(searched):
     edited.write_text(MY_SPACE.replace("16", "24"))
     ended = start(["--space", "mine", "--trials", "3", "--epochs", "4", "--seed", "1", "--out", "run"], searched)
     assert ended.returncode == 2
-    assert ended.stderr.startswith("error: space was 'mine.py of fingerprint ")
+    assert ended.stderr.startswith("error: fingerprint of the space's file was ")
 
 
 SUGGEST = "def suggest(trial): return {'a': trial.suggest_int('a', 1, 9)}\n"
