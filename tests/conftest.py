@@ -57,4 +57,4 @@ def digits(cache):
 @pytest.fixture
 def conditions(tmp_path):
     """Of a study with an easy baseline."""
-    return Conditions(Constraints(baseline_loss=2.0), Precision(), tmp_path)
+    return Conditions(Constraints(baseline_loss=2.0), Precision(), tmp_path, "study", "data")
