@@ -51,6 +51,7 @@ GROUPS = {
     "machine": (
         Flag("workers", _workers, "N|auto", "trials side by side", "auto"),
         Flag("device", str, "DEVICE", "auto, cpu, cuda, cuda:0,cuda:1 or mps"),
+        Flag("hang-after", float, "SECONDS", "end a worker that gives no report for that long, or for 20 epochs"),
     ),
     "results": (
         Flag("out", Path, "DIR", "run folder"),

@@ -1,6 +1,7 @@
 """The server that worker processes are forked from, and workers that leave the user's script alone."""
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import sys
@@ -41,6 +42,18 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name in added:
             del os.environ[name]
+
+
+def end_with_parent() -> None:
+    """End this process, a child, when its parent has ended, whatever it does meanwhile."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 @contextlib.contextmanager

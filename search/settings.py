@@ -36,6 +36,7 @@ class Settings:
     val_size: int | None = None  # None for a fifth of the images
     seed: int = 0  # of splits, sampler and training
     timeout: float | None = None  # seconds
+    hang_after: float = 600.0  # seconds without a report, after which a worker is ended
     max_gap: float | None = None  # a ceiling for the gap, in nats
     flip: bool | None = None  # mirror images; None for what suits the data set
     image_size: int | None = None  # to which a folder's images are brought, in pixels; None for what suits them
@@ -53,7 +54,7 @@ class Settings:
         ):
             self._at_least(flag, lowest)
         self._at_least("seed", 0)
-        for flag in ("timeout", "max_gap"):
+        for flag in ("timeout", "hang_after", "max_gap"):
             value = getattr(self, flag)
             if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
                 shown = repr(value) if isinstance(value, str) else f"{value:g}"

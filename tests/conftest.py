@@ -59,7 +59,7 @@ def digits(cache):
 @pytest.fixture
 def conditions(tmp_path):
     """Of a study with an easy baseline."""
-    return Conditions(Constraints(baseline_loss=2.0), Precision(), tmp_path)
+    return Conditions(Constraints(baseline_loss=2.0), Precision(), tmp_path, "study", "data")
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from search.data.tensors import SearchData, prepare
 from search.engine import machine
 from search.engine.corners import check_corners
 from search.engine.export import export
+from search.engine.interruption import Interruption
 from search.engine.runner import Runner, SearchFailed
 from search.engine.store import Store
 from search.engine.workers import WorkerPool, place_workers
@@ -55,7 +56,11 @@ def run_search(settings: Settings) -> int | None:
         pool = _pool(settings, suggest, data, conditions, store, devices)
         runner = _runner(settings, suggest, store, pool, deadline)
         try:
-            signal = runner.run()
+            with Interruption(runner.last_words) as interruption:
+                runner.run(interruption)
+                if interruption.signal is not None:  # while the database may still be locked
+                    _conclude(settings, conditions, data, store, runner, in_haste=True)
+                    return interruption.signal
         except SearchFailed as error:
             raise UserError(f"{error}; mend the space {settings.space} and start anew with another --out") from error
         except (optuna.exceptions.StorageInternalError, OSError) as error:  # a full disk, a database that went away
@@ -63,8 +68,8 @@ def run_search(settings: Settings) -> int | None:
             raise UserError(
                 f"the search could not be recorded: {cause}; mend that and start again, it goes on"
             ) from error
-        _conclude(settings, conditions, data, store, runner, in_haste=signal is not None)
-        return signal
+        _conclude(settings, conditions, data, store, runner, in_haste=False)
+        return None
 
 
 def load_data(settings: Settings) -> SearchData:
@@ -133,7 +138,7 @@ def _conditions(
         baseline = store.remember(StudyAttribute.BASELINE, lambda: asdict(fit_baseline(data.to(device))))
     constraints = Constraints(baseline["val_loss"], settings.max_gap)
     logger.info(f"linear baseline: val_loss {constraints.baseline_loss:.4f}")
-    return Conditions(constraints, Precision(**precision), settings.folder)
+    return Conditions(constraints, Precision(**precision), settings.folder, store.identity, data.fingerprint)
 
 
 def _pool(

@@ -28,6 +28,7 @@ from search.training.checkpoint import load_weights
 from search.training.trial import Conditions, Job, Outcome, Report, Stop
 
 TURN_SECONDS = 0.25  # how long to wait for workers before looking at the clock and at Ctrl-C
+MOST_LOSSES = {Stopped.ERROR: 3, Stopped.HUNG: 2}  # of workers by one trial, which is set aside then
 ERRORS_IN_A_ROW = 3  # from the start: then it is no single trial's fault
 
 
@@ -62,21 +63,24 @@ class Runner:
         self._val_losses: dict[int, np.ndarray] = {}  # per image, of the candidates
         self._retries: deque[Job] = deque()  # out of memory: each to be tried once more with nothing beside it
         self._retried: set[int] = set()
-        self._deaths: Counter[int] = Counter()  # of workers, by the lineage of their trial
+        self._losses: Counter[tuple[int, Stopped]] = Counter()  # of workers, by the lineage of their trial
+        self._hung: set[int] = set()  # trials whose worker was ended, since its report was overdue
         self._errors = 0  # in a row since the start; -1 once a trial has ended without one
         self._uncaptured: str | None = None
         self._update_weights()
 
-    def run(self) -> int | None:
-        """Run until the trials are done or the time is over. Returns the signal that ended it, if one did.
+    def run(self, interruption: Interruption) -> None:
+        """Run until the trials are done, the time is over, or somebody interrupts it.
 
         Raises SearchFailed where nothing but errors came of the first trials.
         """
+        self._interruption = interruption
 
         def go_on() -> bool:
+            interruption.beat()
             return interruption.signal is None and time.monotonic() < self._deadline
 
-        with self._terminal, Interruption(self._last_words) as interruption:
+        with self._terminal:
             try:
                 while go_on():
                     self._dispatch()
@@ -84,10 +88,12 @@ class Runner:
                         self._repeat_best(go_on)
                         break
                     self._turn()
-            finally:
                 self._wind_down()
+            except SearchFailed:
+                self._wind_down()
+                raise
+            finally:
                 self._pool.close()
-        return interruption.signal
 
     def choice(self) -> Choice | None:
         """The choice among the runs so far, recorded in the study too."""
@@ -118,15 +124,21 @@ class Runner:
 
     def _turn(self) -> None:
         """Take in what workers say within a moment."""
+        self._interruption.beat()
         self._terminal.tick()
         self._publisher.update()  # here, where idle workers have just been given something to do
+        for worker in self._pool.end_silent(self._settings.hang_after):
+            assert worker.job is not None
+            self._hung.add(worker.job.number)
         for worker, job, content in self._pool.wait(TURN_SECONDS):
             if isinstance(content, Report):
                 self._pool.answer(worker, self._judge(content))
             elif isinstance(content, Outcome):
                 self._take_outcome(worker, job, content)
+            elif job.number in self._hung:
+                self._lost(worker, job, Stopped.HUNG, "it gave no report for too long")
             else:
-                self._died(worker, job)
+                self._lost(worker, job, Stopped.ERROR, "its worker process was killed, perhaps for want of memory")
 
     def _judge(self, report: Report) -> Stop | None:
         """Take in the curves of a running trial; a reason to stop it, or None."""
@@ -150,7 +162,7 @@ class Runner:
             self._terminal.note(
                 f"seed noise: {len(jobs)} trainings of the best {TOP} with other seeds, {epochs} epochs"
             )
-            self._repeats += train_repeats(self._pool, jobs, go_on)
+            self._repeats += train_repeats(self._pool, jobs, self._settings.hang_after, go_on)
             self._store.describe(StudyAttribute.REPEATS, [asdict(repeat) for repeat in self._repeats])
 
     def _remember(self, number: int, history: History, stopped: Stopped | None) -> None:
@@ -182,7 +194,7 @@ class Runner:
             self._hopeless.forget(number)
             self._terminal.ended(replace(result, state="FAIL", stopped=Stopped.CANCELLED))
             return
-        self._ended(recorded, outcome.val_losses)
+        self._ended(recorded, job.lineage, outcome.val_losses)
 
     def _record(self, outcome: Outcome, device: str) -> TrialResult | None:
         """Tell the study how a trial ended; None where somebody has ended it from outside."""
@@ -193,8 +205,9 @@ class Runner:
         except EndedOutside:
             return None
 
-    def _ended(self, result: TrialResult, val_losses: np.ndarray | None) -> None:
+    def _ended(self, result: TrialResult, lineage: int, val_losses: np.ndarray | None) -> None:
         """A trial has been recorded: choose anew, and show it. val_losses: per image, at its best epoch."""
+        self._conditions.checkpoint(lineage).unlink(missing_ok=True)  # not before: a kill must not cost the run
         self._epochs_trained += result.epochs_run
         if result.complete and result.run is not None:
             self.runs.append(result.run)
@@ -213,15 +226,15 @@ class Runner:
         if self._pool.retire(worker):
             self._terminal.note(f"out of memory: one worker less on {worker.device}")
 
-    def _died(self, worker: Worker, job: Job) -> None:
-        """A worker was killed, for want of memory perhaps: its trial is tried once more."""
-        self._deaths[job.lineage] += 1
-        if self._deaths[job.lineage] == 1:
+    def _lost(self, worker: Worker, job: Job, stopped: Stopped, cause: str) -> None:
+        """A worker has died or was ended: its trial goes on elsewhere, unless that has happened too often."""
+        self._losses[job.lineage, stopped] += 1
+        times = self._losses[job.lineage, stopped]
+        if times < MOST_LOSSES[stopped]:
             self._requeue(job.number)
-            self._terminal.note(f"the worker of trial {job.number} died; its trial is queued again")
-            return
-        reason = "its worker process was killed twice, perhaps for want of memory"
-        self._take_outcome(worker, job, Outcome(job.number, Stopped.ERROR, reason))
+            self._terminal.note(f"trial {job.number} is queued again: {cause}")
+        else:
+            self._take_outcome(worker, job, Outcome(job.number, stopped, f"{cause}, {times} times"))
 
     def _requeue(self, number: int) -> None:
         self._store.interrupt(number)
@@ -252,7 +265,8 @@ class Runner:
             elif number in kept and number not in self._val_losses:
                 self._val_losses[number] = load_weights(path)[1]
 
-    def _last_words(self) -> None:
+    def last_words(self) -> None:
+        """Leave the terminal and the machine as they were: the process is about to end."""
         self._terminal.close()
         self._pool.kill()
 

@@ -8,6 +8,7 @@ import contextlib
 import gc
 import math
 import time
+import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from optuna.trial import Trial, TrialState
 from search.choice.constraints import Constraints
 from search.choice.pareto import clearly_beaten
 from search.choice.run import Run
+from search.engine.resume import LINEAGE, next_lineage, requeue, requeue_running
 from search.errors import UserError
 from search.measurement import History
 from search.results.schema import SCHEMA, StudyAttribute, run_attributes, storable_history
@@ -61,12 +63,10 @@ class Store:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self.study.set_metric_names(METRICS)
         self._seed = seed
-        # a resumed search must not draw the first start's random parameters again
+        self.identity = self.remember(StudyAttribute.IDENTITY, lambda: {"id": uuid.uuid4().hex})["id"]
         with _no_collection():
-            drawn = len(self.study.get_trials(deepcopy=False))
+            self._next_lineage = next_lineage(self.study)
         self._ended = len(self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
-        sampler_seed = int(np.random.SeedSequence([seed, drawn]).generate_state(1)[0])
-        self.study.sampler = optuna.samplers.TPESampler(seed=sampler_seed, multivariate=True)
         self._running: dict[int, Trial] = {}
         self._stored_at: dict[int, float] = {}
 
@@ -112,19 +112,23 @@ class Store:
 
     def requeue_interrupted(self) -> int:
         """Queue again what an earlier start left running (it was killed); returns how many."""
-        left = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        for trial in left:
-            self._requeue(trial.number, trial.params, trial.user_attrs)
-        return len(left)
+        return requeue_running(self.study)
 
     def ask(self, suggest: Callable[[Trial], dict[str, Any]]) -> tuple[Trial, dict[str, Any], int]:
-        """A new trial, its configuration, and the number of the trial that first had it."""
+        """A new trial, its configuration, and its lineage.
+
+        What is drawn depends on the seed, the lineage and the trials that have ended, and on nothing else. So an
+        interrupted search with one worker draws what it would have drawn without the interruption.
+        """
+        seed = int(np.random.SeedSequence([self._seed, self._next_lineage]).generate_state(1)[0])
+        self.study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True)
         trial = self.study.ask()
-        config = suggest(trial)
-        lineage = int(trial.user_attrs.get("lineage", trial.number))
-        trial.set_user_attr("config", config)
-        trial.set_user_attr("lineage", lineage)
         self._running[trial.number] = trial
+        config = suggest(trial)
+        lineage = int(trial.user_attrs.get(LINEAGE, self._next_lineage))
+        trial.set_user_attr("config", config)
+        trial.set_user_attr(LINEAGE, lineage)
+        self._next_lineage = max(self._next_lineage, lineage + 1)
         return trial, config, lineage
 
     def trial_seed(self, lineage: int, repeat: int = 0) -> int:
@@ -134,12 +138,12 @@ class Store:
     def repeat_job(self, number: int, epochs: int, repeat: int) -> Job:
         """The configuration of an ended trial with the seed of its `repeat`-th repetition (from 1)."""
         attributes = self._attributes(number)
-        lineage = int(attributes["lineage"])
+        lineage = int(attributes[LINEAGE])
         return Job(number, attributes["config"], self.trial_seed(lineage, repeat), epochs, lineage, keeps=False)
 
     def recorded_seed(self, number: int) -> int:
         """The seed that an ended trial was trained with."""
-        return self.trial_seed(int(self._attributes(number)["lineage"]))
+        return self.trial_seed(int(self._attributes(number)[LINEAGE]))
 
     def live(self, number: int, history: History) -> None:
         """Store the curves of a running trial, now and then. Raises EndedOutside."""
@@ -155,7 +159,8 @@ class Store:
     def interrupt(self, number: int) -> None:
         """A running trial did not end by itself: queue its parameters again."""
         trial = self._running.pop(number)
-        self._requeue(number, trial.params, trial.user_attrs)
+        requeue(self.study, number, trial.params, trial.user_attrs)
+        self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
     def drop(self, number: int) -> None:
         """Forget a running trial that somebody has ended from outside."""
@@ -182,11 +187,6 @@ class Store:
 
     def _attributes(self, number: int) -> dict[str, Any]:
         return self.study.get_trials(deepcopy=False)[number].user_attrs
-
-    def _requeue(self, number: int, params: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
-        if params:  # none: it was stopped before anything had been drawn
-            self.study.enqueue_trial(dict(params), user_attrs={"lineage": int(attributes.get("lineage", number))})
-        self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
 
 def result_of(outcome: Outcome, trial: Trial) -> TrialResult:

@@ -1,25 +1,29 @@
 """Worker processes: where they run, how they are fed, and how they are ended."""
 
+import contextlib
 import functools
 import multiprocessing
 import multiprocessing.connection
+import select
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from search.data.tensors import SearchData
 from search.errors import described
-from search.processes import hidden_main, start_fork_server
+from search.processes import end_with_parent, hidden_main, start_fork_server
 from search.spaces import load_space
 from search.stopping.stopped import Stopped
 from search.training.trial import Conditions, Job, Outcome, Report, Stop, is_memory_error, run_trial
 
 STOP_SECONDS = 3.0  # for workers to give up their jobs once told to
+MOST_EPOCHS_SILENT = 20  # of a job's longest epoch, without a report
 HANG_UP_SECONDS = 1.0  # for idle ones to end once nobody is there to give them another
 
 
@@ -49,6 +53,17 @@ class Worker:
     process: ForkServerProcess | None = None  # None before its first job, and after its death
     connection: Connection | None = None  # our end of the pipe to it
     job: Job | None = None  # None while it is idle
+    heard_at: float = field(default_factory=time.monotonic)  # when it got its job or reported last
+    longest: float = 0.0  # seconds between two reports of this job, at most
+
+    def silent_for(self) -> float:
+        """Seconds since it got its job or reported last."""
+        return time.monotonic() - self.heard_at
+
+    def heard(self) -> None:
+        """It has reported."""
+        self.longest = max(self.longest, self.silent_for())
+        self.heard_at = time.monotonic()
 
 
 @dataclass
@@ -68,7 +83,8 @@ class WorkerPool:
     def __post_init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
         start_fork_server()
-        self._stop = self._context.Event()
+        # closing the one end tells all workers to stop; an event has a lock, which a killed worker might hold for ever
+        self._stop, self._until_stopped = self._context.Pipe(duplex=False)
         self.workers = [Worker(device) for device in self.devices]
 
     def idle(self) -> list[Worker]:
@@ -76,12 +92,12 @@ class WorkerPool:
         return [worker for worker in self.workers if worker.job is None]
 
     def submit(self, worker: Worker, job: Job) -> None:
-        """Hand `job` to an idle worker."""
-        if worker.process is None:
-            self._start(worker)
-        assert worker.connection is not None
-        worker.job = job
-        worker.connection.send(job)
+        """Hand `job` to an idle worker. Where it has died, `wait` tells so."""
+        worker.job, worker.heard_at, worker.longest = job, time.monotonic(), 0.0
+        with contextlib.suppress(OSError):
+            if worker.process is None:
+                self._start(worker)
+            self._send(worker, job)
 
     def wait(self, seconds: float) -> Iterator[Message]:
         """What workers have said, waiting at most that long for the first to say something.
@@ -89,15 +105,35 @@ class WorkerPool:
         One after the other: a worker has its job until its outcome is handed over, so nobody who deals with another's
         takes it for idle, or what it left for orphaned.
         """
-        by_connection = {w.connection: w for w in self.workers if w.connection is not None and w.job is not None}
+        busy = [worker for worker in self.workers if worker.job is not None]
+        for worker in busy:
+            if worker.connection is None:  # it could not be started
+                yield self._lost(worker)
+        by_connection = {worker.connection: worker for worker in busy if worker.connection is not None}
         if by_connection:
             for connection in multiprocessing.connection.wait(list(by_connection), timeout=seconds):
                 yield self._receive(by_connection[connection])  # type: ignore[index]
 
     def answer(self, worker: Worker, stop: Stop | None) -> None:
-        """Answer a report; the worker waits for it."""
-        assert worker.connection is not None
-        worker.connection.send(stop)
+        """Answer a report; the worker waits for it. Where it has died, `wait` tells so."""
+        with contextlib.suppress(OSError):
+            self._send(worker, stop)
+
+    def end_silent(self, hang_after: float) -> list[Worker]:
+        """End by force the workers whose report is overdue; `wait` tells of each as of one that died.
+
+        A report is due within `hang_after` seconds, or within 20 times the longest epoch of the same job.
+        """
+        overdue = [
+            worker
+            for worker in self.workers
+            if worker.job is not None and worker.silent_for() > max(hang_after, MOST_EPOCHS_SILENT * worker.longest)
+        ]
+        for worker in overdue:
+            if worker.process is not None:
+                worker.process.kill()
+            worker.heard_at = time.monotonic()  # ended once
+        return overdue
 
     def retire(self, worker: Worker) -> bool:
         """End an idle worker that shares a GPU, so that the others have its memory; whether it did."""
@@ -113,11 +149,11 @@ class WorkerPool:
 
     def interrupt(self) -> None:
         """Tell every worker to give up its job at the next batch."""
-        self._stop.set()
+        self._until_stopped.close()
 
     def close(self) -> None:
         """End all workers: idle ones by hanging up, those that still have a job by force."""
-        self._stop.set()
+        self.interrupt()
         processes = [worker.process for worker in self.workers if worker.process is not None]
         for worker in self.workers:
             if worker.job is not None and worker.process is not None:
@@ -154,23 +190,39 @@ class WorkerPool:
         try:
             content = worker.connection.recv()
         except (EOFError, OSError):
-            worker.connection.close()
-            worker.process = worker.connection = worker.job = None
-            return Message(worker, job, None)
+            return self._lost(worker)
+        worker.heard()
         if isinstance(content, Outcome):
             worker.job = None
         return Message(worker, job, content)
 
+    def _lost(self, worker: Worker) -> Message:
+        """A worker has died: another one takes its place when it next gets a job."""
+        assert worker.job is not None
+        job = worker.job
+        if worker.connection is not None:
+            worker.connection.close()
+        if worker.process is not None:
+            worker.process.kill()  # its connection may be gone before it is
+        worker.process = worker.connection = worker.job = None
+        return Message(worker, job, None)
+
+    def _send(self, worker: Worker, content: Job | Stop | None) -> None:
+        """Raises OSError where the worker has died."""
+        if worker.connection is not None:
+            worker.connection.send(content)
+
 
 def _work(
     connection: Connection,
-    stop: Any,  # noqa: ANN401 multiprocessing's events have no public type
+    stop: Connection,
     device: str,
     space: str,
     data: SearchData,
     conditions: Conditions,
 ) -> None:
-    """A worker's life: jobs in, reports and outcomes out, until the parent hangs up."""
+    """A worker's life: jobs in, reports and outcomes out, until the parent hangs up. stop: readable once to give up."""
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tells what to do
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
@@ -178,6 +230,8 @@ def _work(
         torch.cuda.set_device(device)
     on_device = functools.cache(lambda: data.to(torch.device(device)))  # where memory is short, a trial's error
     build = load_space(space).build
+    poll = select.poll()
+    poll.register(stop.fileno())
 
     def report(content: Report) -> Stop | None:
         try:
@@ -189,7 +243,7 @@ def _work(
     while True:
         try:
             job = connection.recv()
-            train = functools.partial(run_trial, job, build, report=report, interrupted=stop.is_set)
+            train = functools.partial(run_trial, job, build, report=report, interrupted=lambda: bool(poll.poll(0)))
             outcome = _guarded(lambda: train(data=on_device(), conditions=conditions), job.number)  # noqa: B023
             if device.startswith("cuda"):
                 torch.cuda.empty_cache()  # for those that share the device

@@ -22,6 +22,7 @@ class StudyAttribute(StrEnum):
     """The user attributes of a study."""
 
     SCHEMA = "schema"
+    IDENTITY = "identity"  # id: tells this study from another one of the same name
     SETTINGS = "settings"  # what all runs have in common, see `search.settings.Settings.comparable`
     PLAN = "plan"  # of the last start: trials, epochs, out (the run folder as given)
     DATA = "data"  # name, classes, shape (channels, height, width), train_size, val_size

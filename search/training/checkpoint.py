@@ -32,22 +32,35 @@ class RunState:
         return len(self.history.get("val_loss", ()))
 
 
-def save_checkpoint(path: Path, trainer: Trainer, state: RunState) -> None:
-    """Write all that `load_checkpoint` needs."""
+def save_checkpoint(path: Path, identity: Mapping[str, Any], trainer: Trainer, state: RunState) -> None:
+    """Write all that `load_checkpoint` needs. identity: what the checkpoint belongs to, plain values."""
     gathered = {name: value for name, value in vars(state).items() if name != "overfit"}
-    content = {"trainer": trainer.state_dict(), "overfit": state.overfit.state_dict(), "gathered": gathered}
+    content = {
+        "identity": dict(identity),
+        "trainer": trainer.state_dict(),
+        "overfit": state.overfit.state_dict(),
+        "gathered": gathered,
+    }
     replace_file(path, lambda scratch: torch.save(_convert(content, np.ndarray, torch.from_numpy), scratch))
 
 
-def load_checkpoint(path: Path, trainer: Trainer, state: RunState) -> None:
-    """Bring trainer and state to where `save_checkpoint` found them, to the last digit."""
+def load_checkpoint(path: Path, identity: Mapping[str, Any], trainer: Trainer, state: RunState) -> bool:
+    """Bring trainer and state to where `save_checkpoint` found them, to the last digit; whether it did.
+
+    One that is missing, or belongs to something else, is left alone: the run starts afresh.
+    """
+    if not path.is_file():
+        return False
     content = torch.load(path, map_location=trainer.data.images.device, weights_only=True)
+    if content.get("identity") != dict(identity):
+        return False
     trainer.load_state_dict(content["trainer"])
     state.overfit.load_state_dict(_convert(content["overfit"], torch.Tensor, _to_numpy))
     gathered = content["gathered"]
     best_weights = gathered.pop("best_weights")  # stay tensors
     vars(state).update(_convert(gathered, torch.Tensor, _to_numpy))
     state.best_weights = None if best_weights is None else {name: w.cpu() for name, w in best_weights.items()}
+    return True
 
 
 def save_weights(path: Path, weights: Mapping[str, torch.Tensor], val_losses: np.ndarray | None) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,16 @@ class Conditions:
     constraints: Constraints
     precision: Precision
     folder: Path  # the run folder
+    study: str  # tells it from another study of the same name
+    data: str  # fingerprint of the images and their labels
 
-    def checkpoint(self, job: Job) -> Path:
-        """Where the state of a job is kept until it ends."""
-        return self.folder / "checkpoints" / f"{job.lineage}.pt"
+    def checkpoint(self, lineage: int) -> Path:
+        """Where the state of an unfinished run is kept until its end has been recorded."""
+        return self.folder / "checkpoints" / f"{lineage}.pt"
+
+    def identity(self, job: Job) -> dict[str, Any]:
+        """What a checkpoint must have been made for, so that this job may go on from it."""
+        return {"study": self.study, "data": self.data, **asdict(job), "number": None, "epochs": None}
 
     def weights(self, number: int) -> Path:
         """Where the best-epoch weights of a trial are kept."""
@@ -102,8 +108,8 @@ def run_trial(
         trainer = Trainer(
             build, job.config, data, seed=job.seed, precision=conditions.precision, interrupted=interrupted
         )
-        if job.keeps and conditions.checkpoint(job).is_file():
-            load_checkpoint(conditions.checkpoint(job), trainer, state)
+        if job.keeps:
+            load_checkpoint(conditions.checkpoint(job.lineage), conditions.identity(job), trainer, state)
         stop = _train(job, trainer, state, conditions, report)
     except Interrupted:
         stop = Stop(Stopped.INTERRUPTED, "interrupted")
@@ -111,7 +117,8 @@ def run_trial(
         if not is_memory_error(error):
             raise
         stop = Stop(Stopped.OUT_OF_MEMORY, _first_line(error))
-    _leave_files(job, stop, state, conditions)
+    if job.keeps and stop.stopped.reached_best and state.best_weights is not None:
+        save_weights(conditions.weights(job.number), state.best_weights, state.best_losses)
     return _outcome(job, stop, state, trainer, conditions)
 
 
@@ -139,19 +146,9 @@ def _train(
         if stop is not None and (state.epochs < job.epochs or stop.stopped in (Stopped.DIVERGED, Stopped.CANCELLED)):
             return stop
         if job.keeps and time.monotonic() - last_checkpoint > CHECKPOINT_SECONDS:
-            save_checkpoint(conditions.checkpoint(job), trainer, state)
+            save_checkpoint(conditions.checkpoint(job.lineage), conditions.identity(job), trainer, state)
             last_checkpoint = time.monotonic()
     return Stop(Stopped.FINISHED)
-
-
-def _leave_files(job: Job, stop: Stop, state: RunState, conditions: Conditions) -> None:
-    """The checkpoint of a trial that has ended is of no use any more; the weights of its best epoch are."""
-    if not job.keeps:
-        return
-    if stop.stopped != Stopped.INTERRUPTED:
-        conditions.checkpoint(job).unlink(missing_ok=True)
-    if stop.stopped.reached_best and state.best_weights is not None:
-        save_weights(conditions.weights(job.number), state.best_weights, state.best_losses)
 
 
 def _outcome(job: Job, stop: Stop, state: RunState, trainer: Trainer | None, conditions: Conditions) -> Outcome:

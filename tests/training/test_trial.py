@@ -1,5 +1,7 @@
 """One trial from its start to its end, and what it leaves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -53,7 +55,7 @@ def test_a_ceiling_for_the_gap_moves_the_best_epoch(digits, tmp_path):
     config = {"width": 32, "depth": 3, "dropout": 0.0, "augmentation": 0.0, "batch_size": 16}
     outcomes = {}
     for max_gap in (None, 0.25):
-        held_to = Conditions(Constraints(3.0, max_gap), Precision(), tmp_path / str(max_gap))
+        held_to = Conditions(Constraints(3.0, max_gap), Precision(), tmp_path / str(max_gap), "study", "data")
         outcomes[max_gap] = run_trial(job(25, **config), cnn.build, noisy(digits), held_to)
     free, held = outcomes[None], outcomes[0.25]
     assert free.history["gap"][free.run.best_epoch] > 0.25
@@ -121,6 +123,6 @@ def test_a_trial_runs_on_a_gpu(digits, conditions):
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     data = digits.to(torch.device("cuda"))
-    outcome = run_trial(job(12), cnn.build, data, Conditions(conditions.constraints, CANDIDATES[-1], conditions.folder))
+    outcome = run_trial(job(12), cnn.build, data, replace(conditions, precision=CANDIDATES[-1]))
     assert outcome.stopped == "finished"
     assert outcome.history["val_accuracy"][outcome.run.best_epoch] > 0.8

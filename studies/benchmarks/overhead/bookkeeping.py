@@ -27,6 +27,7 @@ import optuna
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: modules are imported from there
 from search.engine import launch
+from search.engine.interruption import Interruption
 from search.engine.runner import Runner
 from search.engine.store import Store
 from search.settings import Settings
@@ -58,7 +59,7 @@ def bookkeeping(folder: Path, size: int, measured: int) -> Figures:
     settings = Settings(
         name=NAME, dataset="digits", trials=size + measured, epochs=EPOCHS, workers=1, device="cpu", out=folder
     )
-    pool = InstantPool(Conditions(CONSTRAINTS, Precision(), folder), clock)
+    pool = InstantPool(Conditions(CONSTRAINTS, Precision(), folder, "study", "data"), clock)
     progress = Progress(settings.trials, EPOCHS, 1, done=store.count(), runs=store.snapshot().runs)
     terminal = SilentTerminal(progress)
     publisher = Publisher(store.study, folder, CONSTRAINTS, EPOCHS)
@@ -66,7 +67,7 @@ def bookkeeping(folder: Path, size: int, measured: int) -> Figures:
     found = {"resume": (time.process_time() - started, 0.0)}
     memory = (own_bytes() - before) / size
     with clock.running():
-        runner.run()
+        runner.run(Interruption(runner.last_words))
     for step, times in pool.times.items():
         every, inside = np.median(times, axis=0)
         found[step] = float(every), float(inside)

@@ -26,7 +26,7 @@ def worker_growth(folder: Path, trials: int) -> float:
     launch.make_folder(folder)
     source = datasets.load("digits", "train", Path("data"))
     data = prepare(source, train_size=200, val_size=100, seed=0, flip=False)
-    pool = WorkerPool(["cpu"], "spaces.cnn", data, Conditions(CONSTRAINTS, Precision(), folder))
+    pool = WorkerPool(["cpu"], "spaces.cnn", data, Conditions(CONSTRAINTS, Precision(), folder, "study", "data"))
     drawing = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     sizes = []
     (worker,) = pool.workers

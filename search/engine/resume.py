@@ -1,0 +1,52 @@
+"""Resuming: a trial that was interrupted is queued again, once, with the same parameters, seed and checkpoint.
+
+Each configuration has a lineage, its place in the order of drawing. Trials that repeat it after an interruption have
+the same one, so an interrupted search trains the same networks as one that was left alone.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+LINEAGE = "lineage"  # of a trial: the place of its configuration in the order of drawing, from 0
+QUEUED = "queued"  # of a queued trial: all parameters that it has to draw
+REPLACES = "replaces"  # of a queued trial: the number of the interrupted one
+
+
+def next_lineage(study: optuna.Study) -> int:
+    """The lineage of the next configuration that is drawn."""
+    lineages = [trial.user_attrs.get(LINEAGE, -1) for trial in study.get_trials(deepcopy=False)]
+    return 1 + max(lineages, default=-1)
+
+
+def requeue_running(study: optuna.Study) -> int:
+    """Queue again what an earlier start left running, since it was killed; returns how many."""
+    trials = study.get_trials(deepcopy=False)
+    replaced = {trial.user_attrs.get(REPLACES) for trial in trials}
+    running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+    for trial in running:
+        if trial.number not in replaced:  # else it was killed when it had been queued again and not yet ended
+            requeue(study, trial.number, trial.params, trial.user_attrs | _asked_for(trial))
+        study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+    return len(running)
+
+
+def requeue(study: optuna.Study, number: int, drawn: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
+    """Queue the configuration of a trial again; whoever calls ends the trial.
+
+    One that was interrupted while it was first drawn is dropped: the next trial draws the same parameters.
+    """
+    params = attributes.get(QUEUED) or drawn
+    if LINEAGE in attributes:
+        marks = {LINEAGE: attributes[LINEAGE], QUEUED: dict(params), REPLACES: number}
+        study.enqueue_trial(dict(params), user_attrs=marks)
+    elif QUEUED in attributes:
+        study.enqueue_trial(dict(params), user_attrs={REPLACES: number})
+
+
+def _asked_for(trial: FrozenTrial) -> dict[str, Any]:
+    """What somebody has queued from outside, and was not yet drawn."""
+    fixed = trial.system_attrs.get("fixed_params")  # under which Optuna keeps the parameters of `enqueue_trial`
+    return {QUEUED: fixed} if fixed and QUEUED not in trial.user_attrs else {}
