@@ -1,5 +1,6 @@
 """The search itself: hand out trials within the budget, judge them while they run, recover what fails."""
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -25,9 +26,10 @@ from search.spaces import Suggest
 from search.stopping.hopeless import Curve, HopelessRule
 from search.stopping.stopped import Stopped
 from search.training.checkpoint import load_weights
-from search.training.trial import Conditions, Job, Outcome, Report, Stop
+from search.training.trial import Conditions, Job, Notice, Outcome, Report, Stop
 
 TURN_SECONDS = 0.25  # how long to wait for workers before looking at the clock and at Ctrl-C
+NOTICE_SECONDS = 600.0  # of silence, after which a notice is shown again
 ERRORS_IN_A_ROW = 3  # from the start: then it is no single trial's fault
 
 
@@ -65,6 +67,7 @@ class Runner:
         self._deaths: Counter[int] = Counter()  # of workers, by the lineage of their trial
         self._errors = 0  # in a row since the start; -1 once a trial has ended without one
         self._uncaptured: str | None = None
+        self._noticed: dict[str, float] = {}  # what workers tell of their files, and when they did so last
         self._update_weights()
 
     def run(self) -> int | None:
@@ -125,8 +128,17 @@ class Runner:
                 self._pool.answer(worker, self._judge(content))
             elif isinstance(content, Outcome):
                 self._take_outcome(worker, job, content)
+            elif isinstance(content, Notice):
+                self._notice(content.text)
             else:
                 self._died(worker, job)
+
+    def _notice(self, text: str) -> None:
+        """Show what workers tell of their files: once, though they say it again and again while it lasts."""
+        now = time.monotonic()
+        if now - self._noticed.get(text, -math.inf) > NOTICE_SECONDS:
+            self._terminal.note(text)
+        self._noticed[text] = now
 
     def _judge(self, report: Report) -> Stop | None:
         """Take in the curves of a running trial; a reason to stop it, or None."""

@@ -17,7 +17,7 @@ from search.errors import described
 from search.processes import hidden_main, start_fork_server
 from search.spaces import load_space
 from search.stopping.stopped import Stopped
-from search.training.trial import Conditions, Job, Outcome, Report, Stop, is_memory_error, run_trial
+from search.training.trial import Conditions, Job, Notice, Outcome, Report, Stop, is_memory_error, run_trial
 
 STOP_SECONDS = 3.0  # for workers to give up their jobs once told to
 HANG_UP_SECONDS = 1.0  # for idle ones to end once nobody is there to give them another
@@ -34,11 +34,11 @@ def place_workers(workers: int | None, devices: Sequence[str], cores: int, *, pa
 
 
 class Message(NamedTuple):
-    """What a worker said of its job: a `Report`, an `Outcome`, or None where it died."""
+    """What a worker said of its job: a `Report`, a `Notice`, an `Outcome`, or None where it died."""
 
     worker: "Worker"
     job: Job
-    content: Report | Outcome | None
+    content: Report | Notice | Outcome | None
 
 
 @dataclass
@@ -186,10 +186,17 @@ def _work(
         except (EOFError, OSError) as error:
             raise _ParentGone from error
 
+    def tell(number: int, text: str) -> None:
+        try:
+            connection.send(Notice(number, text))
+        except OSError as error:
+            raise _ParentGone from error
+
     while True:
         try:
             job = connection.recv()
-            train = functools.partial(run_trial, job, build, report=report, interrupted=stop.is_set)
+            said = functools.partial(tell, job.number)
+            train = functools.partial(run_trial, job, build, report=report, interrupted=stop.is_set, tell=said)
             outcome = _guarded(lambda: train(data=on_device(), conditions=conditions), job.number)  # noqa: B023
             if device.startswith("cuda"):
                 torch.cuda.empty_cache()  # for those that share the device
