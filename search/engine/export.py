@@ -13,7 +13,9 @@ from typing import Any
 import torch
 
 from search.choice.choose import Choice
+from search.choice.run import Run
 from search.data.tensors import SearchData
+from search.engine.weights import read_weights
 from search.errors import UserError
 from search.results import best_yaml
 from search.results.schema import run_attributes
@@ -21,7 +23,6 @@ from search.results.trial_result import TrialResult
 from search.settings import Settings
 from search.spaces import portable
 from search.tensor_files import DamagedFile, load_tensors
-from search.training.checkpoint import load_weights
 from search.training.precision import Precision
 from search.training.trial import Conditions
 
@@ -55,18 +56,18 @@ def export(
         "data": _data(data, settings.seed),
         "environment": environment(conditions.precision, trial.device or "cpu"),
     }
-    best_yaml.write(settings.folder, content, _weights(conditions, content))
+    best_yaml.write(settings.folder, content, _weights(conditions, choice.run, content))
 
 
-def _weights(conditions: Conditions, content: Mapping[str, Any]) -> dict[str, torch.Tensor] | None:
-    """The weights of the trial that `content` describes; None where they are lost, which is said."""
+def _weights(conditions: Conditions, run: Run, content: Mapping[str, Any]) -> dict[str, torch.Tensor] | None:
+    """The weights of a run that `content` describes; None where they are lost, which is said."""
     try:
-        return load_weights(conditions.weights(content["trial"]))[0]
+        return read_weights(conditions, run)[0]
     except DamagedFile as damage:
         with contextlib.suppress(UserError, DamagedFile):
             return _exported_before(conditions.folder, content)
         logger.warning(
-            f"best.pt could not be written, the weights of trial {content['trial']} are lost ({damage}); "
+            f"best.pt could not be written, the weights of trial {run.number} are lost ({damage}); "
             f"gapsearch train {shlex.quote(str(conditions.folder / 'best.yaml'))} makes them again"
         )
         return None

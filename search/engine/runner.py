@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import re
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from search.choice.seed_noise import TOP, Repeat, plan_repeats, seed_std
 from search.engine.interruption import Interruption
 from search.engine.repeats import train_repeats
 from search.engine.store import EndedOutside, Store, result_of
+from search.engine.weights import read_weights, weights_files
 from search.engine.workers import STOP_SECONDS, Worker, WorkerPool
 from search.files import set_aside
 from search.measurement import History
@@ -30,11 +30,9 @@ from search.spaces import Suggest
 from search.stopping.hopeless import Curve, HopelessRule
 from search.stopping.stopped import Stopped
 from search.tensor_files import DamagedFile
-from search.training.checkpoint import load_weights
 from search.training.trial import Conditions, Job, Notice, Outcome, Report, Stop
 
 TURN_SECONDS = 0.25  # how long to wait for workers before looking at the clock and at Ctrl-C
-WEIGHTS = re.compile(r"[0-9]+\.pt")  # the files of the folder `weights` that are ours
 NOTICE_SECONDS = 600.0  # of silence, after which a notice is shown again
 ERRORS_IN_A_ROW = 3  # from the start: then it is no single trial's fault
 
@@ -257,32 +255,28 @@ class Runner:
 
     def _update_weights(self) -> None:
         """Keep the weights of the runs that may still be chosen, and of no other ended one."""
-        kept = {run.number for run in candidates(self.runs)}
+        kept = {run.number: run for run in candidates(self.runs)}
         closest = nearest(self.runs, self._constraints)
         if not kept and closest is not None:
-            kept = {closest.number}
+            kept = {closest.number: closest}
         running = {worker.job.number for worker in self._pool.workers if worker.job is not None}
-        for path in (self._conditions.folder / "weights").glob("*.pt"):
-            if not WEIGHTS.fullmatch(path.name) or not path.is_file():
-                continue  # not ours
-            number = int(path.stem)
+        for number, path in weights_files(self._conditions.folder):
             if number not in kept and number not in running:
                 path.unlink(missing_ok=True)
                 self._val_losses.pop(number, None)
             elif number in kept and number not in self._val_losses:
-                self._load_losses(number, path)
+                self._load_losses(kept[number], path)
 
-    def _load_losses(self, number: int, path: Path) -> None:
+    def _load_losses(self, run: Run, path: Path) -> None:
         """The per-image losses of a run; where its weights are damaged they are set aside, and it goes without."""
         try:
-            losses = load_weights(path)[1]
-            if losses.shape != self._pool.data.splits.val.shape:
-                raise DamagedFile("its losses are of other images")
-            self._val_losses[number] = losses
+            self._val_losses[run.number] = read_weights(self._conditions, run)[1]
         except DamagedFile as damage:
             with contextlib.suppress(OSError):
                 set_aside(path)
-            self._notice(f"{path} is damaged ({damage}): it is set aside, and trial {number} is compared without it")
+            self._notice(
+                f"{path} is damaged ({damage}): it is set aside, and trial {run.number} is compared without it"
+            )
 
     def _last_words(self) -> None:
         self._terminal.close()
