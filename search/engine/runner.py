@@ -1,25 +1,22 @@
 """The search itself: hand out trials within the budget, judge them while they run, recover what fails."""
 
-import contextlib
 import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 
-from search.choice.choose import Choice, candidates, choose, nearest
+from search.choice.choose import Choice, choose
 from search.choice.constraints import Constraints
 from search.choice.run import Run
 from search.choice.seed_noise import TOP, Repeat, plan_repeats, seed_std
 from search.engine.interruption import Interruption
 from search.engine.repeats import train_repeats
 from search.engine.store import EndedOutside, Store, result_of
-from search.engine.weights import read_weights, weights_files
+from search.engine.weights import KeptWeights
 from search.engine.workers import STOP_SECONDS, Worker, WorkerPool
-from search.files import set_aside
 from search.measurement import History
 from search.results.schema import StudyAttribute
 from search.results.trial_result import TrialResult
@@ -29,7 +26,6 @@ from search.show.terminal import Terminal
 from search.spaces import Suggest
 from search.stopping.hopeless import Curve, HopelessRule
 from search.stopping.stopped import Stopped
-from search.tensor_files import DamagedFile
 from search.training.trial import Conditions, Job, Notice, Outcome, Report, Stop
 
 TURN_SECONDS = 0.25  # how long to wait for workers before looking at the clock and at Ctrl-C
@@ -65,13 +61,13 @@ class Runner:
         self.runs: list[Run] = list(snapshot.runs)
         self._epochs_trained = sum(trial.epochs_run for trial in snapshot.ended)
         self._repeats = [Repeat(**stored) for stored in store.study.user_attrs.get(StudyAttribute.REPEATS, ())]
-        self._val_losses: dict[int, np.ndarray] = {}  # per image, of the candidates
         self._retries: deque[Job] = deque()  # out of memory: each to be tried once more with nothing beside it
         self._retried: set[int] = set()
         self._deaths: Counter[int] = Counter()  # of workers, by the lineage of their trial
         self._errors = 0  # in a row since the start; -1 once a trial has ended without one
         self._uncaptured: str | None = None
         self._noticed: dict[str, float] = {}  # what workers tell of their files, and when they did so last
+        self._weights = KeptWeights(self._conditions, self._notice)
         self._update_weights()
 
     def run(self) -> int | None:
@@ -98,7 +94,7 @@ class Runner:
 
     def choice(self) -> Choice | None:
         """The choice among the runs so far, recorded in the study too."""
-        choice = choose(self.runs, self._val_losses, seed_std(self.runs, self._repeats))
+        choice = choose(self.runs, self._weights.val_losses, seed_std(self.runs, self._repeats))
         self._store.describe(StudyAttribute.CHOICE, None if choice is None else choice.as_dict())
         return choice
 
@@ -215,7 +211,7 @@ class Runner:
         if result.complete and result.run is not None:
             self.runs.append(result.run)
             if val_losses is not None:
-                self._val_losses[result.number] = val_losses
+                self._weights.val_losses[result.number] = val_losses
         self._update_weights()
         choice = self.choice()
         self._publisher.ended(result.number, self.runs, None if choice is None else choice.run.number)
@@ -255,28 +251,8 @@ class Runner:
 
     def _update_weights(self) -> None:
         """Keep the weights of the runs that may still be chosen, and of no other ended one."""
-        kept = {run.number: run for run in candidates(self.runs)}
-        closest = nearest(self.runs, self._constraints)
-        if not kept and closest is not None:
-            kept = {closest.number: closest}
         running = {worker.job.number for worker in self._pool.workers if worker.job is not None}
-        for number, path in weights_files(self._conditions.folder):
-            if number not in kept and number not in running:
-                path.unlink(missing_ok=True)
-                self._val_losses.pop(number, None)
-            elif number in kept and number not in self._val_losses:
-                self._load_losses(kept[number], path)
-
-    def _load_losses(self, run: Run, path: Path) -> None:
-        """The per-image losses of a run; where its weights are damaged they are set aside, and it goes without."""
-        try:
-            self._val_losses[run.number] = read_weights(self._conditions, run)[1]
-        except DamagedFile as damage:
-            with contextlib.suppress(OSError):
-                set_aside(path)
-            self._notice(
-                f"{path} is damaged ({damage}): it is set aside, and trial {run.number} is compared without it"
-            )
+        self._weights.update(self.runs, running)
 
     def _last_words(self) -> None:
         self._terminal.close()

@@ -186,23 +186,25 @@ def _work(
         except (EOFError, OSError) as error:
             raise _ParentGone from error
 
-    def tell(number: int, text: str) -> None:
-        try:
-            connection.send(Notice(number, text))
-        except OSError as error:
-            raise _ParentGone from error
-
     while True:
         try:
             job = connection.recv()
-            said = functools.partial(tell, job.number)
-            train = functools.partial(run_trial, job, build, report=report, interrupted=stop.is_set, tell=said)
+            say = functools.partial(_notify, connection, job.number)
+            train = functools.partial(run_trial, job, build, report=report, interrupted=stop.is_set, say=say)
             outcome = _guarded(lambda: train(data=on_device(), conditions=conditions), job.number)  # noqa: B023
             if device.startswith("cuda"):
                 torch.cuda.empty_cache()  # for those that share the device
             connection.send(outcome)
         except (EOFError, OSError, _ParentGone):
             return
+
+
+def _notify(connection: Connection, number: int, text: str) -> None:
+    """Tell the parent of the files of a trial."""
+    try:
+        connection.send(Notice(number, text))
+    except OSError as error:
+        raise _ParentGone from error
 
 
 class _ParentGone(BaseException):

@@ -12,11 +12,11 @@ from search.tensor_files import DamagedFile
 RETRY_SECONDS = 3.0  # between two attempts to write
 TURN_SECONDS = 0.1  # between two questions whether to give up
 
-Tell = Callable[[str], None]  # a line for the person at the screen; the same line is shown once
+Say = Callable[[str], None]  # a line for the person at the screen; the same line is shown once
 
 
-def write_patiently(write: Callable[[], None], folder: Path, tell: Tell, interrupted: Callable[[], bool]) -> bool:
-    """Call `write` until it succeeds: a full disk is no fault of the trial. Tells of every attempt that fails.
+def write_patiently(write: Callable[[], None], folder: Path, say: Say, interrupted: Callable[[], bool]) -> bool:
+    """Call `write` until it succeeds: a full disk is no fault of the trial. Says so whenever it fails.
 
     folder: where it writes. Returns False where it was interrupted before it succeeded.
     """
@@ -25,7 +25,7 @@ def write_patiently(write: Callable[[], None], folder: Path, tell: Tell, interru
             write()
             return True
         except OSError as error:
-            tell(f"cannot write to {folder}: {error.strerror}; {_remedy(error)}: the search waits, and goes on then")
+            say(f"cannot write to {folder}: {error.strerror}; {_remedy(error)}: the search waits, and goes on then")
         retry_at = time.monotonic() + RETRY_SECONDS
         while time.monotonic() < retry_at:
             if interrupted():
@@ -33,24 +33,24 @@ def write_patiently(write: Callable[[], None], folder: Path, tell: Tell, interru
             time.sleep(TURN_SECONDS)
 
 
-def write_or_skip(write: Callable[[], None], folder: Path, tell: Tell) -> bool:
-    """Call `write` once; whether it succeeded. Tells where it does not."""
+def write_or_skip(write: Callable[[], None], folder: Path, say: Say) -> bool:
+    """Call `write` once; whether it succeeded. Says so where it does not."""
     try:
         write()
         return True
     except OSError as error:
-        tell(
+        say(
             f"cannot write to {folder}: {error.strerror}; {_remedy(error)}: "
             f"without checkpoints, trials that are interrupted start afresh"
         )
         return False
 
 
-def discard_checkpoint(path: Path, number: int, damage: DamagedFile, tell: Tell) -> None:
-    """Set the damaged checkpoint of trial `number` aside, and tell of it."""
+def discard_checkpoint(path: Path, number: int, damage: DamagedFile, say: Say) -> None:
+    """Set the damaged checkpoint of trial `number` aside, and say so."""
     with contextlib.suppress(OSError):  # then the next checkpoint takes its place
         set_aside(path)
-    tell(f"the checkpoint {path} is damaged ({damage}): it is set aside, and trial {number} starts afresh")
+    say(f"the checkpoint {path} is damaged ({damage}): it is set aside, and trial {number} starts afresh")
 
 
 def _remedy(error: OSError) -> str:

@@ -20,7 +20,7 @@ from search.stopping.overfit import OverfitRule
 from search.stopping.stopped import Stopped
 from search.tensor_files import DamagedFile
 from search.training.checkpoint import RunState, load_checkpoint, save_checkpoint, save_weights
-from search.training.file_faults import Tell, discard_checkpoint, write_or_skip, write_patiently
+from search.training.file_faults import Say, discard_checkpoint, write_or_skip, write_patiently
 from search.training.precision import Precision
 from search.training.trainer import Build, Epoch, Interrupted, Trainer
 
@@ -102,32 +102,32 @@ def run_trial(
     *,
     report: Callable[[Report], Stop | None] = lambda report: None,
     interrupted: Callable[[], bool] = lambda: False,
-    tell: Tell = lambda text: None,
+    say: Say = lambda text: None,
 ) -> Outcome:
     """Train `job.config` and leave the weights of its best epoch in the run folder.
 
     report: told after each epoch; may answer with a reason to stop.
     interrupted: asked before each batch, and while a full disk is waited for.
-    tell: told where files cannot be written or read.
+    say: told where files cannot be written or read.
     """
     state, trainer = RunState(OverfitRule()), None
     make = functools.partial(
         Trainer, build, job.config, data, seed=job.seed, precision=conditions.precision, interrupted=interrupted
     )
     try:
-        trainer, state = _begin(job, make, conditions, tell)
-        stop = _train(job, trainer, state, conditions, report, tell)
+        trainer, state = _begin(job, make, conditions, say)
+        stop = _train(job, trainer, state, conditions, report, say)
     except Interrupted:
         stop = Stop(Stopped.INTERRUPTED, "interrupted")
     except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
         if not is_memory_error(error):
             raise
         stop = Stop(Stopped.OUT_OF_MEMORY, _first_line(error))
-    stop = _leave_files(job, stop, trainer, state, conditions, interrupted, tell)
+    stop = _leave_files(job, stop, trainer, state, conditions, interrupted, say)
     return _outcome(job, stop, state, trainer, conditions)
 
 
-def _begin(job: Job, make: Callable[[], Trainer], conditions: Conditions, tell: Tell) -> tuple[Trainer, RunState]:
+def _begin(job: Job, make: Callable[[], Trainer], conditions: Conditions, say: Say) -> tuple[Trainer, RunState]:
     """Where the checkpoint of the job left off; afresh where there is none that can be used."""
     trainer, state, path = make(), RunState(OverfitRule()), conditions.checkpoint(job)
     if not (job.keeps and path.is_file()):
@@ -138,7 +138,7 @@ def _begin(job: Job, make: Callable[[], Trainer], conditions: Conditions, tell: 
     except DamagedFile as damage:
         if damage.__cause__ is not None and is_memory_error(damage.__cause__):
             raise damage.__cause__ from None
-        discard_checkpoint(path, job.number, damage, tell)
+        discard_checkpoint(path, job.number, damage, say)
     return make(), RunState(OverfitRule())
 
 
@@ -148,7 +148,7 @@ def _train(
     state: RunState,
     conditions: Conditions,
     report: Callable[[Report], Stop | None],
-    tell: Tell,
+    say: Say,
 ) -> Stop:
     """Epoch by epoch, until something ends it."""
     diverged = DivergedRule(trainer.data.classes)
@@ -167,15 +167,15 @@ def _train(
         if stop is not None and (state.epochs < job.epochs or stop.stopped in (Stopped.DIVERGED, Stopped.CANCELLED)):
             return stop
         if job.keeps and time.monotonic() - last_checkpoint > CHECKPOINT_SECONDS:
-            _checkpoint(job, trainer, state, conditions, tell)
+            _checkpoint(job, trainer, state, conditions, say)
             last_checkpoint = time.monotonic()
     return Stop(Stopped.FINISHED)
 
 
-def _checkpoint(job: Job, trainer: Trainer, state: RunState, conditions: Conditions, tell: Tell) -> bool:
+def _checkpoint(job: Job, trainer: Trainer, state: RunState, conditions: Conditions, say: Say) -> bool:
     """Write a checkpoint; False where it cannot be written, which costs nothing unless the trial is interrupted."""
     path = conditions.checkpoint(job)
-    return write_or_skip(lambda: save_checkpoint(path, trainer, state), path.parent, tell)
+    return write_or_skip(lambda: save_checkpoint(path, trainer, state), path.parent, say)
 
 
 def _leave_files(
@@ -185,7 +185,7 @@ def _leave_files(
     state: RunState,
     conditions: Conditions,
     interrupted: Callable[[], bool],
-    tell: Tell,
+    say: Say,
 ) -> Stop:
     """Leave the weights of the best epoch; the checkpoint of a trial that has ended is of no use any more.
 
@@ -195,10 +195,8 @@ def _leave_files(
         return stop
     weights, path = state.best_weights, conditions.weights(job.number)
     if stop.stopped.reached_best and weights is not None:
-        written = write_patiently(
-            lambda: save_weights(path, weights, state.best_losses), path.parent, tell, interrupted
-        )
-        if not written and trainer is not None and _checkpoint(job, trainer, state, conditions, tell):
+        written = write_patiently(lambda: save_weights(path, weights, state.best_losses), path.parent, say, interrupted)
+        if not written and trainer is not None and _checkpoint(job, trainer, state, conditions, say):
             return Stop(Stopped.INTERRUPTED, "interrupted")
     if stop.stopped != Stopped.INTERRUPTED:
         conditions.checkpoint(job).unlink(missing_ok=True)
