@@ -2,6 +2,7 @@
 
 import logging
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,19 @@ def fresh_console():
     console.cache_clear()
     yield
     console.cache_clear()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 4 MB; a test that uses it skips where none may be mounted."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("there is no command mount")
+    if done.returncode != 0:
+        pytest.skip(f"no disk may be mounted here: {done.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)

@@ -122,9 +122,14 @@ def load(
 
 
 def _read(name: str, part: TrainOrTest, data_root: Path) -> CachedImages:
-    """Read one part anew and store it in the cache. Raises UserError."""
+    """Read one part anew and store it in the cache, unless another process does so now. Raises UserError."""
     read = SOURCES[name].read
     assert read is not None
+    with cache.alone(name):
+        return cache.find(name, _key(name, part, data_root)) or _store(name, part, data_root, read)
+
+
+def _store(name: str, part: TrainOrTest, data_root: Path, read: Callable[[TrainOrTest, Path], Arrays]) -> CachedImages:
     images, labels, classes = read(part, data_root)
 
     def fill(scratch: Path) -> Contents:

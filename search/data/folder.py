@@ -219,6 +219,21 @@ def _stamp(listing: Listing, size: int, channels: int | None) -> str:
 
 def _decode_into_cache(listing: Listing, size: int, channels: int | None, key: str) -> CachedImages:
     """Decode all images of a part. Raises UserError where the disk has no room for them, or none can be read."""
+
+    def fill(scratch: Path) -> Contents:
+        _announce(listing, size)
+        reasons = decode_all(listing.paths, size, channels, scratch / "images.npy")
+        good = np.array([reason is None for reason in reasons])
+        if not good.any():
+            raise UserError(f"no image in {listing.root} can be read, such as {listing.names[0]}; replace them")
+        bad = [f"{_printable(name)}: {reason}" for name, reason in zip(listing.names, reasons, strict=True) if reason]
+        return Contents(listing.labels[good], listing.classes, bad)
+
+    return cache.store(FOLDER, key, fill)
+
+
+def _announce(listing: Listing, size: int) -> None:
+    """Before all images are decoded: what may be slow, or is left out. Raises UserError where the disk has no room."""
     count = len(listing.names)
     check_disk(count, size, available_disk(cache.cache_folder()))
     warning = memory_warning(count, size, available_memory())
@@ -228,16 +243,6 @@ def _decode_into_cache(listing: Listing, size: int, channels: int | None, key: s
         logger.info(
             f"left aside: {len(listing.others)} files that are no images, {_printable(listing.others[0])} first"
         )
-
-    def fill(scratch: Path) -> Contents:
-        reasons = decode_all(listing.paths, size, channels, scratch / "images.npy")
-        good = np.array([reason is None for reason in reasons])
-        if not good.any():
-            raise UserError(f"no image in {listing.root} can be read, such as {listing.names[0]}; replace them")
-        bad = [f"{_printable(name)}: {reason}" for name, reason in zip(listing.names, reasons, strict=True) if reason]
-        return Contents(listing.labels[good], listing.classes, bad)
-
-    return cache.store(FOLDER, key, fill)
 
 
 def _cannot_read(bad: Sequence[str], root: Path) -> str:

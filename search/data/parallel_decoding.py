@@ -1,6 +1,7 @@
 """Many image files -> one `images.npy`, decoded on all cores."""
 
 import functools
+import logging
 import multiprocessing
 import os
 import signal
@@ -24,8 +25,11 @@ from search.errors import UserError
 from search.files import replace_file
 from search.processes import hidden_main
 
+logger = logging.getLogger(__name__)
+
 IMAGES_PER_TASK = 32  # decoded at a time by one thread or process
 MOST_FOR_THREADS = 2000  # images; up to so many, threads are done before processes have started
+MOST_KILLS = 3  # of processes in the middle of their work, before decoding is given up
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ def decode_all(
     """Write the images that can be read to `target`, uint8 (n, channels, size, size), in order.
 
     channels: 1 or 3; None for 1 where every image is grey, else 3. Progress goes to `stream`, stderr by default.
-    Returns for each path None, or the reason why the image was left out. Raises UserError where a process was killed.
+    Returns for each path None, or the reason why the image was left out. Raises UserError where processes are
+    killed again and again.
 
     The processes write their rows into the file themselves, so no image is in memory for long, let alone twice.
     """
@@ -84,11 +89,34 @@ class DecodingProgress:
 def _in_parallel(
     task: "functools.partial[list[Decoded]]", paths: Sequence[str], progress: DecodingProgress
 ) -> list[Decoded]:
-    """Call `task` with the number of a first row and the paths from there on, until all are decoded; in order."""
-    starts = range(0, len(paths), IMAGES_PER_TASK)
-    batches = [paths[start : start + IMAGES_PER_TASK] for start in starts]
+    """Call `task` with the number of a first row and the paths from there on, until all are decoded; in order.
+
+    Where a process is killed, others go on, fewer of them. Raises UserError where that has happened too often.
+    """
     decoded: list[Decoded] = []
-    executor = _executor(len(paths))
+    for kills in range(MOST_KILLS):
+        try:
+            _decode_rest(task, paths, decoded, progress, max(joblib.cpu_count() >> kills, 1))
+            return decoded
+        except BrokenProcessPool:
+            logger.info("a process that decoded images was killed, perhaps for want of memory; fewer others go on")
+    raise UserError(
+        f"processes that decoded images were killed {MOST_KILLS} times, perhaps for want of memory; "
+        f"free some and start again"
+    )
+
+
+def _decode_rest(
+    task: "functools.partial[list[Decoded]]",
+    paths: Sequence[str],
+    decoded: list[Decoded],
+    progress: DecodingProgress,
+    workers: int,
+) -> None:
+    """Decode what is not in `decoded` yet, and add it there."""
+    starts = range(len(decoded), len(paths), IMAGES_PER_TASK)
+    batches = [paths[start : start + IMAGES_PER_TASK] for start in starts]
+    executor = _executor(len(paths), workers)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow, about odd metadata; threads share the setting
@@ -97,22 +125,16 @@ def _in_parallel(
             for result in results:
                 decoded += result
                 progress.add(len(result))
-    except BrokenProcessPool as error:
-        raise UserError(
-            "a process that decoded images was killed, perhaps for want of memory; free some and start again"
-        ) from error
     finally:
         executor.shutdown(cancel_futures=True)
-    return decoded
 
 
-def _executor(count: int) -> Executor:
+def _executor(count: int, workers: int) -> Executor:
     """Processes, since the work on small files is bound by Python; threads for few images."""
-    cores = joblib.cpu_count()
     if count <= MOST_FOR_THREADS:
-        return ThreadPoolExecutor(cores)
+        return ThreadPoolExecutor(workers)
     # not "forkserver": its one server is to preload what trials need
-    return ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
 
 
 def _end_with_parent() -> None:

@@ -1,22 +1,32 @@
 """What best.yaml says of the chosen trial, put together at the end of a search."""
 
+import contextlib
+import logging
 import platform
+import shlex
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from search.choice.choose import Choice
+from search.choice.run import Run
 from search.data.tensors import SearchData
+from search.engine.weights import read_weights
+from search.errors import UserError
 from search.results import best_yaml
 from search.results.schema import run_attributes
 from search.results.trial_result import TrialResult
 from search.settings import Settings
 from search.spaces import portable
-from search.training.checkpoint import load_weights
+from search.tensor_files import DamagedFile, load_tensors
 from search.training.precision import Precision
 from search.training.trial import Conditions
+
+logger = logging.getLogger(__name__)
 
 LIBRARIES = ("torch", "torchvision", "optuna", "numpy")
 
@@ -24,7 +34,10 @@ LIBRARIES = ("torch", "torchvision", "optuna", "numpy")
 def export(
     settings: Settings, conditions: Conditions, data: SearchData, choice: Choice, trial: TrialResult, seed: int
 ) -> None:
-    """Write best.yaml and best.pt of the chosen trial into the run folder. seed: the one that it was trained with."""
+    """Write best.yaml and best.pt of the chosen trial into the run folder; says so where its weights are lost.
+
+    seed: the one that it was trained with. Raises OSError where they cannot be written.
+    """
     content = {
         "study": settings.name,
         "trial": trial.number,
@@ -43,8 +56,29 @@ def export(
         "data": _data(data, settings.seed),
         "environment": environment(conditions.precision, trial.device or "cpu"),
     }
-    weights, _ = load_weights(conditions.weights(trial.number))
-    best_yaml.write(settings.folder, content, weights)
+    best_yaml.write(settings.folder, content, _weights(conditions, choice.run, content))
+
+
+def _weights(conditions: Conditions, run: Run, content: Mapping[str, Any]) -> dict[str, torch.Tensor] | None:
+    """The weights of a run that `content` describes; None where they are lost, which is said."""
+    try:
+        return read_weights(conditions, run)[0]
+    except DamagedFile as damage:
+        with contextlib.suppress(UserError, DamagedFile):
+            return _exported_before(conditions.folder, content)
+        logger.warning(
+            f"best.pt could not be written, the weights of trial {run.number} are lost ({damage}); "
+            f"gapsearch train {shlex.quote(str(conditions.folder / 'best.yaml'))} makes them again"
+        )
+        return None
+
+
+def _exported_before(folder: Path, content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The weights in best.pt, where an earlier start chose the same trial. Raises UserError or DamagedFile."""
+    before = best_yaml.read(folder / "best.yaml")
+    if any(before[name] != content[name] for name in ("study", "trial", "seed", "config", "epochs")):
+        raise DamagedFile("best.pt is of another trial")
+    return load_tensors(folder / "best.pt")
 
 
 def environment(precision: Precision, device: str) -> dict[str, Any]:

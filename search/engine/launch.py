@@ -13,7 +13,7 @@ import optuna
 import torch
 
 from search.choice.constraints import Constraints
-from search.data import datasets
+from search.data import cache, datasets
 from search.data.tensors import SearchData, prepare
 from search.engine import machine
 from search.engine.corners import check_corners
@@ -23,6 +23,7 @@ from search.engine.runner import Runner, SearchFailed
 from search.engine.store import Store
 from search.engine.workers import WorkerPool, place_workers
 from search.errors import UserError, described
+from search.files import remove_leftovers
 from search.results.schema import StudyAttribute
 from search.settings import Settings, resolve_devices
 from search.show.dashboard import Publisher
@@ -46,10 +47,13 @@ def run_search(settings: Settings) -> int | None:
     deadline = time.monotonic() + (settings.timeout or math.inf)
     devices = resolve_devices(settings.device)
     suggest = suggester(settings.space, settings.ranges)
+    cache.remove_leftovers()
     data = load_data(settings)
     check_corners(settings.space, suggest, data.shape, len(data.classes))
     make_folder(settings.folder)
     with _lock(settings.folder):
+        for name in (".", "checkpoints", "weights"):
+            remove_leftovers(settings.folder / name)
         store = open_store(settings, data)
         _announce(data)
         conditions = _conditions(settings, suggest, data, store, torch.device(devices[0]))
@@ -182,7 +186,13 @@ def _conclude(
     snapshot = store.snapshot()
     if choice is not None:
         trial, seed = snapshot.trials[choice.run.number], store.recorded_seed(choice.run.number)
-        export(settings, conditions, data, choice, trial, seed)
+        try:
+            export(settings, conditions, data, choice, trial, seed)
+        except OSError as error:
+            raise UserError(
+                f"cannot write best.yaml to {settings.folder}: {error.strerror}; mend that and start again, "
+                f"no trial is trained anew"
+            ) from error
     runner.publish()
     logger.info(summary(snapshot, settings.folder, settings.storage))
     logger.info(f"report: {_report_command(settings.folder) if in_haste else _report(settings.folder, store)}")

@@ -5,22 +5,36 @@ import hashlib
 import json
 import platform
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from search.data.cache import cache_folder
-from search.files import replace_file
+from search.files import locked, replace_file
 
 
 def remembered(name: str, key: object, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `measure()`, a dict for JSON, was when it was last called on this machine for the same `name` and `key`.
 
-    Timings vary from one moment to the next; what is decided by them should not.
+    Timings vary from one moment to the next; what is decided by them should not. Where another process measures
+    the same now, this waits for it and returns what it found.
     """
     digest = hashlib.sha256(repr((platform.node(), key)).encode()).hexdigest()[:16]
     path = cache_folder() / f"{name}-{digest}.json"
-    with contextlib.suppress(OSError, json.JSONDecodeError):
-        return dict(json.loads(path.read_text()))
-    measured = measure()
-    with contextlib.suppress(OSError):  # then it is measured again next time
-        replace_file(path, lambda scratch: scratch.write_text(json.dumps(measured)))
-    return measured
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # where nothing can be written, each process measures for itself
+            stack.enter_context(locked(path.with_name(f".{path.stem}.lock"), f"measures this machine ({name})"))
+        found = _read(path)
+        if found is None:
+            found = measure()
+            with contextlib.suppress(OSError):  # then it is measured again next time
+                replace_file(path, lambda scratch: scratch.write_text(json.dumps(found)))
+    return found
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """What was measured earlier; None where there is nothing, or nothing of use."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):  # missing; or no JSON, no text
+        return None
+    return content if isinstance(content, dict) and content else None

@@ -1,5 +1,6 @@
 """The search itself: hand out trials within the budget, judge them while they run, recover what fails."""
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -7,13 +8,14 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from search.choice.choose import Choice, candidates, choose, nearest
+from search.choice.choose import Choice, choose
 from search.choice.constraints import Constraints
 from search.choice.run import Run
 from search.choice.seed_noise import TOP, Repeat, plan_repeats, seed_std
 from search.engine.interruption import Interruption
 from search.engine.repeats import train_repeats
 from search.engine.store import EndedOutside, Store, result_of
+from search.engine.weights import KeptWeights
 from search.engine.workers import STOP_SECONDS, Worker, WorkerPool
 from search.measurement import History
 from search.results.schema import StudyAttribute
@@ -24,11 +26,11 @@ from search.show.terminal import Terminal
 from search.spaces import Suggest
 from search.stopping.hopeless import Curve, HopelessRule
 from search.stopping.stopped import Stopped
-from search.training.checkpoint import load_weights
-from search.training.trial import Conditions, Job, Outcome, Report, Stop
+from search.training.trial import Conditions, Job, Notice, Outcome, Report, Stop
 
 TURN_SECONDS = 0.25  # how long to wait for workers before looking at the clock and at Ctrl-C
 MOST_LOSSES = {Stopped.ERROR: 3, Stopped.HUNG: 2}  # of workers by one trial, which is set aside then
+NOTICE_SECONDS = 600.0  # of silence, after which a notice is shown again
 ERRORS_IN_A_ROW = 3  # from the start: then it is no single trial's fault
 
 
@@ -60,13 +62,14 @@ class Runner:
         self.runs: list[Run] = list(snapshot.runs)
         self._epochs_trained = sum(trial.epochs_run for trial in snapshot.ended)
         self._repeats = [Repeat(**stored) for stored in store.study.user_attrs.get(StudyAttribute.REPEATS, ())]
-        self._val_losses: dict[int, np.ndarray] = {}  # per image, of the candidates
         self._retries: deque[Job] = deque()  # out of memory: each to be tried once more with nothing beside it
         self._retried: set[int] = set()
         self._losses: Counter[tuple[int, Stopped]] = Counter()  # of workers, by the lineage of their trial
         self._hung: set[int] = set()  # trials whose worker was ended, since its report was overdue
         self._errors = 0  # in a row since the start; -1 once a trial has ended without one
         self._uncaptured: str | None = None
+        self._noticed: dict[str, float] = {}  # what workers tell of their files, and when they did so last
+        self._weights = KeptWeights(self._conditions, self._notice)
         self._update_weights()
 
     def run(self, interruption: Interruption) -> None:
@@ -97,7 +100,7 @@ class Runner:
 
     def choice(self) -> Choice | None:
         """The choice among the runs so far, recorded in the study too."""
-        choice = choose(self.runs, self._val_losses, seed_std(self.runs, self._repeats))
+        choice = choose(self.runs, self._weights.val_losses, seed_std(self.runs, self._repeats))
         self._store.describe(StudyAttribute.CHOICE, None if choice is None else choice.as_dict())
         return choice
 
@@ -135,10 +138,19 @@ class Runner:
                 self._pool.answer(worker, self._judge(content))
             elif isinstance(content, Outcome):
                 self._take_outcome(worker, job, content)
+            elif isinstance(content, Notice):
+                self._notice(content.text)
             elif job.number in self._hung:
                 self._lost(worker, job, Stopped.HUNG, "it gave no report for too long")
             else:
                 self._lost(worker, job, Stopped.ERROR, "its worker process was killed, perhaps for want of memory")
+
+    def _notice(self, text: str) -> None:
+        """Show what workers tell of their files: once, though they say it again and again while it lasts."""
+        now = time.monotonic()
+        if now - self._noticed.get(text, -math.inf) > NOTICE_SECONDS:
+            self._terminal.note(text)
+        self._noticed[text] = now
 
     def _judge(self, report: Report) -> Stop | None:
         """Take in the curves of a running trial; a reason to stop it, or None."""
@@ -212,7 +224,7 @@ class Runner:
         if result.complete and result.run is not None:
             self.runs.append(result.run)
             if val_losses is not None:
-                self._val_losses[result.number] = val_losses
+                self._weights.val_losses[result.number] = val_losses
         self._update_weights()
         choice = self.choice()
         self._publisher.ended(result.number, self.runs, None if choice is None else choice.run.number)
@@ -252,18 +264,8 @@ class Runner:
 
     def _update_weights(self) -> None:
         """Keep the weights of the runs that may still be chosen, and of no other ended one."""
-        kept = {run.number for run in candidates(self.runs)}
-        closest = nearest(self.runs, self._constraints)
-        if not kept and closest is not None:
-            kept = {closest.number}
         running = {worker.job.number for worker in self._pool.workers if worker.job is not None}
-        for path in (self._conditions.folder / "weights").glob("*.pt"):
-            number = int(path.stem)
-            if number not in kept and number not in running:
-                path.unlink()
-                self._val_losses.pop(number, None)
-            elif number in kept and number not in self._val_losses:
-                self._val_losses[number] = load_weights(path)[1]
+        self._weights.update(self.runs, running)
 
     def last_words(self) -> None:
         """Leave the terminal and the machine as they were: the process is about to end."""

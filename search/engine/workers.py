@@ -20,7 +20,7 @@ from search.errors import described
 from search.processes import end_with_parent, hidden_main, start_fork_server
 from search.spaces import load_space
 from search.stopping.stopped import Stopped
-from search.training.trial import Conditions, Job, Outcome, Report, Stop, is_memory_error, run_trial
+from search.training.trial import Conditions, Job, Notice, Outcome, Report, Stop, is_memory_error, run_trial
 
 STOP_SECONDS = 3.0  # for workers to give up their jobs once told to
 MOST_EPOCHS_SILENT = 20  # of a job's longest epoch, without a report
@@ -38,11 +38,11 @@ def place_workers(workers: int | None, devices: Sequence[str], cores: int, *, pa
 
 
 class Message(NamedTuple):
-    """What a worker said of its job: a `Report`, an `Outcome`, or None where it died."""
+    """What a worker said of its job: a `Report`, a `Notice`, an `Outcome`, or None where it died."""
 
     worker: "Worker"
     job: Job
-    content: Report | Outcome | None
+    content: Report | Notice | Outcome | None
 
 
 @dataclass
@@ -230,8 +230,7 @@ def _work(
         torch.cuda.set_device(device)
     on_device = functools.cache(lambda: data.to(torch.device(device)))  # where memory is short, a trial's error
     build = load_space(space).build
-    poll = select.poll()
-    poll.register(stop.fileno())
+    interrupted = _readable(stop)
 
     def report(content: Report) -> Stop | None:
         try:
@@ -243,13 +242,29 @@ def _work(
     while True:
         try:
             job = connection.recv()
-            train = functools.partial(run_trial, job, build, report=report, interrupted=lambda: bool(poll.poll(0)))
+            say = functools.partial(_notify, connection, job.number)
+            train = functools.partial(run_trial, job, build, report=report, interrupted=interrupted, say=say)
             outcome = _guarded(lambda: train(data=on_device(), conditions=conditions), job.number)  # noqa: B023
             if device.startswith("cuda"):
                 torch.cuda.empty_cache()  # for those that share the device
             connection.send(outcome)
         except (EOFError, OSError, _ParentGone):
             return
+
+
+def _readable(stop: Connection) -> Callable[[], bool]:
+    """Whether the other end has been closed; quick, since it is asked before each batch."""
+    poll = select.poll()
+    poll.register(stop.fileno())
+    return lambda: bool(poll.poll(0))
+
+
+def _notify(connection: Connection, number: int, text: str) -> None:
+    """Tell the parent of the files of a trial."""
+    try:
+        connection.send(Notice(number, text))
+    except OSError as error:
+        raise _ParentGone from error
 
 
 class _ParentGone(BaseException):

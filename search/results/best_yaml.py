@@ -104,12 +104,19 @@ def _space_of(name: str, path: Path) -> Space:
         raise UserError(f"the space of {path}: {error}; or give search.load its module with space=") from error
 
 
-def write(folder: Path, content: Mapping[str, Any], weights: Mapping[str, "torch.Tensor"]) -> None:
-    """Write best.yaml and best.pt into `folder`. content: the fields of `Best` that a file holds."""
-    import torch
+def write(folder: Path, content: Mapping[str, Any], weights: Mapping[str, "torch.Tensor"] | None) -> None:
+    """Write best.yaml and best.pt into `folder`. content: the fields of `Best` that a file holds.
+
+    Where the weights are lost, there is no best.pt then: one that was there belongs to another trial.
+    Raises OSError where they cannot be written.
+    """
+    from search.tensor_files import save_tensors
 
     _write_yaml(folder / "best.yaml", {"version": VERSION, **content})
-    replace_file(folder / "best.pt", lambda scratch: torch.save(dict(weights), scratch))
+    if weights is None:
+        (folder / "best.pt").unlink(missing_ok=True)
+    else:
+        save_tensors(folder / "best.pt", dict(weights))
 
 
 def add_confirmation(path: Path, confirmation: Mapping[str, Any]) -> None:

@@ -55,11 +55,12 @@ def _chosen(snapshot: StudySnapshot, folder: Path) -> list[str]:
     if chosen is None or chosen.run is None:
         return _none_chosen(snapshot)
     run, baseline = chosen.run, snapshot.constraints.baseline_loss
+    weights = f" and its weights, {folder / 'best.pt'}" if (folder / "best.pt").exists() else ""
     return [
         f"chosen: trial {run.number}, {snapshot.because}",
         f"        val_loss {run.at_best.val_loss:.4f} (linear baseline {baseline:.4f}), gap {run.at_best.gap:.4f}, "
         f"accuracy {run.at_best.val_accuracy:.1%}, {run.fit}, epoch {run.best_epoch + 1}",
-        f"written: {folder / 'best.yaml'} and its weights, {folder / 'best.pt'}",
+        f"written: {folder / 'best.yaml'}{weights}",
     ]
 
 

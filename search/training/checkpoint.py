@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from search.files import replace_file
 from search.measurement import History
 from search.stopping.overfit import OverfitRule
+from search.tensor_files import DamagedFile, load_tensors, save_tensors
 from search.training.trainer import Trainer
 
 
@@ -33,7 +33,10 @@ class RunState:
 
 
 def save_checkpoint(path: Path, identity: Mapping[str, Any], trainer: Trainer, state: RunState) -> None:
-    """Write all that `load_checkpoint` needs. identity: what the checkpoint belongs to, plain values."""
+    """Write all that `load_checkpoint` needs. identity: what the checkpoint belongs to, plain values.
+
+    Raises OSError where that fails; the checkpoint before it stays.
+    """
     gathered = {name: value for name, value in vars(state).items() if name != "overfit"}
     content = {
         "identity": dict(identity),
@@ -41,38 +44,44 @@ def save_checkpoint(path: Path, identity: Mapping[str, Any], trainer: Trainer, s
         "overfit": state.overfit.state_dict(),
         "gathered": gathered,
     }
-    replace_file(path, lambda scratch: torch.save(_convert(content, np.ndarray, torch.from_numpy), scratch))
+    save_tensors(path, _convert(content, np.ndarray, torch.from_numpy))
 
 
-def load_checkpoint(path: Path, identity: Mapping[str, Any], trainer: Trainer, state: RunState) -> bool:
-    """Bring trainer and state to where `save_checkpoint` found them, to the last digit; whether it did.
+def load_checkpoint(path: Path, identity: Mapping[str, Any], trainer: Trainer, state: RunState) -> None:
+    """Bring trainer and state to where `save_checkpoint` found them, to the last digit.
 
-    One that is missing, or belongs to something else, is left alone: the run starts afresh.
+    Raises DamagedFile, also where it belongs to something else; trainer and state are of no use then.
     """
-    if not path.is_file():
-        return False
-    content = torch.load(path, map_location=trainer.data.images.device, weights_only=True)
-    if content.get("identity") != dict(identity):
-        return False
-    trainer.load_state_dict(content["trainer"])
-    state.overfit.load_state_dict(_convert(content["overfit"], torch.Tensor, _to_numpy))
-    gathered = content["gathered"]
-    best_weights = gathered.pop("best_weights")  # stay tensors
-    vars(state).update(_convert(gathered, torch.Tensor, _to_numpy))
-    state.best_weights = None if best_weights is None else {name: w.cpu() for name, w in best_weights.items()}
-    return True
+    content = load_tensors(path, trainer.data.images.device)
+    try:
+        if content["identity"] != dict(identity):
+            raise DamagedFile("it belongs to another run")
+        trainer.load_state_dict(content["trainer"])
+        state.overfit.load_state_dict(_convert(content["overfit"], torch.Tensor, _to_numpy))
+        gathered = content["gathered"]
+        best_weights = gathered.pop("best_weights")  # stay tensors
+        vars(state).update(_convert(gathered, torch.Tensor, _to_numpy))
+        state.best_weights = None if best_weights is None else {name: w.cpu() for name, w in best_weights.items()}
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise DamagedFile("it is no checkpoint of this trial") from error
 
 
 def save_weights(path: Path, weights: Mapping[str, torch.Tensor], val_losses: np.ndarray | None) -> None:
-    """Write best-epoch weights with their per-image validation losses."""
+    """Write best-epoch weights with their per-image validation losses. Raises OSError where that fails."""
     losses = None if val_losses is None else torch.from_numpy(val_losses)
-    replace_file(path, lambda scratch: torch.save({"weights": dict(weights), "val_losses": losses}, scratch))
+    save_tensors(path, {"weights": dict(weights), "val_losses": losses})
 
 
 def load_weights(path: Path) -> tuple[dict[str, torch.Tensor], np.ndarray]:
-    """What `save_weights` wrote."""
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    return content["weights"], content["val_losses"].numpy()
+    """What `save_weights` wrote. Raises DamagedFile where it is missing or not what it was."""
+    content = load_tensors(path)
+    try:
+        weights, losses = content["weights"], content["val_losses"].numpy()
+    except (LookupError, TypeError, AttributeError) as error:
+        raise DamagedFile("it holds no weights of a trial") from error
+    if not isinstance(weights, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
+        raise DamagedFile("it holds no weights of a trial")
+    return weights, losses
 
 
 def _to_numpy(tensor: torch.Tensor) -> np.ndarray:

@@ -1,5 +1,6 @@
 """One trial: a configuration trained epoch by epoch until a rule, the plan or the user ends it."""
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,7 +18,9 @@ from search.stopping.base import Decision
 from search.stopping.diverged import DivergedRule
 from search.stopping.overfit import OverfitRule
 from search.stopping.stopped import Stopped
+from search.tensor_files import DamagedFile
 from search.training.checkpoint import RunState, load_checkpoint, save_checkpoint, save_weights
+from search.training.file_faults import Say, discard_checkpoint, write_or_skip, write_patiently
 from search.training.precision import Precision
 from search.training.trainer import Build, Epoch, Interrupted, Trainer
 
@@ -68,6 +71,14 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """What a worker tells of the files of its trial; it waits for no answer."""
+
+    number: int
+    text: str  # a line for the person at the screen
+
+
+@dataclass(frozen=True)
 class Stop:
     """Why a trial ends: by a rule, or as the answer to a report."""
 
@@ -97,29 +108,44 @@ def run_trial(
     *,
     report: Callable[[Report], Stop | None] = lambda report: None,
     interrupted: Callable[[], bool] = lambda: False,
+    say: Say = lambda text: None,
 ) -> Outcome:
     """Train `job.config` and leave the weights of its best epoch in the run folder.
 
     report: told after each epoch; may answer with a reason to stop.
-    interrupted: asked before each batch.
+    interrupted: asked before each batch, and while a full disk is waited for.
+    say: told where files cannot be written or read.
     """
     state, trainer = RunState(OverfitRule()), None
+    make = functools.partial(
+        Trainer, build, job.config, data, seed=job.seed, precision=conditions.precision, interrupted=interrupted
+    )
     try:
-        trainer = Trainer(
-            build, job.config, data, seed=job.seed, precision=conditions.precision, interrupted=interrupted
-        )
-        if job.keeps:
-            load_checkpoint(conditions.checkpoint(job.lineage), conditions.identity(job), trainer, state)
-        stop = _train(job, trainer, state, conditions, report)
+        trainer, state = _begin(job, make, conditions, say)
+        stop = _train(job, trainer, state, conditions, report, say)
     except Interrupted:
         stop = Stop(Stopped.INTERRUPTED, "interrupted")
     except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
         if not is_memory_error(error):
             raise
         stop = Stop(Stopped.OUT_OF_MEMORY, _first_line(error))
-    if job.keeps and stop.stopped.reached_best and state.best_weights is not None:
-        save_weights(conditions.weights(job.number), state.best_weights, state.best_losses)
+    stop = _leave_files(job, stop, trainer, state, conditions, interrupted, say)
     return _outcome(job, stop, state, trainer, conditions)
+
+
+def _begin(job: Job, make: Callable[[], Trainer], conditions: Conditions, say: Say) -> tuple[Trainer, RunState]:
+    """Where the checkpoint of the job left off; afresh where there is none that can be used."""
+    trainer, state, path = make(), RunState(OverfitRule()), conditions.checkpoint(job.lineage)
+    if not (job.keeps and path.is_file()):
+        return trainer, state
+    try:
+        load_checkpoint(path, conditions.identity(job), trainer, state)
+        return trainer, state
+    except DamagedFile as damage:
+        if damage.__cause__ is not None and is_memory_error(damage.__cause__):
+            raise damage.__cause__ from None
+        discard_checkpoint(path, job.number, damage, say)
+    return make(), RunState(OverfitRule())
 
 
 def _train(
@@ -128,6 +154,7 @@ def _train(
     state: RunState,
     conditions: Conditions,
     report: Callable[[Report], Stop | None],
+    say: Say,
 ) -> Stop:
     """Epoch by epoch, until something ends it."""
     diverged = DivergedRule(trainer.data.classes)
@@ -146,9 +173,38 @@ def _train(
         if stop is not None and (state.epochs < job.epochs or stop.stopped in (Stopped.DIVERGED, Stopped.CANCELLED)):
             return stop
         if job.keeps and time.monotonic() - last_checkpoint > CHECKPOINT_SECONDS:
-            save_checkpoint(conditions.checkpoint(job.lineage), conditions.identity(job), trainer, state)
+            _checkpoint(job, trainer, state, conditions, say)
             last_checkpoint = time.monotonic()
     return Stop(Stopped.FINISHED)
+
+
+def _checkpoint(job: Job, trainer: Trainer, state: RunState, conditions: Conditions, say: Say) -> bool:
+    """Write a checkpoint; False where it cannot be written, which costs nothing unless the trial is interrupted."""
+    path, identity = conditions.checkpoint(job.lineage), conditions.identity(job)
+    return write_or_skip(lambda: save_checkpoint(path, identity, trainer, state), path.parent, say)
+
+
+def _leave_files(
+    job: Job,
+    stop: Stop,
+    trainer: Trainer | None,
+    state: RunState,
+    conditions: Conditions,
+    interrupted: Callable[[], bool],
+    say: Say,
+) -> Stop:
+    """Leave the weights of the best epoch. Who records the outcome removes the checkpoint.
+
+    Returns how the trial ends: one that is interrupted while it waits for room for its weights goes on later.
+    """
+    if not job.keeps:
+        return stop
+    weights, path = state.best_weights, conditions.weights(job.number)
+    if stop.stopped.reached_best and weights is not None:
+        written = write_patiently(lambda: save_weights(path, weights, state.best_losses), path.parent, say, interrupted)
+        if not written and trainer is not None and _checkpoint(job, trainer, state, conditions, say):
+            return Stop(Stopped.INTERRUPTED, "interrupted")
+    return stop
 
 
 def _outcome(job: Job, stop: Stop, state: RunState, trainer: Trainer | None, conditions: Conditions) -> Outcome:

@@ -1,6 +1,10 @@
 """What is decoded once and found again, and what a failure leaves."""
 
+import json
 import os
+import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,10 +14,14 @@ from image_files import fill, pixels, refusal, save
 from PIL import Image
 
 from search.data import cache, datasets, folder
-from search.data.cache import Contents
 from search.data.folder import find_images
 
 pytestmark = pytest.mark.usefixtures("own_cache")
+
+
+def left() -> list[Path]:
+    """What is in the cache, but for the files that are locked."""
+    return [path for path in cache.cache_folder().iterdir() if path.suffix != ".lock"]
 
 
 def test_second_start_decodes_nothing(tmp_path, monkeypatch):
@@ -45,7 +53,7 @@ def test_nothing_is_left_after_a_failure(tmp_path, monkeypatch):
     monkeypatch.setattr(folder, "decode_all", interrupt)
     with pytest.raises(KeyboardInterrupt):
         datasets.load("folder", "train", fill(tmp_path / "data"))
-    assert list(cache.cache_folder().iterdir()) == []
+    assert left() == []
 
 
 def test_full_disk(tmp_path, monkeypatch):
@@ -58,17 +66,106 @@ def test_full_disk(tmp_path, monkeypatch):
     assert message.startswith(f"cannot write the image cache {cache.cache_folder()}: No space left on device; set")
 
 
-def test_another_process_was_first():
-    """Both have read the same files, so the entry that is there is as good."""
+SLOW_START = """
+import sys, time
+from pathlib import Path
+from search.data import datasets, folder
+from search.log import show_log
+def slow(*arguments):
+    print("decodes", flush=True)
+    time.sleep(4)
+    return decode_all(*arguments)
+show_log()
+decode_all, folder.decode_all = folder.decode_all, slow
+print(datasets.load("folder", "train", Path(sys.argv[1]), image_size=16).fingerprint)
+"""
 
-    def write(scratch: Path) -> Contents:
-        np.save(scratch / "images.npy", np.zeros((2, 1, 8, 8), np.uint8))
-        return Contents(np.array([0, 1]), ("a", "b"))
 
-    def write_second(scratch: Path) -> Contents:
-        first.append(cache.store("test", "key", write))
-        return write(scratch)
+def start(home: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", SLOW_START, home], stdout=subprocess.PIPE, text=True)
 
-    first: list[cache.CachedImages] = []
-    assert cache.store("test", "key", write_second) == first[0]
-    assert len(list(cache.cache_folder().iterdir())) == 1
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_of_two_starts_the_second_waits_for_the_first(tmp_path, killed):
+    """It uses what the first has decoded; where the first is killed, it decodes itself."""
+    home = fill(tmp_path / "data")
+    first = start(home)
+    assert first.stdout.readline() == "decodes\n"
+    second = start(home)
+    assert second.stdout.readline() == "waiting for another process that reads the images of folder into the cache\n"
+    if killed:
+        first.kill()
+    said, again = (process.communicate(timeout=60)[0].split() for process in (first, second))
+    assert second.returncode == 0
+    assert again == ["decodes", *again[-1:]] if killed else again == said
+    assert len(left()) == 1
+
+
+def test_what_a_killed_start_left_is_removed_and_what_a_live_one_fills_is_not(tmp_path):
+    home = fill(tmp_path / "data")
+    process = start(home)
+    assert process.stdout.readline() == "decodes\n"
+    while not left():
+        time.sleep(0.01)
+    cache.remove_leftovers()
+    assert len(left()) == 1
+    process.kill()
+    process.wait()
+    cache.remove_leftovers()
+    assert left() == []
+
+
+DAMAGES = {  # each done to the folder of an entry
+    "images missing": lambda entry: (entry / "images.npy").unlink(),
+    "images cut": lambda entry: os.truncate(entry / "images.npy", 500),
+    "images empty": lambda entry: os.truncate(entry / "images.npy", 0),
+    "images garbled": lambda entry: (entry / "images.npy").write_bytes(b"garbage" * 999),
+    "pixels garbled": lambda entry: overwrite(entry / "images.npy", 300, b"garbage"),
+    "images of another shape": lambda entry: np.save(entry / "images.npy", np.zeros((5, 3, 16, 16), np.uint8)),
+    "images too long": lambda entry: (entry / "images.npy").open("ab").write(b"more"),
+    "labels missing": lambda entry: (entry / "labels.npy").unlink(),
+    "labels empty": lambda entry: os.truncate(entry / "labels.npy", 0),
+    "labels of no class": lambda entry: np.save(entry / "labels.npy", np.full(16, 7)),
+    "description missing": lambda entry: (entry / "meta.json").unlink(),
+    "description cut": lambda entry: os.truncate(entry / "meta.json", 20),
+    "description garbled": lambda entry: (entry / "meta.json").write_bytes(b"\xff\x00{"),
+    "description of other types": lambda entry: (entry / "meta.json").write_text('{"classes": 3, "fingerprint": []}'),
+    "no description": lambda entry: (entry / "meta.json").write_text("[]"),
+    "another fingerprint": lambda entry: change(entry / "meta.json", fingerprint="0" * 16),
+    "a file in its place": lambda entry: (shutil.rmtree(entry), entry.write_text("")),
+    "an empty folder": lambda entry: (shutil.rmtree(entry), entry.mkdir()),
+}
+
+
+def overwrite(path: Path, where: int, content: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(where)
+        file.write(content)
+
+
+def change(path: Path, **values) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_entry(tmp_path, caplog, damage):
+    """It is said, and the images are read again."""
+    caplog.set_level("INFO", "search")
+    home = fill(tmp_path / "data")
+    sound = datasets.load("folder", "train", home)
+    before = sound.images.read_bytes(), sound.labels.read_bytes()
+    damage(sound.images.parent)
+    caplog.clear()
+    assert datasets.load("folder", "train", home, image_size=16) == sound
+    assert (sound.images.read_bytes(), sound.labels.read_bytes()) == before
+    (line,) = (record.message for record in caplog.records)
+    assert line.startswith(f"the image cache {sound.images.parent} is damaged (")
+    assert line.endswith("); the images of folder are read again")
+    assert "\n" not in line
+
+
+def test_the_entry_of_a_data_set_by_name_is_read_again_too():
+    sound = datasets.load("digits", "train", Path("data"))
+    sound.labels.write_bytes(b"")
+    assert datasets.load("digits", "train", Path("data")) == sound
+    assert sound.labels.stat().st_size > 0

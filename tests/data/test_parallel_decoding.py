@@ -1,10 +1,13 @@
 """Many image files into one file of pixels."""
 
+import functools
 import io
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
-from image_files import fill
+from image_files import fill, refusal
 
 from search.data import parallel_decoding
 from search.data.decoding import decode
@@ -28,6 +31,40 @@ def test_processes_give_what_threads_give(tmp_path, monkeypatch):
     assert np.load(tmp_path / "a.npy").shape == (63, 3, 16, 16)
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
     assert (np.load(tmp_path / "b.npy")[[0, 39, 40, 62]] == images_at(paths, [0, 39, 41, 63])).all()
+
+
+def kill(times: int, task, first: int, paths: list[str]):
+    """Stands in for the task of a process: for the first few times it dies in the middle."""
+    deaths = Path(paths[0]).parents[1] / "deaths"
+    if first == 32 and (done := len(deaths.read_text()) if deaths.exists() else 0) < times:
+        deaths.write_text("x" * (done + 1))
+        os.kill(os.getpid(), signal.SIGKILL)
+    return task(first, paths)
+
+
+def decode_with_kills(monkeypatch, times: int, paths: list[str], target: Path) -> str:
+    """Decode in processes of which some are killed; what is shown of the progress."""
+    in_parallel, progress = parallel_decoding._in_parallel, io.StringIO()
+    monkeypatch.setattr(parallel_decoding, "MOST_FOR_THREADS", 0)
+    monkeypatch.setattr(
+        parallel_decoding, "_in_parallel", lambda task, *rest: in_parallel(functools.partial(kill, times, task), *rest)
+    )
+    decode_all(paths, 16, None, target, progress)
+    return progress.getvalue()
+
+
+def test_where_a_process_is_killed_others_go_on(tmp_path, monkeypatch):
+    paths = find_images("train", fill(tmp_path / "data", count=80)).paths
+    decode_all(paths, 16, None, tmp_path / "undisturbed.npy", io.StringIO())
+    shown = decode_with_kills(monkeypatch, 2, paths, tmp_path / "disturbed.npy")
+    assert (tmp_path / "disturbed.npy").read_bytes() == (tmp_path / "undisturbed.npy").read_bytes()
+    assert shown.splitlines()[-1].startswith("reading images: 128 of 128 in ")
+
+
+def test_processes_that_are_killed_again_and_again(tmp_path, monkeypatch):
+    paths = find_images("train", fill(tmp_path / "data", count=80)).paths
+    message = refusal(lambda: decode_with_kills(monkeypatch, 9, paths, tmp_path / "disturbed.npy"))
+    assert message.startswith("processes that decoded images were killed 3 times, perhaps for want of memory; free")
 
 
 class Terminal(io.StringIO):

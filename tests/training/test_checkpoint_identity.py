@@ -6,9 +6,6 @@ import pytest
 import torch
 from builders import CONFIG
 
-from search.stopping import OverfitRule
-from search.training.checkpoint import RunState, load_checkpoint
-from search.training.trainer import Trainer
 from search.training.trial import Job, run_trial
 from spaces import cnn
 
@@ -30,10 +27,12 @@ def left_behind(digits, conditions, monkeypatch):
 
 def taken_up(digits, conditions, job):
     """The epochs that a job finds done."""
-    data, state = digits.to(torch.device("cpu")), RunState(OverfitRule())
-    trainer = Trainer(cnn.build, job.config, data, seed=job.seed, precision=conditions.precision)
-    load_checkpoint(conditions.checkpoint(job.lineage), conditions.identity(job), trainer, state)
-    return state.epochs
+    reported = []
+    run_trial(
+        job, cnn.build, digits.to(torch.device("cpu")), conditions,
+        report=lambda report: reported.append(len(report.history["val_loss"])), interrupted=lambda: bool(reported),
+    )  # fmt: skip
+    return reported[0] - 1
 
 
 def test_the_same_run_goes_on(digits, left_behind):

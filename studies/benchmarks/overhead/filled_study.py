@@ -46,6 +46,7 @@ def fill(folder: Path, size: int) -> None:
             print(f"{number + 1:,} trials stored", flush=True)
     for run in candidates(store.snapshot().runs):
         losses = np.random.default_rng(run.number).exponential(run.at_best.val_loss, VAL_IMAGES).astype(np.float32)
+        losses *= run.at_best.val_loss / losses.mean()  # or else they would be taken for another trial's
         save_weights(folder / "weights" / f"{run.number}.pt", WEIGHTS, losses)
 
 
