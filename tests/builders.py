@@ -3,16 +3,17 @@
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.choice.constraints import Constraints
 from search.choice.fit import Fit
 from search.choice.run import Run, run_at_best
 from search.measurement import History, Measurement
+from search.results.schema import SCHEMA, run_attributes, storable_history
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult
 from search.settings import Settings
@@ -45,14 +46,11 @@ CONSTANT = {  # figures of an epoch that rarely matter
     "gap_se": 0.02,
     "val_rise_z": 0.0,
 }
-SPACE = {  # a parameter of each kind
-    "width": FloatDistribution(8, 64, log=True),
+DISTRIBUTIONS = {
     "dropout": FloatDistribution(0.0, 0.5),
-    "augmentation": FloatDistribution(0.0, 1.0),
-    "kernel_size": IntDistribution(3, 5, step=2),
-    "norm": CategoricalDistribution(["batch", "layer", "none"]),
+    "width": IntDistribution(8, 64, log=True),
+    "norm": CategoricalDistribution(["batch", SCRIPT]),
 }
-DRAWN = {"width": 20.0, "dropout": 0.2, "augmentation": 0.5, "kernel_size": 3, "norm": "batch"}
 
 
 def measurement(val_loss=0.5, gap=0.1, **figures) -> Measurement:
@@ -131,38 +129,6 @@ def drawn_trials(count=30, first="width") -> list[TrialResult]:
     return trials
 
 
-def ended(number=0, val_loss=0.5, gap=0.1, *, pruned=False, fit=Fit.GOOD, **known) -> TrialResult:
-    """A trial of `SPACE` that was trained for eight epochs; `known` are parameters, or what `trial` takes.
-
-    Its curves are flat unless `val` or `train` is given, and it is feasible unless it underfits.
-    """
-    params = DRAWN | {name: known.pop(name) for name in SPACE if name in known}
-    known = {"val": [val_loss] * 8, "feasible": fit != Fit.UNDERFIT, "gap_se": 0.01} | known
-    known.setdefault("train", [loss - gap for loss in known["val"]])
-    state = "PRUNED" if pruned else "COMPLETE"
-    return trial(number, state, fit=fit, params=params, distributions=SPACE, **known)
-
-
-def drawn(rng) -> dict[str, Any]:
-    """Parameters of `SPACE`."""
-    return DRAWN | {
-        "width": float(8 * 8 ** rng.random()),
-        "dropout": float(rng.uniform(0, 0.5)),
-        "augmentation": float(rng.random()),
-        "norm": str(rng.choice(["batch", "layer", "none"])),
-    }
-
-
-def ended_trials(gap, val_loss=lambda params: 0.5, *, count=30, seed=0, noise=0.02, **known) -> list[TrialResult]:
-    """Trials whose gap and loss follow their parameters, with noise."""
-    rng, trials = np.random.default_rng(seed), []
-    for number in range(count):
-        params = drawn(rng)
-        figures = {"gap": gap(params) + rng.normal(0, noise), "val_loss": val_loss(params) + rng.normal(0, noise / 4)}
-        trials.append(ended(number, **figures, **params, **known))
-    return trials
-
-
 def snapshot(*trials, name="fashion", band=(), max_gap=None, epochs=10, **others) -> StudySnapshot:
     """A search of these trials; the linear baseline has a loss of 0.7."""
     data = {"name": "FashionMNIST", "classes": ["shirt", "bag"], "shape": [1, 28, 28]}
@@ -192,3 +158,59 @@ def settings(folder: Path, **changes) -> Settings:
 def study_of(folder: Path) -> optuna.Study:
     """The study of such a search, as its run folder holds it."""
     return optuna.load_study(study_name="digits", storage=f"sqlite:///{folder / 'study.db'}")
+
+
+def nothing_to_draw() -> list[StudySnapshot]:
+    """Searches that no graph can show anything of: before the first epoch, and where trials had no result."""
+    return [snapshot(), snapshot(trial(0, "RUNNING", None, val=(), train=())), snapshot(trial(0, "FAIL", None))]
+
+
+def recorded_trial(
+    number, stopped=Stopped.FINISHED, val_loss=0.5, gap=0.1, *, fit=Fit.GOOD, epochs=10, **params
+) -> FrozenTrial:
+    """A trial as a study keeps it; its last epoch is its best. Out of memory, it has curves alone."""
+    complete = stopped in (Stopped.FINISHED, Stopped.OVERFIT)
+    losses = [val_loss + 0.1 * (epochs - 1 - epoch) for epoch in range(epochs)]
+    curves = history(losses, [loss - gap for loss in losses])
+    figures = {"val_loss_se": 0.02, "gap_se": 0.03, "val_accuracy": 0.8}
+    best = run(number, val_loss, gap, parameters=1234, best_epoch=epochs - 1, fit=fit, **figures)
+    attributes = {} if stopped == Stopped.OUT_OF_MEMORY else run_attributes(best)
+    attributes |= {"stopped": stopped.value, "epochs_run": epochs, "history": storable_history(curves)}
+    return create_trial(
+        state=TrialState.COMPLETE if complete else TrialState.PRUNED,
+        values=list(best.objectives) if complete else None,
+        params={"dropout": 0.25, "width": 8 + 2 * number, "norm": "batch"} | params,
+        distributions=DISTRIBUTIONS,
+        user_attrs=attributes,
+    )
+
+
+def recorded_trials() -> list[FrozenTrial]:
+    """One for each way in which trials of a search end, and a few more."""
+    return [
+        recorded_trial(0, val_loss=0.50, gap=0.30, dropout=0.1, fit=Fit.TRUE_OVERFIT),
+        recorded_trial(1, val_loss=0.52, gap=0.10, dropout=0.4, norm=SCRIPT),
+        recorded_trial(2, Stopped.OVERFIT, val_loss=0.60, gap=0.35, dropout=0.05, epochs=6, fit=Fit.PARTIAL_OVERFIT),
+        recorded_trial(3, Stopped.HOPELESS, val_loss=0.90, gap=0.01, dropout=0.3, epochs=3),
+        recorded_trial(4, val_loss=1.2, gap=0.01, dropout=0.45, fit=Fit.UNDERFIT),
+        recorded_trial(5, Stopped.OUT_OF_MEMORY),
+    ]
+
+
+def recorded_study(trials, name="by hand", max_gap=None, chosen=None, storage=None, **attributes) -> optuna.Study:
+    """A study with these trials, on digits; the linear baseline has a loss of 1."""
+    study = optuna.create_study(study_name=name, storage=storage, directions=["minimize"] * 2)
+    study.add_trials(trials)
+    comparable = {"dataset": "digits", "image_size": 8, "data_fingerprint": "ab12", "train_size": 400, "val_size": 200}
+    comparable |= {"seed": 3, "max_gap": max_gap, "flip": False, "space": "spaces.cnn", "space_fingerprint": None}
+    known = {
+        "schema": SCHEMA,
+        "baseline": {"val_loss": 1.0},
+        "settings": comparable | {"ranges": {"width": [8, 64]}},
+        "plan": {"trials": 20, "epochs": 10, "out": "/home/somebody/runs/mine"},
+        "data": {"name": "digits", "classes": ["zero", SCRIPT], "shape": [1, 8, 8], "train_size": 400, "val_size": 200},
+        "choice": None if chosen is None else {"trial": chosen, "band": [chosen], "because": "it is the best by hand"},
+    }
+    for key, value in (known | attributes).items():
+        study.set_user_attr(key, value)
+    return study

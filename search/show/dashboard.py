@@ -1,4 +1,4 @@
-"""What a search shows in the Optuna dashboard while it runs: graphs, notes, and a picture of each trial's curves."""
+"""What a search shows in the Optuna dashboard while it runs: graphs, notes, and an image of each trial's curves."""
 
 import contextlib
 import logging
@@ -21,7 +21,7 @@ from search.choice.run import Run
 from search.errors import described
 from search.results.snapshot import StudySnapshot, read_snapshot
 from search.results.trial_result import TrialResult, trial_result
-from search.show.epochs import epochs_trained
+from search.show.epochs_trained import epochs_trained
 from search.show.importance import importance
 from search.show.learning_curves import learning_curves
 from search.show.loss_against_gap import loss_against_gap
@@ -29,11 +29,10 @@ from search.show.notes import study_note, trial_note
 from search.show.trial_svg import trial_svg
 
 GRAPHS = {"curves": learning_curves, "loss-against-gap": loss_against_gap, "epochs": epochs_trained}
-IMPORTANCE = "drivers"  # the graph of importances: it costs more than all others together
+IMPORTANCE = "importance"  # the graph of importances: it costs more than all others together
 SHARE = 0.005  # of the time that each, the graphs and the importances, may take while trials run
 LEAST_SECONDS = 2.0  # between two refreshments
 MOST_NOTES = 300  # for each trial the dashboard looks through the notes of all: 1,000 would cost its page 4 s
-
 
 logger = logging.getLogger(__name__)
 
@@ -63,22 +62,16 @@ class Pace:
 class Publisher:
     """Keeps the dashboard of a running search current, from the one process that writes to the study.
 
-    planned: epochs of a whole run. say: tells the user something. What fails here is told once and ends no search.
+    folder: the run folder. planned: epochs of a whole run. What fails here is told once and ends no search.
     """
 
-    def __init__(
-        self,
-        study: optuna.Study,
-        folder: Path,
-        constraints: Constraints,
-        planned: int,
-        say: Callable[[str], None] = print,
-    ) -> None:
-        self._study, self._constraints, self._planned, self._say = study, constraints, planned, say
+    def __init__(self, study: optuna.Study, folder: Path, constraints: Constraints, planned: int) -> None:
+        self._study, self._constraints, self._planned = study, constraints, planned
         self._artifacts = FileSystemArtifactStore(str(folder / "artifacts"))
-        self._graphs, self._drivers = Pace(SHARE, LEAST_SECONDS), Pace(SHARE, LEAST_SECONDS)
-        self._failed = self._news = False
-        self._drawn: dict[str, str] = {}
+        self._pace, self._pace_of_importance = Pace(SHARE, LEAST_SECONDS), Pace(SHARE, LEAST_SECONDS)
+        self._failed = False
+        self._news = False  # trials have ended since importances were drawn
+        self._drawn: dict[str, str] = {}  # figures as JSON, by graph
         self._notes: dict[int | None, str] = {}  # what has been written, by trial; None is the study's
         with self._guarded():
             self._notes = self._notes_before()
@@ -95,19 +88,19 @@ class Publisher:
         self._news = True
         with self._guarded():
             run = next((run for run in reversed(runs) if run.number == number), None)
-            shown = run is not None and on_front(run, runs)
+            front = run is not None and on_front(run, runs)
             frozen = self._study.get_trials(deepcopy=False)[number]
-            trial = trial_result(frozen, self._constraints, front=shown, chosen=number == chosen)
+            trial = trial_result(frozen, self._constraints, front=front, chosen=number == chosen)
             self._note_trial(trial, frozen)
 
     def update(self) -> None:
         """Called a few times a second: refresh the graphs and notes if it is time to."""
-        if self._graphs.due():
-            with self._guarded(), self._graphs.measured():
+        if self._pace.due():
+            with self._guarded(), self._pace.measured():
                 self._publish(read_snapshot(self._study))
-        elif self._news and self._drivers.due():
+        elif self._news and self._pace_of_importance.due():
             self._news = False
-            with self._guarded(), self._drivers.measured():
+            with self._guarded(), self._pace_of_importance.measured():
                 self._draw(IMPORTANCE, importance(read_snapshot(self._study)))
 
     def close(self) -> None:
@@ -122,7 +115,7 @@ class Publisher:
             self._draw(name, figure(snapshot))
         frozen = self._study.get_trials(deepcopy=False)
         for trial in snapshot.trials:
-            if not trial.running:
+            if trial.ended or trial.state == "FAIL":
                 self._note_trial(trial, frozen[trial.number])
         self._note_study(study_note(snapshot))
 
@@ -137,12 +130,13 @@ class Publisher:
             self._notes[None] = text
 
     def _note_trial(self, trial: TrialResult, frozen: FrozenTrial) -> None:
-        text, new = self._trial_note(trial), trial.number not in self._notes
-        if new and len(self._notes) >= MOST_NOTES and not (trial.chosen or trial.front):
+        first = trial.number not in self._notes
+        if first and len(self._notes) >= MOST_NOTES and not (trial.chosen or trial.front):
             return
+        text = self._trial_note(trial)
         if text != self._notes.get(trial.number):
-            handle = self._handle(frozen)
-            save_note(handle, text + self._picture_of(handle))
+            writable = self._writable(frozen)
+            save_note(writable, text + self._attached_curves(writable))
             self._notes[trial.number] = text
 
     def _trial_note(self, trial: TrialResult) -> str:
@@ -152,8 +146,7 @@ class Publisher:
         """What an earlier start left. Reading every note back would take longer the more there are."""
         if not get_note(self._study):
             return {}
-        ended = [trial for trial in read_snapshot(self._study).trials if trial.ended]
-        return {trial.number: self._trial_note(trial) for trial in ended}
+        return {trial.number: self._trial_note(trial) for trial in read_snapshot(self._study).ended}
 
     def _attach(self, trial: Trial, svg: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -161,18 +154,18 @@ class Publisher:
             path.write_text(svg, encoding="utf-8")
             upload_artifact(artifact_store=self._artifacts, file_path=str(path), study_or_trial=trial)
 
-    def _picture_of(self, trial: Trial) -> str:
-        """Shown in the note: as an artifact it has the size of a stamp."""
+    def _attached_curves(self, trial: Trial) -> str:
+        """As Markdown, for the note: as an artifact the image has the size of a stamp."""
         attached = get_all_artifact_meta(trial)
         return "".join(f"\n\n![curves]({get_artifact_path(trial, meta.artifact_id)})" for meta in attached)
 
-    def _handle(self, frozen: FrozenTrial) -> Trial:
-        """What takes notes and artifacts; only a private attribute leads there. It draws no parameters."""
+    def _writable(self, frozen: FrozenTrial) -> Trial:
+        """The trial that takes notes and artifacts; only a private attribute leads there. It draws no parameters."""
         return Trial(self._study, frozen._trial_id)
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
-        """What fails is told once."""
+        """Tell the first failure, and let none through."""
         try:
             yield
         except UpdateFinishedTrialError:  # ended from outside at this moment: nothing to show

@@ -4,27 +4,24 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from search.insight.importance import importances, sampled
 from search.results.snapshot import StudySnapshot
 from search.show.theme import BAR, plain, rounded, themed
 
 
 def importance(snapshot: StudySnapshot) -> go.Figure | None:
-    """What drives the validation loss and what drives the gap, side by side."""
-    from search.insight.importance import importances, reached_best  # imports scikit-learn, which takes a second
-
-    shares = {target: importances(snapshot.ended, target) for target in ("val_loss", "gap")}
-    if not any(shares.values()):
+    """What drives the validation loss and what drives the gap, side by side; None where too little is known."""
+    of_loss, of_gap = (importances(snapshot.ended, objective) for objective in ("val_loss", "gap"))
+    if not (of_loss or of_gap):
         return None
-    names = {name for of_target in shares.values() for name in of_target}
-    order = sorted(names, key=lambda name: max(of_target.get(name, 0.0) for of_target in shares.values()))
+    names = sorted(of_loss | of_gap, key=lambda name: max(of_loss.get(name, 0.0), of_gap.get(name, 0.0)))
     figure = go.Figure()
-    for number, of_target in enumerate(shares.values(), 1):
-        _add_shares(figure, [plain(name) for name in order], [of_target.get(name, 0.0) for name in order], number)
-    widest = 1.18 * max(share for of_target in shares.values() for share in of_target.values())
-    axis = {"tickformat": ".0%", "range": [0, widest]}
+    for number, shares in enumerate((of_loss, of_gap), 1):
+        _add_bars(figure, names, [shares.get(name, 0.0) for name in names], number)
+    axis = {"tickformat": ".0%", "range": [0, 1.18 * max(*of_loss.values(), *of_gap.values())]}
     return themed(
         figure,
-        f"What drives the loss and the gap (fANOVA, {len(reached_best(snapshot.ended))} runs)",
+        f"What drives the loss and the gap (fANOVA, {len(sampled(snapshot.ended))} runs)",
         showlegend=False,
         xaxis=axis | {"domain": [0, 0.47], "title": "of the validation loss"},
         xaxis2=axis | {"domain": [0.53, 1], "title": "of the gap"},
@@ -33,10 +30,11 @@ def importance(snapshot: StudySnapshot) -> go.Figure | None:
     )
 
 
-def _add_shares(figure: go.Figure, names: Sequence[str], shares: Sequence[float], number: int) -> None:
+def _add_bars(figure: go.Figure, names: Sequence[str], shares: Sequence[float], number: int) -> None:
+    """A bar for each share, on the axes of that number."""
     figure.add_bar(
-        x=[rounded(share) for share in shares],
-        y=list(names),
+        x=rounded(shares),
+        y=[plain(name) for name in names],
         orientation="h",
         marker={"color": BAR},
         text=[f"{share:.0%}" for share in shares],

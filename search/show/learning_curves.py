@@ -1,36 +1,61 @@
-"""The learning curves of the runs that matter, overlaid: for the dashboard and for the report."""
+"""The learning curves of the runs that matter, over each other, for the dashboard and for the report."""
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult
 from search.show.theme import TEXT, drawable, log_axis, marker_of, plain, rounded, themed
+from search.stopping.stopped import Stopped
 
 CURVES = ("train_loss", "val_loss")
 MOST_POINTS = 50  # of a curve
 MOST_NAMED = 3  # trials beside the ends of curves that end together
-MOST_CURVES = {"front": 3, "running": 4, "finished": 2, "overfit": 2, "diverged": 1, "hopeless": 1}
+LABELS_APART = 0.045  # of the axis: ends of curves that are nearer share a label
+MOST_CURVES: dict[str, int] = {  # trials of each kind; `front` are those of it that are not chosen
+    "front": 3,
+    "running": 4,
+    Stopped.FINISHED: 2,
+    Stopped.OVERFIT: 2,
+    Stopped.DIVERGED: 1,
+    Stopped.HOPELESS: 1,
+}
+
+
+class Label(NamedTuple):
+    """What stands beside the ends of curves."""
+
+    epoch: int  # from 1
+    loss: float  # the mean of the ends, on the logarithmic scale
+    text: str  # the trials' numbers
+
+
+class Mark(NamedTuple):
+    """A symbol on a validation curve."""
+
+    epoch: int  # from 0
+    symbol: str  # plotly's name
+    size: int
 
 
 def learning_curves(snapshot: StudySnapshot) -> go.Figure | None:
-    """Training and validation curves of the runs that matter, over each other; best epochs and ends marked."""
+    """Training and validation curves, best epochs and ends marked; None where no trial has any."""
     drawn = runs_that_matter(snapshot)
     if not drawn:
         return None
-    baseline = [snapshot.constraints.baseline_loss] if math.isfinite(snapshot.constraints.baseline_loss) else []
-    losses = [loss for trial in drawn for name in CURVES for loss in trial.history[name] if drawable(loss)]
-    axis = log_axis(losses + baseline)
+    baseline = snapshot.constraints.baseline_loss
+    axis = log_axis([loss for trial in drawn for name in CURVES for loss in trial.history[name]] + [baseline])
     figure = go.Figure()
     for trial in drawn:
         _add_curves(figure, trial)
         _add_marks(figure, trial)
-    _add_labels(figure, _labels(drawn, 0.045 * (axis["range"][1] - axis["range"][0])))
-    if baseline:
+    _add_labels(figure, _labels(drawn, LABELS_APART * (axis["range"][1] - axis["range"][0])))
+    if math.isfinite(baseline):
         line = {"dash": "dash", "width": 1, "color": TEXT}
-        figure.add_hline(y=baseline[0], line=line, name="linear baseline", showlegend=True)
+        figure.add_hline(y=baseline, line=line, name="linear baseline", showlegend=True)
     return themed(
         figure,
         "Curves: solid validation, dotted training, ★ best epoch",
@@ -57,24 +82,19 @@ def thinned(values: Sequence[float], keep: Sequence[int], most: int = MOST_POINT
     return sorted({*range(0, len(values), step), *keep, len(values) - 1})
 
 
-def _best_epochs(trial: TrialResult) -> list[int]:
-    """The best epoch, where there is one."""
-    return [] if trial.run is None else [trial.run.best_epoch]
-
-
 def _kind(trial: TrialResult) -> str:
-    if trial.chosen or trial.front:
-        return "chosen" if trial.chosen else "front"
-    return trial.ending
+    if trial.chosen:
+        return "chosen"
+    return "front" if trial.front else trial.ending
 
 
 def _add_curves(figure: go.Figure, trial: TrialResult) -> None:
     """Two lines: training dotted, validation solid."""
-    kept = thinned(trial.history["val_loss"], _best_epochs(trial))
+    kept = thinned(trial.history["val_loss"], [] if trial.run is None else [trial.run.best_epoch])
     for name, dash in zip(CURVES, ("dot", "solid"), strict=True):
         figure.add_scatter(
             x=[epoch + 1 for epoch in kept],
-            y=[rounded(trial.history[name][epoch]) for epoch in kept],
+            y=rounded(trial.history[name][epoch] for epoch in kept),
             mode="lines",
             line={"color": marker_of(trial.ending).colour, "dash": dash, "width": 3 if trial.chosen else 1.5},
             legendgroup=trial.number,
@@ -86,32 +106,35 @@ def _add_curves(figure: go.Figure, trial: TrialResult) -> None:
 def _add_marks(figure: go.Figure, trial: TrialResult) -> None:
     """On the validation curve: what ended it, and a star at its best epoch. They make the legend."""
     losses, marker = trial.history["val_loss"], marker_of(trial.ending)
-    marks = [len(losses) - 1, *_best_epochs(trial)]
+    marks = [Mark(len(losses) - 1, marker.symbol, 8)]
+    if trial.run is not None:
+        marks.append(Mark(trial.run.best_epoch, "star", 14 if trial.chosen else 11))
+    who = f"{trial.number}, chosen" if trial.chosen else str(trial.number)
     figure.add_scatter(
-        x=[epoch + 1 for epoch in marks],
-        y=[rounded(losses[epoch]) for epoch in marks],
+        x=[mark.epoch + 1 for mark in marks],
+        y=rounded(losses[mark.epoch] for mark in marks),
         mode="markers",
         marker={
-            "symbol": [marker.symbol, "star"][: len(marks)],
-            "size": [8, 14 if trial.chosen else 11][: len(marks)],
+            "symbol": [mark.symbol for mark in marks],
+            "size": [mark.size for mark in marks],
             "color": marker.colour,
             "opacity": 1,
             "line": {"color": marker.colour, "width": 1.5},
         },
         legendgroup=trial.number,
-        name=f"{trial.number}{', chosen' if trial.chosen else ''}: {plain(trial.ending)}",
+        name=f"{who}: {plain(trial.ending)}",
         hovertemplate=f"trial {trial.number}, {plain(trial.ending)}, epoch %{{x}}: %{{y:.4f}}<extra></extra>",
         cliponaxis=False,
     )
 
 
-def _add_labels(figure: go.Figure, labels: Sequence[tuple[int, float, str]]) -> None:
+def _add_labels(figure: go.Figure, labels: Sequence[Label]) -> None:
     """The trials' numbers beside the ends of their curves."""
     figure.add_scatter(
-        x=[epochs for epochs, _, _ in labels],
-        y=[rounded(loss) for _, loss, _ in labels],
+        x=[label.epoch for label in labels],
+        y=rounded(label.loss for label in labels),
         mode="text",
-        text=[f"   {text}" for _, _, text in labels],
+        text=[f"   {label.text}" for label in labels],
         textposition="middle right",
         textfont={"size": 11},
         showlegend=False,
@@ -120,30 +143,26 @@ def _add_labels(figure: go.Figure, labels: Sequence[tuple[int, float, str]]) -> 
     )
 
 
-def _labels(drawn: Sequence[TrialResult], apart: float) -> list[tuple[int, float, str]]:
-    """Epochs, loss and text of each label; ends of curves less than `apart` decades from the last share one."""
-    ends = [
+def _labels(drawn: Sequence[TrialResult], apart: float) -> list[Label]:
+    """Of the ends of all curves, from below; ends less than `apart` decades from the last one share a label."""
+    ends = sorted(
         (len(trial.history[name]), math.log10(trial.history[name][-1]), trial.number)
         for trial in drawn
         for name in CURVES
         if drawable(trial.history[name][-1])
-    ]
+    )
     groups: list[list[tuple[int, float, int]]] = []
-    for end in sorted(ends):
-        if groups and groups[-1][0][0] == end[0] and end[1] - groups[-1][-1][1] < apart:
+    for end in ends:
+        if groups and groups[-1][-1][0] == end[0] and end[1] - groups[-1][-1][1] < apart:
             groups[-1].append(end)
         else:
             groups.append([end])
-    return [
-        (
-            group[0][0],
-            10 ** (sum(loss for _, loss, _ in group) / len(group)),
-            _named(sorted({number for *_, number in group})),
-        )
-        for group in groups
-    ]
+    return [_label(group) for group in groups]
 
 
-def _named(numbers: Sequence[int]) -> str:
-    named = " ".join(map(str, numbers[:MOST_NAMED]))
-    return f"{named} …" if len(numbers) > MOST_NAMED else named
+def _label(ends: Sequence[tuple[int, float, int]]) -> Label:
+    """One for ends of curves, each with its epoch, its loss as an exponent of ten, and its trial's number."""
+    numbers = sorted({number for _, _, number in ends})
+    text = " ".join(map(str, numbers[:MOST_NAMED]))
+    mean = sum(exponent for _, exponent, _ in ends) / len(ends)
+    return Label(ends[0][0], 10**mean, f"{text} …" if len(numbers) > MOST_NAMED else text)

@@ -1,87 +1,103 @@
-"""The graph of validation loss against gap: every run, the front, and what may be chosen.
-
-Sizes are left to the page. Figures hold plain lists of few digits, since a dashboard sends them again and again.
-"""
+"""The graph of validation loss against gap: every run, the front, and what may be chosen."""
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from search.insight.importance import measurements
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult
 from search.show.theme import BAND, FILL, TEXT, drawable, log_axis, marker_of, plain, rounded, themed
-
-MOST_HOPELESS = 300  # points; beyond that, the best of them
+from search.show.trial_groups import by_ending
 
 
 def loss_against_gap(snapshot: StudySnapshot) -> go.Figure | None:
-    """Each run at its best epoch: where runs may be chosen, the front, what noise cannot tell from the best."""
-    placed = [trial for trial in snapshot.trials if _placed(trial)]
+    """Each run at its best epoch, those in training included; None where none has figures."""
+    placed = [trial for trial in snapshot.trials if _has_place(trial)]
     if not placed:
         return None
+    axis = log_axis([*_losses(placed), snapshot.constraints.baseline_loss])
     figure = go.Figure()
-    _add_regions(figure, snapshot, placed)
-    _add_front(figure, placed)
-    for stopped in Counter(trial.ending for trial in placed):
-        _add_points(figure, stopped, [trial for trial in placed if trial.ending == stopped])
-    _add_marked(figure, snapshot, placed)
+    _add_region(figure, snapshot, _gaps(placed), left=10 ** axis["range"][0])
+    _add_limits(figure, snapshot)
+    in_band = [trial for trial in placed if trial.number in snapshot.band]
+    _add_band(figure, in_band)
+    _add_front(figure, [trial for trial in placed if trial.front])
+    for ending, trials in by_ending(placed).items():
+        _add_points(figure, ending, trials)
+    _add_rings(figure, in_band)
+    _add_name(figure, [trial for trial in placed if trial.chosen])
     return themed(
         figure,
         "Validation loss against gap",
-        xaxis={"title": "validation loss (nats)"} | log_axis(_losses(snapshot, placed)),
+        xaxis={"title": "validation loss (nats)"} | axis,
         yaxis={"title": "gap (nats)"},
     )
 
 
-def _placed(trial: TrialResult) -> bool:
-    ended = trial.state in ("COMPLETE", "PRUNED", "RUNNING")
-    return ended and trial.val_loss is not None and trial.gap is not None and drawable(trial.val_loss)
+def _has_place(trial: TrialResult) -> bool:
+    return (trial.ended or trial.running) and trial.val_loss is not None and drawable(trial.val_loss)
 
 
-def _losses(snapshot: StudySnapshot, placed: Sequence[TrialResult]) -> list[float]:
-    baseline = [snapshot.constraints.baseline_loss] if math.isfinite(snapshot.constraints.baseline_loss) else []
-    return [trial.val_loss for trial in placed if trial.val_loss is not None] + baseline
+def _losses(trials: Sequence[TrialResult]) -> list[float]:
+    return [at_best.val_loss for at_best in measurements(trials)]
 
 
-def _add_regions(figure: go.Figure, snapshot: StudySnapshot, placed: Sequence[TrialResult]) -> None:
-    """Where runs may be chosen, up to the linear baseline and the ceiling; and the band about the best."""
+def _gaps(trials: Sequence[TrialResult]) -> list[float]:
+    return [at_best.gap for at_best in measurements(trials)]
+
+
+def _add_region(figure: go.Figure, snapshot: StudySnapshot, gaps: Sequence[float], left: float) -> None:
+    """Where runs may be chosen: up to the linear baseline and the ceiling for the gap. left: end of the axis."""
     baseline, ceiling = snapshot.constraints.baseline_loss, snapshot.constraints.max_gap
-    gaps = [trial.gap for trial in placed if trial.gap is not None]
-    low, high = min(0.0, *gaps), max(gaps) if ceiling is None else ceiling
     if math.isfinite(baseline):
-        left = 10 ** log_axis(_losses(snapshot, placed))["range"][0]
         figure.add_shape(
             type="rect",
             showlegend=True,
             name="may be chosen",
             x0=left,
             x1=baseline,
-            y0=low,
-            y1=high,
+            y0=min(0.0, *gaps),
+            y1=max(gaps) if ceiling is None else ceiling,
             fillcolor=FILL,
             line_width=0,
             layer="below",
         )
+
+
+def _add_limits(figure: go.Figure, snapshot: StudySnapshot) -> None:
+    """The linear baseline, dotted and named, and the ceiling for the gap, dashed."""
+    baseline, ceiling = snapshot.constraints.baseline_loss, snapshot.constraints.max_gap
+    if math.isfinite(baseline):
         figure.add_vline(x=baseline, line={"dash": "dot", "color": TEXT, "width": 1})
         figure.add_annotation(
-            x=math.log10(baseline), y=1, yref="paper", text="linear baseline", textangle=-90, showarrow=False,
-            xanchor="right", yanchor="top",
-        )  # fmt: skip
+            x=math.log10(baseline),
+            y=1,
+            yref="paper",
+            text="linear baseline",
+            textangle=-90,
+            showarrow=False,
+            xanchor="right",
+            yanchor="top",
+        )
     if ceiling is not None:
         figure.add_hline(y=ceiling, line={"dash": "dash", "color": TEXT, "width": 1})
-    band = [trial.val_loss for trial in placed if trial.number in snapshot.band and trial.val_loss is not None]
-    if len(band) > 1:
-        figure.add_vrect(x0=min(band), x1=max(band), fillcolor=BAND, line_width=0, layer="below")
 
 
-def _add_front(figure: go.Figure, placed: Sequence[TrialResult]) -> None:
-    on_front = sorted((trial for trial in placed if trial.front), key=lambda trial: trial.val_loss or 0.0)
+def _add_band(figure: go.Figure, in_band: Sequence[TrialResult]) -> None:
+    """From the lowest loss to the highest that noise cannot tell from it."""
+    losses = _losses(in_band)
+    if len(losses) > 1:
+        figure.add_vrect(x0=min(losses), x1=max(losses), fillcolor=BAND, line_width=0, layer="below")
+
+
+def _add_front(figure: go.Figure, on_front: Sequence[TrialResult]) -> None:
     if len(on_front) > 1:
+        corners = sorted(zip(_losses(on_front), _gaps(on_front), strict=True), key=lambda corner: corner[0])
         figure.add_scatter(
-            x=[rounded(trial.val_loss or 0.0) for trial in on_front],
-            y=[rounded(trial.gap or 0.0) for trial in on_front],
+            x=rounded(loss for loss, _ in corners),
+            y=rounded(gap for _, gap in corners),
             mode="lines",
             line={"color": TEXT, "width": 1.5, "shape": "hv"},
             name="front",
@@ -89,14 +105,15 @@ def _add_front(figure: go.Figure, placed: Sequence[TrialResult]) -> None:
         )
 
 
-def _add_points(figure: go.Figure, stopped: str, trials: Sequence[TrialResult]) -> None:
-    marker = marker_of(stopped)
-    if stopped == "hopeless":
-        trials = sorted(trials, key=lambda trial: trial.val_loss or 0.0)[:MOST_HOPELESS]
+def _add_points(figure: go.Figure, ending: str, trials: Sequence[TrialResult]) -> None:
+    """The runs that ended in one way, with their place in the legend."""
+    marker = marker_of(ending)
     figure.add_scatter(
-        x=[rounded(trial.val_loss or 0.0) for trial in trials],
-        y=[rounded(trial.gap or 0.0) for trial in trials],
-        customdata=[[trial.number, _best_epoch(trial), trial.epochs_run] for trial in trials],
+        x=rounded(_losses(trials)),
+        y=rounded(_gaps(trials)),
+        customdata=[
+            [trial.number, trial.run.best_epoch + 1, trial.epochs_run] for trial in trials if trial.run is not None
+        ],
         mode="markers",
         marker={
             "symbol": marker.symbol,
@@ -104,34 +121,36 @@ def _add_points(figure: go.Figure, stopped: str, trials: Sequence[TrialResult]) 
             "color": marker.colour,
             "line": {"color": marker.colour, "width": 1.5},
         },
-        name=plain(stopped),
+        name=plain(ending),
         hovertemplate=(
-            f"trial %{{customdata[0]}}, {plain(stopped)}<br>val_loss %{{x:.4f}}, gap %{{y:.4f}}"
+            f"trial %{{customdata[0]}}, {plain(ending)}<br>val_loss %{{x:.4f}}, gap %{{y:.4f}}"
             "<br>best epoch %{customdata[1]} of %{customdata[2]}<extra></extra>"
         ),
     )
 
 
-def _best_epoch(trial: TrialResult) -> int:
-    """Counted from 1."""
-    return 0 if trial.run is None else trial.run.best_epoch + 1
-
-
-def _add_marked(figure: go.Figure, snapshot: StudySnapshot, placed: Sequence[TrialResult]) -> None:
-    """Rings about the runs that cannot be told from the best, and the chosen one's name."""
-    ringed = [trial for trial in placed if trial.number in snapshot.band]
-    if len(ringed) > 1:
+def _add_rings(figure: go.Figure, in_band: Sequence[TrialResult]) -> None:
+    """About the runs that cannot be told from the best."""
+    if len(in_band) > 1:
         figure.add_scatter(
-            x=[rounded(trial.val_loss or 0.0) for trial in ringed],
-            y=[rounded(trial.gap or 0.0) for trial in ringed],
+            x=rounded(_losses(in_band)),
+            y=rounded(_gaps(in_band)),
             mode="markers",
             marker={"symbol": "circle-open", "size": 15, "color": TEXT, "line": {"width": 1.5}},
             name="cannot be told from the best",
             hoverinfo="skip",
         )
-    for trial in placed:
-        if trial.chosen and trial.val_loss is not None:
-            figure.add_annotation(
-                x=math.log10(trial.val_loss), y=trial.gap, text=f"<b>chosen: {trial.number}</b>", arrowcolor=TEXT,
-                arrowhead=2, ax=-25, ay=38,
-            )  # fmt: skip
+
+
+def _add_name(figure: go.Figure, chosen: Sequence[TrialResult]) -> None:
+    """The chosen trial's number, with an arrow to it."""
+    for trial, at_best in zip(chosen, measurements(chosen), strict=True):
+        figure.add_annotation(
+            x=math.log10(at_best.val_loss),
+            y=at_best.gap,
+            text=f"<b>chosen: {trial.number}</b>",
+            arrowcolor=TEXT,
+            arrowhead=2,
+            ax=-25,
+            ay=38,
+        )

@@ -2,8 +2,8 @@
 
 import re
 import shlex
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -12,7 +12,7 @@ from search.choice.constraints import Constraints
 from search.insight.stops import stops
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult
-from search.show.text import short, with_error
+from search.show.text import sentence, short, with_error
 from search.stopping.stopped import Stopped
 
 MOST_CLASSES = 10  # that are named
@@ -76,22 +76,18 @@ def _result(trial: TrialResult, constraints: Constraints) -> str:
         return "No epoch gave a finite loss: it counts as infeasible and is never chosen."
     if not trial.reached_best:
         return f"Its figures are those of epoch {run.best_epoch + 1}, the best so far: it takes no part in the choice."
-    kept = "" if trial.stopped == Stopped.FINISHED else "Best epoch kept: "
+    kept = "" if trial.stopped == Stopped.FINISHED else "best epoch kept: "
     if trial.chosen:
-        return _sentence(f"{kept}it is the chosen one.")
+        return sentence(f"{kept}it is the chosen one")
     if trial.front:
-        return _sentence(f"{kept}it is on the front.")
+        return sentence(f"{kept}it is on the front")
     if run.at_best.val_loss >= constraints.baseline_loss:
         return f"It is no better than the linear baseline ({constraints.baseline_loss:.4f}) and never chosen."
-    if not run.feasible:
+    if constraints.max_gap is not None and run.at_best.gap > constraints.max_gap:
         return f"Its gap, {run.at_best.gap:.4f}, is above the ceiling of {constraints.max_gap:g}: it is never chosen."
     if not trial.complete:
         return f"Its best epoch, {run.best_epoch + 1}, is clearly beaten by another run in both loss and gap."
-    return _sentence(f"{kept}another run is at least as good in both loss and gap.")
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:]
+    return sentence(f"{kept}another run is at least as good in both loss and gap")
 
 
 def _searched(snapshot: StudySnapshot) -> Iterator[str]:
@@ -99,8 +95,9 @@ def _searched(snapshot: StudySnapshot) -> Iterator[str]:
     if not data:
         return
     channels, height, width = data["shape"]
-    classes = [markdown(name) for name in data["classes"][:MOST_CLASSES]]
-    more = len(data["classes"]) - len(classes)
+    classes = ", ".join(markdown(name) for name in data["classes"][:MOST_CLASSES])
+    unnamed = len(data["classes"]) - MOST_CLASSES
+    more = f" and {unnamed} more" if unnamed > 0 else ""
     yield (
         f"**Searched:** {_ranges(snapshot) or 'hyperparameters'}, of the space {markdown(space)}, for a low validation "
         "loss and a small gap between it and the training loss."
@@ -108,16 +105,16 @@ def _searched(snapshot: StudySnapshot) -> Iterator[str]:
     yield ""
     yield (
         f"**On:** {markdown(data['name'])}, {data['train_size']:,} images to train on and {data['val_size']:,} to "
-        f"validate on, {height}x{width}x{channels}, {len(data['classes'])} classes: {', '.join(classes)}"
-        + (f" and {more} more." if more else ".")
+        f"validate on, {height}x{width}x{channels}, {len(data['classes'])} classes: {classes}{more}."
     )
 
 
 def _ranges(snapshot: StudySnapshot) -> str:
-    ranges: dict[str, BaseDistribution] = {}
+    """Of each parameter, as it was drawn from."""
+    distributions: dict[str, BaseDistribution] = {}
     for trial in snapshot.ended:
-        ranges |= trial.distributions
-    return ", ".join(f"{markdown(name)} {_range(of)}" for name, of in ranges.items())
+        distributions |= trial.distributions
+    return ", ".join(f"{markdown(name)} {_range(distribution)}" for name, distribution in distributions.items())
 
 
 def _range(distribution: Any) -> str:  # noqa: ANN401
@@ -149,31 +146,33 @@ def _chosen(snapshot: StudySnapshot) -> Iterator[str]:
 
 
 def _stand(snapshot: StudySnapshot) -> Iterator[str]:
-    states = Counter(trial.state for trial in snapshot.trials)
     rows = stops(snapshot)
     ended = sum(row.trials for row in rows)
-    listed = ", ".join(f"{row.trials} {markdown(row.ending)}" for row in rows)
-    running = f", {states['RUNNING']} running" if states["RUNNING"] else ""
+    causes = ", ".join(f"{row.trials} {markdown(row.ending)}" for row in rows)
+    listed = f": {causes}" if causes else ""
+    number = sum(trial.running for trial in snapshot.trials)
+    running = f", {number} running" if number else ""
     yield (
-        f"**Where it stands:** {ended} of {snapshot.plan.get('trials', ended)} trials ended{running}"
-        + (f": {listed}" if listed else "")
-        + ". An overfitted run counts with its best epoch, so its state is COMPLETE: look at `stopped`."
+        f"**Where it stands:** {ended} of {snapshot.plan.get('trials', ended)} trials ended{running}{listed}. "
+        "An overfitted run counts with its best epoch, so its state is COMPLETE: look at `stopped`."
     )
 
 
 def _further(snapshot: StudySnapshot) -> Iterator[str]:
-    folder, trials = str(snapshot.plan.get("out", "runs/NAME")), snapshot.plan.get("trials", 0)
-    quoted = shlex.quote(folder)
+    folder, trials = Path(snapshot.plan.get("out", "runs/NAME")), snapshot.plan.get("trials", 0)
     yield (
         f"**To go on:** start the same command again with a larger `--trials` than {trials}; what is here is kept. "
         "With these tools:"
     )
     yield ""
-    commands = [f"list {quoted}"]
+    yield f"    gapsearch list {_quoted(folder)}"
     if snapshot.chosen is not None:
-        commands += [f"best {quoted}", f"confirm {shlex.quote(folder + '/best.yaml')}"]
-    for command in commands:
-        yield f"    gapsearch {command}"
+        yield f"    gapsearch best {_quoted(folder)}"
+        yield f"    gapsearch confirm {_quoted(folder / 'best.yaml')}"
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from search.choice.pareto import front
 from search.choice.run import Run
 from search.measurement import History
 from search.results.trial_result import TrialResult
+from search.show.text import duration
 from search.stopping.stopped import Stopped
 
 
@@ -17,17 +18,19 @@ class Running:
     """A trial in training."""
 
     number: int
-    history: History = field(default_factory=dict)
+    history: History = field(default_factory=dict)  # empty before its first epoch
 
     @property
     def epochs(self) -> int:
+        """Epochs trained and measured."""
         return len(self.history.get("val_loss", ()))
 
 
 class Progress:
-    """Trials done, running and missing. `planned` and `done` count over all starts, epochs and times over this one.
+    """Trials done, running and missing.
 
-    clock: seconds that only grow.
+    planned: trials of all starts. epochs: of a whole run. done, runs: trials that earlier starts have ended, and the
+    COMPLETE ones' runs. clock: seconds that only grow.
     """
 
     def __init__(
@@ -41,11 +44,11 @@ class Progress:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.planned, self.epochs, self._workers = planned, epochs, workers
-        self.done = self._done_before = done
-        self.running: dict[int, Running] = {}
-        self.ended: list[TrialResult] = []
-        self.stopped: Counter[str] = Counter()
-        self.epochs_saved = 0
+        self.done = self._done_before = done  # over all starts
+        self.running: dict[int, Running] = {}  # by number
+        self.ended: list[TrialResult] = []  # at this start, in that order
+        self._stopped: Counter[str] = Counter()  # trials of this start, by what ended them
+        self._epochs_saved = 0  # at this start
         self._runs = list(runs)
         self._clock = clock
         self._began = clock()
@@ -62,11 +65,11 @@ class Progress:
         """A trial has ended."""
         self.running.pop(trial.number, None)
         self.ended.append(trial)
-        self.stopped[trial.ending] += 1
+        self._stopped[trial.ending] += 1
         if trial.ended:
             self.done += 1
         if trial.epochs_run:
-            self.epochs_saved += self.epochs - trial.epochs_run
+            self._epochs_saved += self.epochs - trial.epochs_run
         if trial.complete and trial.run is not None:
             self._runs.append(trial.run)
 
@@ -106,9 +109,9 @@ class Progress:
         return "; ".join(part for part in parts if part)
 
     def stops(self) -> str:
-        """`3 overfit, 5 hopeless: 81 epochs saved`, or nothing."""
-        counts = [f"{count} {stopped}" for stopped, count in self.stopped.most_common() if stopped != Stopped.FINISHED]
-        return f"{', '.join(counts)}: {self.epochs_saved} epochs saved" if counts else ""
+        """`3 overfit, 5 hopeless: 81 epochs saved`, of this start, or nothing."""
+        counts = [f"{count} {ending}" for ending, count in self._stopped.most_common() if ending != Stopped.FINISHED]
+        return f"{', '.join(counts)}: {self._epochs_saved} epochs saved" if counts else ""
 
 
 def describe(trial: TrialResult) -> str:
@@ -121,12 +124,3 @@ def describe(trial: TrialResult) -> str:
         f"{head}  val_loss {at_best.val_loss:.4f}  gap {at_best.gap:7.4f}  accuracy {at_best.val_accuracy:.1%}  "
         f"epoch {trial.run.best_epoch + 1:2d} of {trial.epochs_run:2d}  {trial.ending:8s}"
     )
-
-
-def duration(seconds: float) -> str:
-    """`75` -> `1m15s`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes:02d}m"
-    return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -26,26 +27,22 @@ from search.insight.stops import stops
 from search.insight.tradeoff import tradeoff
 from search.results import best_yaml
 from search.results.snapshot import StudySnapshot
-from search.results.trial_result import TrialResult
+from search.results.trial_result import TrialResult, ranked
 from search.settings import DEFAULT_SPACE, FOLDER
-from search.show.epochs import epochs_trained
-from search.show.fit_regimes import regime_map
+from search.show.epochs_trained import epochs_trained
 from search.show.importance import importance
 from search.show.learning_curves import learning_curves
 from search.show.loss_against_gap import loss_against_gap
+from search.show.regime_map import regime_map
 from search.show.slices import slices
-from search.show.text import short
+from search.show.text import plural, sentence, short
 from search.show.theme import marker_of
 from search.show.trial_table import FIGURES, TRIAL
 from search.stopping.stopped import Stopped
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
-
 NAME = "report.html"
-MOST_CLASSES = 100  # named
-MEANING: dict[str, str] = {
+MOST_CLASSES = 100  # that are named
+MEANING: dict[str, str] = {  # of each cause that ends a trial
     Stopped.FINISHED: "all epochs are done",
     Stopped.OVERFIT: "validation loss rose from its best while training loss still fell; the best epoch is kept",
     Stopped.HOPELESS: "could not reach the useful runs any more; stopped before its best",
@@ -82,10 +79,10 @@ def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None) -
         chosen=snapshot.chosen_trial,
         nearest=nearest(snapshot.runs, snapshot.constraints),
         exported=exported,
-        confirmation=(exported or {}).get("confirmation"),
+        confirmation=exported.get("confirmation") if exported else None,
         lessons=_lessons(ended),
         columns=(TRIAL, *FIGURES),
-        front=sorted((trial for trial in snapshot.trials if trial.front), key=lambda trial: trial.val_loss or 0.0),
+        front=ranked([trial for trial in snapshot.trials if trial.front]),
         tradeoff=tradeoff(ended),
         smaller_gap=cost_of_a_smaller_gap(ended),
         graphs=_graphs(snapshot, parameters),
@@ -95,19 +92,20 @@ def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None) -
         stops=stops(snapshot),
         meaning=MEANING,
         key={ending: marker_of(ending) for ending in sorted({trial.ending for trial in ended})},
-        run=run_folder(snapshot),
-        search=search_call(snapshot),
+        folder=run_folder(snapshot),
+        search_call=search_call(snapshot),
         plotly=_packed_plotly(),
     )  # fmt: skip
 
 
 def _graphs(snapshot: StudySnapshot, parameters: Sequence[str]) -> dict[str, Markup | None]:
+    """All but the slices. parameters: the axes of the map of fit regimes."""
     return {
         "loss_against_gap": _graph(loss_against_gap(snapshot)),
-        "curves": _graph(learning_curves(snapshot)),
-        "drivers": _graph(importance(snapshot)),
-        "regimes": _graph(regime_map(snapshot, parameters)),
-        "epochs": _graph(epochs_trained(snapshot)),
+        "learning_curves": _graph(learning_curves(snapshot)),
+        "importance": _graph(importance(snapshot)),
+        "regime_map": _graph(regime_map(snapshot, parameters)),
+        "epochs_trained": _graph(epochs_trained(snapshot)),
     }
 
 
@@ -127,7 +125,7 @@ def search_call(snapshot: StudySnapshot) -> str:
         "data_root": "DIR" if folder else None,
         "image_size": settings.get("image_size") if folder else None,
         "space": _space(snapshot),
-        "ranges": {name: tuple(bounds) for name, bounds in settings.get("ranges", {}).items()} or None,
+        "ranges": {name: tuple(ends) for name, ends in settings.get("ranges", {}).items()} or None,
         "trials": snapshot.plan.get("trials"),
         "epochs": snapshot.plan.get("epochs"),
         **{name: settings.get(name) for name in ("train_size", "val_size", "seed", "max_gap", "flip")},
@@ -147,13 +145,13 @@ def _space(snapshot: StudySnapshot) -> str | None:
 
 def _lessons(trials: Sequence[TrialResult]) -> list[str]:
     """The sentences at the top: what closed the gap, where the space is too narrow, whether everything underfits."""
-    sentences = [
+    lessons = [
         *underfitting(trials),
         *what_closed_the_gap(trials),
         *nothing_closed_the_gap(trials),
         *bounds(trials),
     ]
-    return [sentence[0].upper() + sentence[1:] + "." for sentence in sentences]
+    return [sentence(lesson) for lesson in lessons]
 
 
 def _exported(folder: Path, snapshot: StudySnapshot) -> dict[str, Any] | None:
@@ -165,7 +163,7 @@ def _exported(folder: Path, snapshot: StudySnapshot) -> dict[str, Any] | None:
     return content if content["trial"] == snapshot.chosen else None
 
 
-def _graph(figure: "go.Figure | None") -> Markup | None:
+def _graph(figure: go.Figure | None) -> Markup | None:
     """A figure as JSON that no text in it can turn into markup of the page."""
     return None if figure is None else Markup(figure.to_json().replace("<", "\\u003c"))
 
@@ -186,13 +184,24 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["MOST_CLASSES"] = MOST_CLASSES
-    environment.filters |= {"figure": _figure, "percent": _percent, "short": short}
+    environment.filters |= {
+        "figure": _figure,
+        "percent": _percent,
+        "plural": plural,
+        "short": short,
+        "with_minus": _with_minus,
+    }
     return environment
 
 
 def _figure(value: float | None) -> str:
-    return "–" if value is None or not math.isfinite(value) else f"{value:.4f}".replace("-", "−")
+    return "–" if value is None or not math.isfinite(value) else _with_minus(f"{value:.4f}")
 
 
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.1%}"
+
+
+def _with_minus(figures: str) -> str:
+    """Figures with the sign for minus, as long as the one for plus, in place of a hyphen."""
+    return figures.replace("-", "−")

@@ -15,10 +15,10 @@ from search.results.storage import open_storage, storage_url
 
 logger = logging.getLogger(__name__)
 
-HOST = "127.0.0.1"  # it has no password
-LOCAL = (HOST, "localhost", "::1")
+HOST = "127.0.0.1"  # the dashboard has no password
+LOCAL = (HOST, "localhost", "::1")  # names of this machine
 
-Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]  # WSGI's
 
 
 class Server(ThreadingMixIn, WSGIServer):
@@ -39,8 +39,8 @@ def serve(folder: Path, storage: str | None, port: int) -> None:
     from optuna.artifacts import FileSystemArtifactStore
     from optuna_dashboard import wsgi
 
-    with open_storage(storage_url(folder, storage)) as opened:
-        dashboard = wsgi(opened, artifact_store=FileSystemArtifactStore(str(folder / "artifacts")))
+    with open_storage(storage_url(folder, storage)) as database:
+        dashboard = wsgi(database, artifact_store=FileSystemArtifactStore(str(folder / "artifacts")))
         with _server(local_only(dashboard), port) as server:
             logger.info(f"{folder}: http://{HOST}:{server.server_port}/dashboard/  (Ctrl-C ends it)")
             with contextlib.suppress(KeyboardInterrupt):

@@ -1,26 +1,31 @@
 """Slices: each hyperparameter against validation loss and gap."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 from optuna.distributions import BaseDistribution
 
+from search.insight.importance import measurements
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult
 from search.show.parameter_plot import (
     CHOSEN,
     CROWD,
     TICKS,
+    Places,
     add_points,
-    best_of,
     ended_with,
     parameter_axis,
     parameters,
     positions,
 )
-from search.show.theme import TEXT, log_axis_between, marker_of, plain, rounded, themed
+from search.show.theme import TEXT, Marker, drawable, log_axis_between, marker_of, plain, rounded, themed
+from search.show.trial_groups import by_ending
 from search.stopping.stopped import Stopped
+
+ROOM = 1.08  # factor by which the axis of losses reaches beyond them
 
 
 def slices(snapshot: StudySnapshot) -> list[go.Figure]:
@@ -31,32 +36,46 @@ def slices(snapshot: StudySnapshot) -> list[go.Figure]:
 def _slice(snapshot: StudySnapshot, name: str, distribution: BaseDistribution) -> go.Figure:
     drawn = ended_with(snapshot, [name])
     size = 7 if len(drawn) < CROWD else 4
-    groups = [(marker_of(stopped), stopped, size, trials) for stopped, trials in _by_ending(drawn)]
-    groups.append((CHOSEN, "chosen", 14, [trial for trial in drawn if trial.chosen]))
     figure = go.Figure()
-    for marker, label, size, trials in groups:
-        x = positions(trials, name, distribution)
-        for objective, axis in (("val_loss", "y"), ("gap", "y2")):
-            values = [rounded(getattr(trial, objective)) for trial in trials]
-            add_points(figure, trials, x, values, marker, label, size=size, yaxis=axis)
-    _add_constraints(figure, snapshot)
+    hopeless_below = sorted(by_ending(drawn).items(), key=lambda group: group[0] != Stopped.HOPELESS)
+    for ending, trials in hopeless_below:
+        _add_group(figure, trials, positions(trials, name, distribution), marker_of(ending), ending, size)
+    chosen = [trial for trial in drawn if trial.chosen]
+    _add_group(figure, chosen, positions(chosen, name, distribution), CHOSEN, "chosen", 14)
+    _add_limits(figure, snapshot)
+    losses = [at_best.val_loss for at_best in measurements(drawn)]
     return themed(
         figure,
         plain(name),
         showlegend=False,
         margin={"l": 58, "r": 12, "t": 40, "b": 30},
         xaxis=parameter_axis(distribution) | {"anchor": "y2"},
-        yaxis={"title": "val_loss", "domain": [0.54, 1]} | _loss_axis([t.val_loss for t in drawn if t.val_loss]),
+        yaxis={"title": "val_loss", "domain": [0.54, 1]} | _loss_axis(losses),
         yaxis2={"title": "gap", "domain": [0, 0.46], "nticks": TICKS},
     )
 
 
-def _add_constraints(figure: go.Figure, snapshot: StudySnapshot) -> None:
+def _add_group(
+    figure: go.Figure,
+    trials: Sequence[TrialResult],
+    x: Places,
+    marker: Marker,
+    label: str,
+    size: int,
+) -> None:
+    """Trials in both halves."""
+    at_best = measurements(trials)
+    add_points(figure, trials, x, rounded(one.val_loss for one in at_best), marker, label, size=size)
+    add_points(figure, trials, x, rounded(one.gap for one in at_best), marker, label, size=size, yaxis="y2")
+
+
+def _add_limits(figure: go.Figure, snapshot: StudySnapshot) -> None:
     """The linear baseline, dotted, and the ceiling for the gap, dashed."""
-    constraints = snapshot.constraints
-    _add_line(figure, "y", constraints.baseline_loss, "dot")
-    if constraints.max_gap is not None:
-        _add_line(figure, "y2", constraints.max_gap, "dash")
+    baseline, ceiling = snapshot.constraints.baseline_loss, snapshot.constraints.max_gap
+    if math.isfinite(baseline):
+        _add_line(figure, "y", baseline, "dot")
+    if ceiling is not None:
+        _add_line(figure, "y2", ceiling, "dash")
 
 
 def _add_line(figure: go.Figure, yaxis: str, value: float, dash: str) -> None:
@@ -64,14 +83,7 @@ def _add_line(figure: go.Figure, yaxis: str, value: float, dash: str) -> None:
     figure.add_shape(type="line", xref="x domain", x0=0, x1=1, yref=yaxis, y0=value, y1=value, line=line)
 
 
-def _by_ending(drawn: Sequence[TrialResult]) -> list[tuple[str, list[TrialResult]]]:
-    """The trials by what ended them; of the hopeless ones, which lie below all others, no more than are told apart."""
-    groups: dict[str, list[TrialResult]] = {Stopped.HOPELESS: []}
-    for trial in drawn:
-        groups.setdefault(trial.ending, []).append(trial)
-    groups[Stopped.HOPELESS] = best_of(groups[Stopped.HOPELESS])
-    return list(groups.items())
-
-
 def _loss_axis(losses: Sequence[float]) -> dict[str, Any]:
-    return log_axis_between(min(losses) / 1.08, max(losses) * 1.08, TICKS) if losses else {}
+    """Settings of a logarithmic axis; none where there is nothing to show."""
+    shown = [loss for loss in losses if drawable(loss)]
+    return log_axis_between(min(shown) / ROOM, max(shown) * ROOM, TICKS) if shown else {}

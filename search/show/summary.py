@@ -8,10 +8,10 @@ from search.insight.sentences import sentences
 from search.insight.stops import stops
 from search.results.snapshot import StudySnapshot
 from search.results.storage import without_password
-from search.results.trial_result import TrialResult
+from search.results.trial_result import ranked
 from search.show.trial_table import CHOSEN, FIGURES, FRONT, TRIAL, table
 
-ROWS = 8
+ROWS = 8  # of the table
 
 
 def summary(snapshot: StudySnapshot, folder: Path, storage: str | None) -> str:
@@ -34,33 +34,27 @@ def summary(snapshot: StudySnapshot, folder: Path, storage: str | None) -> str:
 
 def _best_trials(snapshot: StudySnapshot) -> list[str]:
     """The feasible runs of lowest validation loss; the chosen one is among them."""
-    complete = [trial for trial in snapshot.trials if trial.complete and trial.run is not None]
-    best = sorted(complete, key=_rank)[:ROWS]
+    best = ranked([trial for trial in snapshot.trials if trial.complete and trial.run is not None])[:ROWS]
     chosen = snapshot.chosen_trial
     if chosen is not None and chosen not in best:
         best.append(chosen)
     return table(best, (CHOSEN, TRIAL, *FIGURES, FRONT)) if best else ["no trial has a result yet"]
 
 
-def _rank(trial: TrialResult) -> tuple[bool, float]:
-    assert trial.run is not None
-    return not trial.run.feasible, trial.run.at_best.val_loss
-
-
 def _stops(snapshot: StudySnapshot) -> str:
     rows = stops(snapshot)
     trained, saved = sum(row.trained for row in rows), sum(row.saved for row in rows)
-    causes = ", ".join(f"{row.trials} {row.ending}" for row in rows) or "none"
     planned = trained + saved
+    causes = ", ".join(f"{row.trials} {row.ending}" for row in rows) or "none"
     spared = f"; {trained} of {planned} epochs trained, {saved / planned:.0%} saved" if saved else ""
     return f"{sum(row.trials for row in rows)} trials: {causes}{spared}"
 
 
 def _chosen(snapshot: StudySnapshot, folder: Path) -> list[str]:
-    chosen, baseline = snapshot.chosen_trial, snapshot.constraints.baseline_loss
+    chosen = snapshot.chosen_trial
     if chosen is None or chosen.run is None:
         return _none_chosen(snapshot)
-    run = chosen.run
+    run, baseline = chosen.run, snapshot.constraints.baseline_loss
     return [
         f"chosen: trial {run.number}, {snapshot.because}",
         f"        val_loss {run.at_best.val_loss:.4f} (linear baseline {baseline:.4f}), gap {run.at_best.gap:.4f}, "
@@ -77,7 +71,7 @@ def _none_chosen(snapshot: StudySnapshot) -> list[str]:
     ceiling = "" if constraints.max_gap is None else f" with a gap of at most {constraints.max_gap:g}"
     return [
         f"chosen: none. No trial beats the linear baseline (val_loss {constraints.baseline_loss:.4f}){ceiling}; "
-        f"no best.yaml is written",
+        "no best.yaml is written",
         f"        nearest: trial {closest.number}, val_loss {closest.at_best.val_loss:.4f}, "
         f"gap {closest.at_best.gap:.4f}",
     ]

@@ -2,7 +2,9 @@
 
 import sys
 import time
-from typing import TextIO
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TextIO, TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -13,14 +15,33 @@ from rich.text import Text
 from search.choice.run import Run
 from search.measurement import History
 from search.results.trial_result import TrialResult
-from search.show.progress import Progress, Running, describe, duration
+from search.show.progress import Progress, Running, describe
+from search.show.text import duration
+from search.show.trial_table import ACCURACY, BEST_EPOCH, Column, of_run
 from search.stopping.stopped import Stopped
 
 REFRESH_SECONDS = 0.5
 FRONT_ROWS = 5
 ENDED_ROWS = 4
-WIDE, NARROW = 100, 60  # columns from which everything is shown, and below which only the essential is
+NARROW, WIDE = 60, 100  # width, in characters, below which only the essential is shown, and from which everything is
 COLOURS: dict[str, str] = {Stopped.FINISHED: "green", Stopped.OVERFIT: "bold yellow", Stopped.HOPELESS: "dim"}
+
+ENDED: tuple[Column[TrialResult], ...] = (
+    Column("val_loss", of_run(lambda run: f"{run.at_best.val_loss:.4f}")),
+    Column("gap", of_run(lambda run: f"{run.at_best.gap:.4f}")),
+    replace(ACCURACY, least_width=WIDE),
+    replace(BEST_EPOCH, least_width=NARROW),
+    Column("stopped", lambda trial: f"[{COLOURS.get(trial.ending, 'red')}]{trial.ending}[/]", text=True),
+)
+FRONT: tuple[Column[Run], ...] = (
+    Column("val_loss", lambda run: f"{run.at_best.val_loss:.4f}"),
+    Column("gap", lambda run: f"{run.at_best.gap:.4f}"),
+    Column("accuracy", lambda run: f"{run.at_best.val_accuracy:.1%}", least_width=WIDE),
+    Column("parameters", lambda run: f"{run.parameters:,}", least_width=WIDE),
+    Column("fit", lambda run: run.fit, text=True),
+)
+
+Row = TypeVar("Row", Running, TrialResult, Run)
 
 
 class Terminal:
@@ -105,86 +126,60 @@ def make_terminal(progress: Progress, stream: TextIO | None = None) -> Terminal:
 
 
 def view(progress: Progress, width: int) -> RenderableType:
-    """The whole live view, for a terminal of that many columns."""
-    wide, narrow = width >= WIDE, width < NARROW
+    """The whole live view, for a terminal of that many characters."""
     parts: list[RenderableType] = [_header(progress, width)]
     if progress.running:
-        parts += [Text(), _running(list(progress.running.values()), progress.epochs, wide, narrow)]
+        parts += [Text(), _table("running", list(progress.running.values()), _running_columns(progress.epochs), width)]
     if progress.ended:
-        parts += [Text(), _ended(progress.ended[-ENDED_ROWS:], wide, narrow)]
-    if progress.front:
-        parts += [Text(), _front(progress.front[:FRONT_ROWS], wide)]
-    if progress.stops():
-        parts += [Text(), Text(progress.stops(), style="dim", overflow="ellipsis", no_wrap=True)]
+        parts += [Text(), _table("ended", progress.ended[-ENDED_ROWS:], ENDED, width)]
+    if on_front := progress.front:
+        parts += [Text(), _table("front so far", on_front[:FRONT_ROWS], FRONT, width)]
+    if stops := progress.stops():
+        parts += [Text(), Text(stops, style="dim", overflow="ellipsis", no_wrap=True)]
     return Group(*parts)
 
 
 def _header(progress: Progress, width: int) -> RenderableType:
     left = progress.seconds_left()
-    time_left = f"{duration(left)} left" if left is not None else f"{duration(progress.seconds_gone())} gone"
-    grid = Table.grid(padding=(0, 1))
+    pace = f"{duration(progress.seconds_gone())} gone" if left is None else f"{duration(left)} left"
     bar = ProgressBar(
         total=progress.planned, completed=progress.done, width=max(10, min(40, width - 40)), complete_style="green"
     )
-    grid.add_row(f"{progress.done} of {progress.planned} trials", bar, time_left)
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row(f"{progress.done} of {progress.planned} trials", bar, pace)
     return grid
 
 
-def _running(running: list[Running], epochs: int, wide: bool, narrow: bool) -> Table:
-    train_loss, best = (["train_loss"] if wide else []), ([] if narrow else ["best"])
-    table = _table("running", "epoch", *train_loss, "val_loss", "gap", *best)
-    for trial in running:
-        history = trial.history
-        if not history:
-            table.add_row(f"trial {trial.number}", f"0/{epochs}")
-            continue
-        lowest = min(history["val_loss"])
-        train = [_number(history["train_loss"][-1])] if wide else []
-        best = [] if narrow else [f"{_number(lowest)} at {history['val_loss'].index(lowest) + 1}"]
-        table.add_row(
-            f"trial {trial.number}",
-            f"{trial.epochs}/{epochs}",
-            *train,
-            _number(history["val_loss"][-1]),
-            _number(history["gap"][-1]),
-            *best,
-        )
-    return table
+def _running_columns(epochs: int) -> tuple[Column[Running], ...]:
+    """Of trials in training. epochs: of a whole run."""
+    return (
+        Column("epoch", lambda trial: f"{trial.epochs}/{epochs}"),
+        Column("train_loss", lambda trial: _last(trial, "train_loss"), least_width=WIDE),
+        Column("val_loss", lambda trial: _last(trial, "val_loss")),
+        Column("gap", lambda trial: _last(trial, "gap")),
+        Column("best", _lowest, least_width=NARROW),
+    )
 
 
-def _ended(ended: list[TrialResult], wide: bool, narrow: bool) -> Table:
-    more = (["accuracy"] if wide else []) + ([] if narrow else ["best epoch"])
-    table = _table("ended", "val_loss", "gap", *more, "stopped")
-    for trial in ended:
-        stopped = Text(trial.ending, style=COLOURS.get(trial.ending, "red"))
-        if trial.run is None:
-            table.add_row(f"trial {trial.number}", *[""] * (2 + len(more)), stopped)
-            continue
-        at_best = trial.run.at_best
-        accuracy = [f"{at_best.val_accuracy:.1%}"] if wide else []
-        best = [] if narrow else [f"{trial.run.best_epoch + 1} of {trial.epochs_run}"]
-        losses = _number(at_best.val_loss), _number(at_best.gap)
-        table.add_row(f"trial {trial.number}", *losses, *accuracy, *best, stopped)
-    return table
+def _last(trial: Running, name: str) -> str:
+    return f"{trial.history[name][-1]:.4f}" if trial.epochs else ""
 
 
-def _front(runs: list[Run], wide: bool) -> Table:
-    table = _table("front so far", "val_loss", "gap", *(["accuracy", "parameters"] if wide else []), "fit")
-    for run in runs:
-        more = [f"{run.at_best.val_accuracy:.1%}", f"{run.parameters:,}"] if wide else []
-        losses = _number(run.at_best.val_loss), _number(run.at_best.gap)
-        table.add_row(f"trial {run.number}", *losses, *more, run.fit)
-    return table
+def _lowest(trial: Running) -> str:
+    if not trial.epochs:
+        return ""
+    losses = trial.history["val_loss"]
+    lowest = min(losses)
+    return f"{lowest:.4f} at {losses.index(lowest) + 1}"
 
 
-def _table(first: str, *others: str) -> Table:
+def _table(first: str, rows: Sequence[Row], columns: Sequence[Column[Row]], width: int) -> Table:
+    """A row for each trial; those columns that suit a terminal of that width."""
+    shown = [column for column in columns if width >= column.least_width]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
     table.add_column(first, no_wrap=True, min_width=9)
-    for name in others:
-        text = name in ("stopped", "fit")
-        table.add_column(name, justify="left" if text else "right", no_wrap=True)
+    for column in shown:
+        table.add_column(column.title, justify="left" if column.text else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(f"trial {row.number}", *(column.cell(row) for column in shown))
     return table
-
-
-def _number(value: float) -> str:
-    return f"{value:.4f}"

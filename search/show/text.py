@@ -16,6 +16,11 @@ def with_error(value: float, error: float) -> str:
     return f"{value:.4f} ± {error:.4f}"
 
 
+def sentence(text: str) -> str:
+    """The text with a capital letter and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def duration(seconds: float) -> str:
     """`75` -> `1m15s`."""
     minutes, rest = divmod(round(seconds), 60)

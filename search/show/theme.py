@@ -1,24 +1,25 @@
 """How every graph looks: one colour and one symbol for each way in which a run ends, on light and dark pages alike.
 
 Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), which colour-blind people can tell apart; the blue is a
-little lighter, for dark pages. Where plotly is imported, it is in the functions: it may take a second.
+little lighter, for dark pages. Sizes are left to the page. Figures hold plain lists of few digits, since a dashboard
+sends them again and again.
 """
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+import plotly.graph_objects as go
 
+from search.stopping.stopped import Stopped
 
 TEXT = "#7f7f7f"  # legible on white and on near-black: nothing here knows which of the two the page is
 GRID = "rgba(128,128,128,0.25)"
 FILL = "rgba(0,158,115,0.10)"  # where runs may be chosen
 BAND = "rgba(230,159,0,0.25)"  # what cannot be told from the best
-BAR = "#56B4E9"
+BAR = "#56B4E9"  # where colour says nothing
 FONT = "Roboto, Helvetica, Arial, sans-serif"
 
 
@@ -26,7 +27,7 @@ FONT = "Roboto, Helvetica, Arial, sans-serif"
 class Marker:
     """How runs that ended in one way are drawn."""
 
-    colour: str
+    colour: str  # as in CSS
     symbol: str  # plotly's name
 
     @property
@@ -35,7 +36,7 @@ class Marker:
         return CHARACTERS[self.symbol]
 
 
-CHARACTERS = {
+CHARACTERS = {  # by plotly's symbol
     "circle": "●",
     "circle-open": "○",
     "cross-thin-open": "+",
@@ -45,13 +46,13 @@ CHARACTERS = {
     "triangle-up": "▲",
     "x-thin-open": "×",
 }
-ENDINGS = {
-    "finished": Marker("#1F83C0", "circle"),
-    "overfit": Marker("#D55E00", "diamond"),
-    "hopeless": Marker("#8C8C8C", "x-thin-open"),
-    "diverged": Marker("#CC79A7", "triangle-up"),
-    "out_of_memory": Marker("#E69F00", "square"),
-    "cancelled": Marker("#8C6D1F", "line-ew-open"),
+ENDINGS: dict[str, Marker] = {
+    Stopped.FINISHED: Marker("#1F83C0", "circle"),
+    Stopped.OVERFIT: Marker("#D55E00", "diamond"),
+    Stopped.HOPELESS: Marker("#8C8C8C", "x-thin-open"),
+    Stopped.DIVERGED: Marker("#CC79A7", "triangle-up"),
+    Stopped.OUT_OF_MEMORY: Marker("#E69F00", "square"),
+    Stopped.CANCELLED: Marker("#8C6D1F", "line-ew-open"),
     "running": Marker("#009E73", "circle-open"),
 }
 OTHER = Marker("#8C6D1F", "cross-thin-open")  # errors
@@ -67,10 +68,8 @@ def plain(text: object) -> str:
     return html.escape(str(text), quote=False)
 
 
-def themed(figure: "go.Figure", title: str, **layout: Any) -> "go.Figure":  # noqa: ANN401
+def themed(figure: go.Figure, title: str, **layout: Any) -> go.Figure:  # noqa: ANN401
     """The figure with its title, transparent, in colours for light and dark pages. `title` is markup."""
-    import plotly.graph_objects as go
-
     figure.update_layout(
         template=go.layout.Template(),  # plotly's own is seven kB in every figure
         title={"text": title, "x": 0.01, "xanchor": "left", "font": {"size": 16}},
@@ -102,9 +101,10 @@ def log_ticks(low: float, high: float, most: int = 9) -> list[float]:
 
 
 def log_axis(values: Sequence[float]) -> dict[str, Any]:
-    """Settings of a logarithmic axis that shows `values`, positive ones, with some room around them."""
-    pad = max((max(values) / min(values)) ** 0.05, 1.15)
-    return log_axis_between(min(values) / pad, max(values) * pad)
+    """Settings of a logarithmic axis that shows the drawable ones of `values`, with some room around them."""
+    shown = [value for value in values if drawable(value)]
+    room = max((max(shown) / min(shown)) ** 0.05, 1.15)
+    return log_axis_between(min(shown) / room, max(shown) * room)
 
 
 def log_axis_between(low: float, high: float, most: int = 9) -> dict[str, Any]:
@@ -123,6 +123,6 @@ def drawable(loss: float) -> bool:
     return math.isfinite(loss) and loss > 0
 
 
-def rounded(value: float) -> float | None:
+def rounded(values: Iterable[float]) -> list[float | None]:
     """To four significant digits, for a small file; None for what JSON has no word for."""
-    return float(f"{value:.4g}") if math.isfinite(value) else None
+    return [float(f"{value:.4g}") if math.isfinite(value) else None for value in values]

@@ -7,45 +7,61 @@ from dataclasses import dataclass
 
 from search.results.trial_result import TrialResult
 from search.show.learning_curves import CURVES, thinned
-from search.show.theme import drawable, log_axis, marker_of
+from search.show.theme import FONT, drawable, log_axis, marker_of
+from search.stopping.stopped import Stopped
 
 WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 70, 44  # margins
 INK, PALE, BEST = "#444444", "#dddddd", "#00795A"
+EDGE = 80  # within which a text beside the curves is turned inwards
 
 
 @dataclass(frozen=True)
 class Scale:
-    """From an epoch (from 0) and a loss to a place on the picture; losses on a logarithmic scale."""
+    """From an epoch (from 0) and a loss to a place on the image; losses on a logarithmic scale."""
 
-    epochs: int
-    low: float  # exponents of ten
-    high: float
+    epochs: int  # from the left end to the right one
+    low: float  # the loss at the bottom, as an exponent of ten
+    high: float  # the loss at the top, likewise
 
     def x(self, epoch: float) -> float:
+        """From the left."""
         return LEFT + (WIDTH - LEFT - RIGHT) * (epoch / max(self.epochs - 1, 1))
 
     def y(self, loss: float) -> float:
+        """From the top."""
         share = (math.log10(loss) - self.low) / (self.high - self.low)
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * min(max(share, 0.0), 1.0)
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A sign on the validation curve, and what it says above."""
+
+    epoch: int  # from 0
+    loss: float
+    text: str
+    sign: str
+    colour: str
+    row: int  # of the two above the curves, from 0
+
+
 def trial_svg(trial: TrialResult, planned: int) -> str | None:
     """An SVG document with a white page of its own; None where no epoch has a finite loss. planned: epochs."""
-    history, stopped = trial.history, trial.ending
+    history = trial.history
     losses = [loss for name in CURVES for loss in history.get(name, ()) if drawable(loss)]
     if not losses:
         return None
-    axis = log_axis(losses)
+    axis, colour = log_axis(losses), marker_of(trial.ending).colour
     scale = Scale(planned, *axis["range"])
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        'font-family="Roboto, Helvetica, Arial, sans-serif" font-size="13">',
+        f'font-family="{FONT}" font-size="13">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         *_axes(scale, axis["tickvals"]),
-        *(_line(history[name], scale, marker_of(stopped).colour, dotted=name == "train_loss") for name in CURVES),
-        *_marks(history["val_loss"], scale, stopped, None if trial.run is None else trial.run.best_epoch),
-        _text(LEFT, 24, f"trial {trial.number}: {stopped}", size=16),
+        *(_line(history[name], scale, colour, dotted=name == "train_loss") for name in CURVES),
+        *(part for mark in _marks(trial) for part in _drawn(mark, scale)),
+        _text(LEFT, 24, f"trial {trial.number}: {trial.ending}", size=16),
         _text(WIDTH - RIGHT, 24, "solid: validation loss, dotted: training loss", anchor="end"),
         "</svg>",
     ]
@@ -76,22 +92,31 @@ def _line(values: Sequence[float], scale: Scale, colour: str, *, dotted: bool) -
     return f'<path d="{"".join(path)}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>'
 
 
-def _marks(losses: Sequence[float], scale: Scale, stopped: str, best_epoch: int | None) -> Iterator[str]:
+def _marks(trial: TrialResult) -> Iterator[Mark]:
+    """Its best epoch, and where it was stopped."""
+    losses = trial.history["val_loss"]
     last = len(losses) - 1
-    if best_epoch is not None and drawable(losses[best_epoch]):
-        yield from _mark(scale, best_epoch, losses[best_epoch], f"best: epoch {best_epoch + 1}", "★", BEST, row=0)
-    if stopped != "finished" and drawable(losses[last]):
-        sign, colour = "" if last == best_epoch else "✕", marker_of(stopped).colour
-        yield from _mark(scale, last, losses[last], f"{stopped}: epoch {last + 1}", sign, colour, row=1)
+    best = None if trial.run is None else trial.run.best_epoch
+    if best is not None and drawable(losses[best]):
+        yield Mark(best, losses[best], f"best: epoch {best + 1}", "★", BEST, row=0)
+    if trial.ending != Stopped.FINISHED and drawable(losses[last]):
+        sign = "" if last == best else "✕"
+        text = f"{trial.ending}: epoch {last + 1}"
+        yield Mark(last, losses[last], text, sign, marker_of(trial.ending).colour, row=1)
 
 
-def _mark(scale: Scale, epoch: int, loss: float, text: str, sign: str, colour: str, row: int) -> Iterator[str]:
-    """A sign on the curve, and what it says above in one of two rows, turned inwards at the edges."""
-    x, y = scale.x(epoch), scale.y(loss)
-    anchor = "start" if x < LEFT + 80 else "end" if x > WIDTH - RIGHT - 80 else "middle"
-    yield f'<path d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}" stroke="{colour}" stroke-dasharray="2 3"/>'
-    yield _text(x, y + 6, sign, anchor="middle", colour=colour, size=18)
-    yield _text(x, TOP - 22 + 16 * row, text, anchor=anchor, colour=colour)
+def _drawn(mark: Mark, scale: Scale) -> Iterator[str]:
+    x, y = scale.x(mark.epoch), scale.y(mark.loss)
+    yield f'<path d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}" stroke="{mark.colour}" stroke-dasharray="2 3"/>'
+    yield _text(x, y + 6, mark.sign, anchor="middle", colour=mark.colour, size=18)
+    yield _text(x, TOP - 22 + 16 * mark.row, mark.text, anchor=_anchor(x), colour=mark.colour)
+
+
+def _anchor(x: float) -> str:
+    """Turned inwards at the edges."""
+    if x < LEFT + EDGE:
+        return "start"
+    return "end" if x > WIDTH - RIGHT - EDGE else "middle"
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", colour: str = INK, size: int = 13) -> str:

@@ -1,24 +1,28 @@
-"""The table of trials, the same in `list`, at the end of a search, and in the report."""
+"""The table of trials, the same in `gapsearch list`, at the end of a search, and in the report."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from search.choice.fit import Fit
 from search.choice.run import Run
 from search.results.trial_result import TrialResult
 from search.show.text import short, with_error
 
+Row = TypeVar("Row")
+
 
 @dataclass(frozen=True)
-class Column:
-    """One column of the table."""
+class Column(Generic[Row]):
+    """One column of a table; the rows are trials, or what is known of them."""
 
     title: str
-    cell: Callable[[TrialResult], str]
-    text: bool = False  # set flush left
+    cell: Callable[[Row], str]
+    text: bool = False  # words, set flush left
+    least_width: int = 0  # of the terminal, in characters: `search.show.terminal` leaves the column out below
 
 
-def _of_run(cell: Callable[[Run], str]) -> Callable[[TrialResult], str]:
+def of_run(cell: Callable[[Run], str]) -> Callable[[TrialResult], str]:
     """A cell that is empty for trials without a run."""
     return lambda trial: "" if trial.run is None else cell(trial.run)
 
@@ -28,31 +32,33 @@ def _fit(run: Run) -> str:
     return run.fit if run.feasible or run.fit == Fit.UNDERFIT else f"{run.fit} (above --max-gap)"
 
 
-def _epoch(trial: TrialResult) -> str:
+def _best_epoch(trial: TrialResult) -> str:
     return "" if trial.run is None else f"{trial.run.best_epoch + 1} of {trial.epochs_run}"
 
 
-CHOSEN = Column("", lambda trial: "->" if trial.chosen else "")
-TRIAL = Column("trial", lambda trial: str(trial.number))
-STATE = Column("state", lambda trial: trial.state, text=True)
-FIGURES = (
-    Column("val_loss", _of_run(lambda run: with_error(run.at_best.val_loss, run.at_best.val_loss_se))),
-    Column("gap", _of_run(lambda run: with_error(run.at_best.gap, run.at_best.gap_se))),
-    Column("accuracy", _of_run(lambda run: f"{run.at_best.val_accuracy:.1%}")),
-    Column("best epoch", _epoch),
-    Column("parameters", _of_run(lambda run: f"{run.parameters:,}" if run.parameters else "")),
-    Column("fit", _of_run(_fit), text=True),
-    Column("stopped", lambda trial: trial.stopped or "", text=True),
+CHOSEN = Column[TrialResult]("", lambda trial: "->" if trial.chosen else "")
+TRIAL = Column[TrialResult]("trial", lambda trial: str(trial.number))
+STATE = Column[TrialResult]("state", lambda trial: trial.state, text=True)
+ACCURACY = Column("accuracy", of_run(lambda run: f"{run.at_best.val_accuracy:.1%}"))
+BEST_EPOCH = Column("best epoch", _best_epoch)
+FIGURES = (  # what matters most on the left: a narrow terminal cuts off what is on the right
+    Column("val_loss", of_run(lambda run: with_error(run.at_best.val_loss, run.at_best.val_loss_se))),
+    Column("gap", of_run(lambda run: with_error(run.at_best.gap, run.at_best.gap_se))),
+    ACCURACY,
+    Column("fit", of_run(_fit), text=True),
+    Column[TrialResult]("stopped", lambda trial: trial.stopped or "", text=True),
+    BEST_EPOCH,
+    Column("parameters", of_run(lambda run: f"{run.parameters:,}" if run.parameters else "")),
 )
-FRONT = Column("front", lambda trial: "front" if trial.front else "", text=True)
+FRONT = Column[TrialResult]("front", lambda trial: "front" if trial.front else "", text=True)
 
 
-def parameter(name: str) -> Column:
+def parameter(name: str) -> Column[TrialResult]:
     """The column of a hyperparameter."""
     return Column(name, lambda trial: short(trial.params.get(name, "")))
 
 
-def table(trials: Sequence[TrialResult], columns: Sequence[Column]) -> list[str]:
+def table(trials: Sequence[TrialResult], columns: Sequence[Column[TrialResult]]) -> list[str]:
     """A header and one line for each trial."""
     rows = [[column.title for column in columns]]
     rows += [[column.cell(trial) for column in columns] for trial in trials]
@@ -60,7 +66,7 @@ def table(trials: Sequence[TrialResult], columns: Sequence[Column]) -> list[str]
     return ["  ".join(_aligned(row, columns, widths)).rstrip() for row in rows]
 
 
-def _aligned(row: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> list[str]:
+def _aligned(row: Sequence[str], columns: Sequence[Column[TrialResult]], widths: Sequence[int]) -> list[str]:
     return [
         cell.ljust(width) if column.text else cell.rjust(width)
         for cell, column, width in zip(row, columns, widths, strict=True)

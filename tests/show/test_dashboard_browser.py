@@ -11,7 +11,7 @@ import time
 from urllib.parse import urlsplit
 
 import pytest
-from builders import ROOT
+from builders import ROOT, SCRIPT
 
 from search import Search
 
@@ -19,14 +19,13 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not (shutil.which("chromium") and shutil.which("chromedriver")), reason="no Chromium here"),
 ]
-NAME = "<script>alert(1)</script>"
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --window-size=1440,3000"
 )
-GRAPHS = ("curves", "loss-against-gap", "epochs", "drivers")
+GRAPHS = ("curves", "loss-against-gap", "epochs", "importance")
 TITLES = "return [...document.querySelectorAll('[id^=\"user-defined-plot\"] .gtitle')].map(title => title.textContent)"
-PICTURES = "return [...document.images].filter(one => one.src.includes('/artifacts/') && one.naturalWidth > 100)"
+IMAGES = "return [...document.images].filter(one => one.src.includes('/artifacts/') && one.naturalWidth > 100)"
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +34,13 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dashboard") / "run"
     fast = {"learning_rate": (5e-3, 1e-2), "batch_size": (32, 48), "width": (16, 24), "depth": (2, 3)}
     sizes = {"trials": 12, "epochs": 4, "train_size": 400, "val_size": 200}
-    Search(name=NAME, dataset="digits", ranges=fast, out=str(folder), **sizes).run()
+    Search(name=SCRIPT, dataset="digits", ranges=fast, out=str(folder), **sizes).run()
     return folder
 
 
 @pytest.fixture(scope="module")
 def url(run):
-    """Of `python -m search dashboard`, which then ends quietly on Ctrl-C."""
+    """Of `gapsearch dashboard`, which then ends quietly on Ctrl-C."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "search", "dashboard", str(run), "--port", "0"]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -83,7 +82,7 @@ def test_the_study_page_shows_our_graphs(chromium, url):
     for part in ("Curves:", "Validation loss against gap", "epochs trained", "What drives the loss and the gap"):
         assert part in titles
     assert "val_loss" in text_of(chromium)
-    assert NAME in text_of(chromium)
+    assert SCRIPT in text_of(chromium)
 
 
 def test_the_study_note_names_the_choice(chromium, url):
@@ -91,13 +90,13 @@ def test_the_study_note_names_the_choice(chromium, url):
     shown = wait_for(lambda: "Where it stands" in (text := text_of(chromium)) and text)
     assert re.search(r"Chosen at present: trial \d", shown)
     assert "12 of 12 trials ended" in shown
-    assert NAME in shown
+    assert SCRIPT in shown
 
 
-def test_a_trial_page_has_its_note_and_its_picture(chromium, url):
+def test_a_trial_page_has_its_note_and_its_curves(chromium, url):
     chromium.get(f"{url}studies/1/trials?numbers=0")
     wait_for(lambda: "Trained for all 4 epochs" in text_of(chromium))
-    wait_for(lambda: chromium.execute_script(PICTURES))
+    wait_for(lambda: chromium.execute_script(IMAGES))
     assert "curves.svg" in text_of(chromium)
 
 

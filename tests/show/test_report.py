@@ -8,71 +8,13 @@ from html.parser import HTMLParser
 import optuna
 import pytest
 import yaml
-from builders import ROOT
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import TrialState, create_trial
+from builders import DISTRIBUTIONS, ROOT, SCRIPT, history, recorded_study, recorded_trial, recorded_trials
 
 from search import Search
+from search.choice.fit import Fit
 from search.cli import main
-from search.results.snapshot import read_story
+from search.results.snapshot import read_snapshot
 from search.show import report
-from search.show.fit_regimes import regime_map, regimes, strongest
-from search.show.slices import slices
-from search.show.theme import CHARACTERS, OTHER, STOPPED
-
-EVIL = "<script>alert(1)</script>"
-DISTRIBUTIONS = {
-    "dropout": FloatDistribution(0.0, 0.5),
-    "width": IntDistribution(8, 64, log=True),
-    "norm": CategoricalDistribution(["batch", EVIL]),
-}
-
-
-def study_of(trials, name="by hand", max_gap=None, chosen=None, storage=None, **attributes):
-    study = optuna.create_study(study_name=name, storage=storage, directions=["minimize"] * 2)
-    study.add_trials(trials)
-    described = {
-        "baseline": {"val_loss": 1.0},
-        "settings": {"data set": "digits", "--image-size": 8, "data fingerprint": "ab12", "--train-size": 400,
-                     "--val-size": 200, "--seed": 3, "--max-gap": max_gap, "--flip": False, "space": "spaces.cnn",
-                     "ranges": {"width": [8, 64]}},
-        "plan": {"trials": 20, "epochs": 10, "out": "/home/somebody/runs/mine"},
-        "data": {"name": "digits", "classes": ["zero", EVIL], "shape": [1, 8, 8], "train_size": 400, "val_size": 200},
-        "choice": chosen and {"trial": chosen, "band": [chosen], "because": "it is the best by hand"},
-    }  # fmt: skip
-    for key, value in (described | attributes).items():
-        study.set_user_attr(key, value)
-    return study
-
-
-def trial(number, stopped="finished", val_loss=0.5, gap=0.1, fit="good", feasible=True, epochs=10, **params):
-    pruned = stopped in ("hopeless", "out_of_memory")
-    curve = [val_loss + 0.1 * (epochs - 1 - epoch) for epoch in range(epochs)]
-    history = {"val_loss": curve, "train_loss": [loss - gap for loss in curve], "gap": [gap] * epochs,
-               "val_loss_se": [0.02] * epochs}  # fmt: skip
-    figures = {} if stopped == "out_of_memory" else {
-        "val_loss": val_loss, "gap": gap, "val_loss_se": 0.02, "gap_se": 0.03, "train_loss": val_loss - gap,
-        "train_accuracy": 0.9, "val_accuracy": 0.8, "accuracy_gap": 0.1, "best_epoch": epochs - 1, "fit": fit,
-    }  # fmt: skip
-    return create_trial(
-        state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
-        values=None if pruned else [val_loss, max(gap, 0)],
-        params={"dropout": 0.25, "width": 8 + 2 * number, "norm": "batch"} | params,
-        distributions=DISTRIBUTIONS,
-        user_attrs=figures | {"stopped": stopped, "epochs_run": epochs, "parameters": 1234, "history": history},
-        constraints={"baseline": -1.0 if feasible else 1.0},
-    )
-
-
-def some_trials():
-    return [
-        trial(0, val_loss=0.50, gap=0.30, dropout=0.1, fit="true overfit"),
-        trial(1, val_loss=0.52, gap=0.10, dropout=0.4, norm=EVIL),
-        trial(2, "overfit", val_loss=0.60, gap=0.35, dropout=0.05, epochs=6, fit="partial overfit"),
-        trial(3, "hopeless", val_loss=0.90, gap=0.01, dropout=0.3, epochs=3),
-        trial(4, val_loss=1.2, gap=0.01, dropout=0.45, fit="underfit", feasible=False),
-        trial(5, "out_of_memory"),
-    ]
 
 
 class Text(HTMLParser):
@@ -97,7 +39,7 @@ class Text(HTMLParser):
 
 
 def render(study, exported=None):
-    return report.render(read_story(study), exported)
+    return report.render(read_snapshot(study), exported)
 
 
 def shown(study, exported=None):
@@ -105,12 +47,12 @@ def shown(study, exported=None):
 
 
 def test_the_whole_report_of_a_study_by_hand():
-    text = shown(study_of(some_trials(), chosen=1))
+    text = shown(recorded_study(recorded_trials(), chosen=1))
     assert "Trial 1: it is the best by hand." in text
     assert "6 of 20 trials have ended." in text
     assert "0.5200 ± 0.0200; linear baseline 1.0000" in text
     assert "dropout 0.4" in text
-    assert "+0% 0.3000 ± 0.0300 0.5000 ± 0.0200 80.0% 0" in text  # the price list
+    assert "+0% 0.3000 ± 0.0300 0.5000 ± 0.0200 80.0% 0" in text  # what a smaller gap costs
     assert "+5% 0.1000 ± 0.0300 0.5200 ± 0.0200 80.0% ★ 1" in text
     assert "overfit 1 6 4 validation loss rose" in text  # 6 epochs trained, 4 saved
     assert "hopeless 1 3 7 could not reach" in text
@@ -120,8 +62,10 @@ def test_the_whole_report_of_a_study_by_hand():
     assert "The chosen one is 48% below it." in text
 
 
-def test_where_a_smaller_gap_has_no_price_none_is_listed():
-    text = shown(study_of([trial(n, val_loss=0.5 + 0.2 * n, dropout=0.1 * n) for n in range(3)], chosen=1))
+def test_where_no_smaller_gap_is_to_be_had_none_is_listed():
+    text = shown(
+        recorded_study([recorded_trial(n, val_loss=0.5 + 0.2 * n, dropout=0.1 * n) for n in range(3)], chosen=1)
+    )
     assert "no run within 10% of the lowest val_loss has a smaller gap than trial 0" in text
     assert "allowed loss" not in text
 
@@ -129,57 +73,63 @@ def test_where_a_smaller_gap_has_no_price_none_is_listed():
 def test_lessons_stand_where_a_person_would_ask():
     def trials(closing):
         gaps = [0.5 - closing * n / 20 + 0.01 * (n % 3) for n in range(20)]
-        return [trial(n, gap=gap, dropout=n / 40, width=8 + (7 * n) % 20) for n, gap in enumerate(gaps)]
+        return [recorded_trial(n, gap=gap, dropout=n / 40, width=8 + (7 * n) % 20) for n, gap in enumerate(gaps)]
 
-    assert "What closed the gap: the 10 runs with dropout of at least 0.25" in shown(study_of(trials(0.4)))
-    assert "What closed the gap" not in shown(study_of(trials(0.0)))
-    assert "No parameter's effect on the gap stands out" in shown(study_of(trials(0.0)))
-    underfit = [trial(n, val_loss=1.5, fit="underfit", feasible=False) for n in range(5)]
-    assert "The whole study underfits: none of its 5 runs" in shown(study_of(underfit))
-    assert "The whole study underfits" not in shown(study_of([*underfit, trial(5)]))
-    assert "width at its lower bound 8: widen" in shown(study_of([trial(n, width=8) for n in range(5)]))
-    assert "widen" not in shown(study_of([trial(n, width=20) for n in range(5)]))
+    assert "What closed the gap: the 10 runs with dropout of at least 0.25" in shown(recorded_study(trials(0.4)))
+    assert "What closed the gap" not in shown(recorded_study(trials(0.0)))
+    assert "No parameter's effect on the gap stands out" in shown(recorded_study(trials(0.0)))
+    underfit = [recorded_trial(n, val_loss=1.5, fit=Fit.UNDERFIT) for n in range(5)]
+    assert "The whole study underfits: none of its 5 runs" in shown(recorded_study(underfit))
+    assert "The whole study underfits" not in shown(recorded_study([*underfit, recorded_trial(5)]))
+    assert "width at its lower bound 8: widen" in shown(recorded_study([recorded_trial(n, width=8) for n in range(5)]))
+    assert "widen" not in shown(recorded_study([recorded_trial(n, width=20) for n in range(5)]))
 
 
 def test_a_study_without_a_trial_and_one_without_a_start():
-    assert "None yet: no trial has a result." in shown(study_of([]))
+    assert "None yet: no trial has a result." in shown(recorded_study([]))
     bare = optuna.create_study(study_name="new", directions=["minimize"] * 2)
     assert "None yet: no trial has a result." in shown(bare)
 
 
 def test_where_nothing_may_be_chosen_the_nearest_is_named():
     infeasible = [
-        trial(n, val_loss=1.5 - 0.1 * n, fit="underfit", feasible=False, dropout=0.1 * n, width=20) for n in range(4)
+        recorded_trial(n, val_loss=1.5 - 0.1 * n, fit=Fit.UNDERFIT, dropout=0.1 * n, width=20) for n in range(4)
     ]
-    text = shown(study_of(infeasible))
+    text = shown(recorded_study(infeasible))
     assert "None. No trial beats the linear baseline (val_loss 1.0000), so there is no best.yaml." in text
     assert "Nearest is trial 3: val_loss 1.2000" in text
-    assert "with a gap of at most 0.2, so" in shown(study_of(infeasible, max_gap=0.2))
+    assert "with a gap of at most 0.2, so" in shown(recorded_study(infeasible, max_gap=0.2))
 
 
 def test_a_running_search_says_so():
-    study = study_of(some_trials(), chosen=1)
+    study = recorded_study(recorded_trials(), chosen=1)
     assert "are running" not in shown(study)
-    study.ask(DISTRIBUTIONS).set_user_attr("history", {"val_loss": [0.9], "gap": [0.1], "train_loss": [0.8]})
+    study.ask(DISTRIBUTIONS).set_user_attr("history", history((0.9,), (0.8,)))
     text = shown(study)
     assert "6 of 20 trials have ended, 1 are running." in text
     assert "The search was not over when this was written." in text
 
 
+def test_the_front_has_the_columns_of_every_table_of_trials():
+    text = shown(recorded_study([recorded_trial(0, gap=-0.1), recorded_trial(1)], chosen=0))
+    assert "trial val_loss gap accuracy fit stopped best epoch parameters" in text
+    assert "★ 0 0.5000 ± 0.0200 −0.1000 ± 0.0300 80.0% good finished 10 of 10 1,234" in text
+
+
 def test_names_are_text_never_markup():
-    study = study_of(some_trials(), name=EVIL, chosen=1)
+    study = recorded_study(recorded_trials(), name=SCRIPT, chosen=1)
     page = render(study)
     assert "<script>alert" not in page
     assert "alert(1)</" not in page
     parsed = Text(page)
-    assert parsed.shown.count(EVIL) >= 4  # study, class, parameter, code
+    assert parsed.shown.count(SCRIPT) >= 4  # study, class, parameter, code
     graphs = re.findall(r'<script type="application/json">(.*?)</script>', page)
     assert len(graphs) == 4 + 3  # all but importances, which want more runs; three slices
     assert any("&lt;script>" in graph or "&lt;script&gt;" in graph for graph in graphs)  # plotly shows it as it is
 
 
 def test_nothing_is_fetched():
-    page = render(study_of(some_trials(), chosen=1))
+    page = render(recorded_study(recorded_trials(), chosen=1))
     elements = Text(page).elements
     policy = next(attrs["content"] for tag, attrs in elements if attrs.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none';")
@@ -189,64 +139,18 @@ def test_nothing_is_fetched():
 
 def test_no_absolute_path_is_told():
     exported = {"confirmation": None, "environment": {"torch": "2.10"}, "trial": 1}
-    page = render(study_of(some_trials(), chosen=1), exported)
+    page = render(recorded_study(recorded_trials(), chosen=1), exported)
     assert "/home/somebody" not in page
-    assert "python -m search train mine/best.yaml" in page
+    assert "gapsearch train mine/best.yaml" in page
 
 
 def test_the_code_to_search_anew_makes_the_same_search():
-    code = report.search_call(read_story(study_of(some_trials())))
+    code = report.search_call(read_snapshot(recorded_study(recorded_trials())))
     namespace = {}
     exec(code.replace(".run()", "").replace("Search(", "search = Search(", 1), namespace)
     search = namespace["search"]
-    assert search.comparable("ab12", 8, 400, 200, False) == read_story(study_of([])).settings
+    assert search.comparable("ab12", 8, 400, 200, False) == read_snapshot(recorded_study([])).settings
     assert (search.name, search.trials, search.epochs) == ("by hand", 20, 10)
-
-
-def test_slices_show_every_run_and_the_whole_range():
-    story = read_story(study_of(some_trials(), chosen=1))
-    figures = {figure.layout.title.text: figure for figure in slices(story)}
-    assert list(figures) == ["dropout", "width", "norm"]
-    dropout = figures["dropout"]
-    assert dropout.layout.xaxis.range[0] < 0
-    assert dropout.layout.xaxis.range[1] > 0.5
-    losses = {trace.name: trace for trace in dropout.data if trace.yaxis == "y"}
-    assert {name: len(trace.x) for name, trace in losses.items()} == {
-        "finished": 3, "overfit": 1, "hopeless": 1, "out_of_memory": 1, "chosen": 1
-    }  # fmt: skip
-    assert list(figures["norm"].layout.xaxis.categoryarray) == ["batch", "&lt;script&gt;alert(1)&lt;/script&gt;"]
-
-
-def test_categories_may_be_numbers():
-    trials = [
-        create_trial(state=t.state, values=t.values, params={"batch_size": 16 * (1 + n % 2)}, user_attrs=t.user_attrs,
-                     distributions={"batch_size": CategoricalDistribution([16, 32])})
-        for n, t in enumerate(some_trials()[:3])
-    ]  # fmt: skip
-    (figure,) = slices(read_story(study_of(trials)))
-    assert list(figure.layout.xaxis.categoryarray) == ["16", "32"]
-    assert {x for trace in figure.data for x in trace.x} == {"16", "32"}
-
-
-def test_every_symbol_of_the_graphs_has_its_character():
-    assert {look.symbol for look in (*STOPPED.values(), OTHER)} == CHARACTERS.keys()
-
-
-def test_a_parameter_of_one_value_has_no_slice():
-    story = read_story(study_of([trial(n, width=16, dropout=0.1 * n) for n in range(4)]))
-    assert [figure.layout.title.text for figure in slices(story)] == ["dropout"]
-    assert strongest(story) == ["dropout"]
-    assert regime_map(story, strongest(story)) is None
-
-
-def test_regimes_count_the_runs_that_reached_their_best():
-    story = read_story(study_of(some_trials()))
-    found = regimes(story, ["dropout"])
-    assert {regime.name: len(regime.runs) for regime in found} == {
-        "good": 1, "partial overfit": 1, "true overfit": 1, "underfit": 1
-    }  # fmt: skip
-    assert found[0].where == {"dropout": "0.4"}
-    assert regime_map(story, ["dropout", "width"]).data[0].name == "stopped before its best"
 
 
 @pytest.fixture
@@ -254,20 +158,20 @@ def folder(tmp_path, monkeypatch):
     """`run` in the current folder, with a study by hand."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run").mkdir()
-    study_of(some_trials(), chosen=1, storage="sqlite:///run/study.db")
+    recorded_study(recorded_trials(), chosen=1, storage="sqlite:///run/study.db")
     return tmp_path / "run"
 
 
 def test_the_command(folder, capsys):
     assert main(["report", "run"]) == 0
-    assert capsys.readouterr().out == "6 trials, 6 of them finished\nwritten: run/report.html\n"
+    assert capsys.readouterr().out == "6 trials, 6 of them ended\nwritten: run/report.html\n"
     assert "it is the best by hand" in (folder / "report.html").read_text()
     assert [path.name for path in folder.iterdir() if "report" in path.name] == ["report.html"]
 
 
 def test_a_database_elsewhere(folder, capsys):
     (folder / "study.db").rename("shared.db")
-    study_of([], name="another", storage="sqlite:///shared.db")
+    recorded_study([], name="another", storage="sqlite:///shared.db")
     assert main(["report", "run", "--storage", "sqlite:///shared.db"]) == 2
     assert "2 studies: by hand, another; name one with --study" in capsys.readouterr().err
     assert main(["report", "run", "--storage", "sqlite:///shared.db", "--study", "by hand"]) == 0
@@ -289,7 +193,7 @@ def test_best_yaml_tells_of_versions_and_confirmation(folder):
     assert main(["report", "run"]) == 0
     text = Text((folder / "report.html").read_text()).shown
     assert "torch 2.99" in text
-    assert "python -m search confirm mine/best.yaml tells" in text
+    assert "gapsearch confirm mine/best.yaml tells" in text
     write_best(
         folder, content | {"confirmation": {"seeds": [1, 2], "test_loss": 0.6, "test_accuracy": 0.7, "optimism": 0.08}}
     )
@@ -303,7 +207,7 @@ def test_best_yaml_tells_of_versions_and_confirmation(folder):
 def test_a_best_yaml_that_is_broken_or_of_another_trial_is_left_out(folder, broken):
     (folder / "best.yaml").write_text(broken)
     assert main(["report", "run"]) == 0
-    assert "python -m search train" not in (folder / "report.html").read_text()
+    assert "gapsearch train" not in (folder / "report.html").read_text()
 
 
 def write_best(folder, content):
@@ -321,7 +225,7 @@ def test_a_search_writes_it_at_the_end(tmp_path, capsys):
     page.mkdir()  # it cannot be written
     search.run()
     assert re.search(
-        r"^report: not written, UserError: cannot write .*; try python -m search report ", capsys.readouterr().out, re.M
+        r"^report: not written, UserError: cannot write .*; try gapsearch report ", capsys.readouterr().out, re.M
     )
 
 

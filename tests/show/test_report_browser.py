@@ -4,10 +4,10 @@ import base64
 import shutil
 
 import pytest
-from test_report import EVIL, some_trials, study_of, trial
+from builders import SCRIPT, recorded_study, recorded_trial, recorded_trials
 
-from search.results.snapshot import read_story
-from search.show.report import write
+from search.results.snapshot import read_snapshot
+from search.show.report import write_report
 
 pytestmark = pytest.mark.browser
 FLAGS = (
@@ -40,9 +40,9 @@ def browser(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     """The report of a study by hand with every graph, and with names that would be markup."""
-    more = [trial(n, val_loss=0.5 + 0.01 * n, gap=0.01 * n, dropout=0.04 * n) for n in range(6, 12)]
-    study = study_of(some_trials() + more, name=EVIL, chosen=1)
-    return write(tmp_path_factory.mktemp("page"), read_story(study))
+    more = [recorded_trial(n, val_loss=0.5 + 0.01 * n, gap=0.01 * n, dropout=0.04 * n) for n in range(6, 12)]
+    study = recorded_study(recorded_trials() + more, name=SCRIPT, chosen=1)
+    return write_report(tmp_path_factory.mktemp("page"), read_snapshot(study))
 
 
 def show(browser, page, size):
@@ -104,11 +104,11 @@ def test_no_label_is_cut_off_and_no_ticks_overlap(browser, page):
 
 def test_names_are_shown_as_text(browser, page):
     show(browser, page, "desktop")
-    assert EVIL in browser.find_element("tag name", "h1").text
+    assert SCRIPT in browser.find_element("tag name", "h1").text
     titles = [title.text for title in browser.find_elements("css selector", ".slices .gtitle")]
     assert titles == ["dropout", "width", "norm"]
     ticks = [tick.text for tick in browser.find_elements("css selector", ".slices .graph:last-child .xtick")]
-    assert EVIL[:11] + "…" in ticks
+    assert SCRIPT[:11] + "…" in ticks
 
 
 def test_it_prints(browser, page):

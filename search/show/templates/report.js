@@ -35,6 +35,10 @@
       layout.margin.b = 48;
       Object.assign(layout.legend, { y: -0.28, yref: "paper", yanchor: "top" });
     }
+    if (layout.xaxis2) { // side by side: room between the last tick of one and the first of the other
+      layout.xaxis.domain[1] -= 0.03;
+      layout.xaxis2.domain[0] += 0.03;
+    }
     for (const note of layout.annotations ?? []) if (note.ax) note.ax = Math.abs(note.ax); // off the axis
     for (const name of Object.keys(layout)) if (/^xaxis/.test(name)) layout[name].nticks ??= 4;
   }

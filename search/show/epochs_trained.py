@@ -1,5 +1,7 @@
 """The graph of epochs trained and epochs saved, by what ended the runs."""
 
+from collections.abc import Sequence
+
 import plotly.graph_objects as go
 
 from search.insight.stops import Stops, stops
@@ -10,16 +12,16 @@ from search.show.theme import marker_of, plain, themed
 def epochs_trained(snapshot: StudySnapshot) -> go.Figure | None:
     """A bar for each cause, the most frequent on top; None before any trial has ended."""
     rows = stops(snapshot)[::-1]
-    total = sum(row.trained + row.saved for row in rows)
-    if not total:
+    trained, saved = sum(row.trained for row in rows), sum(row.saved for row in rows)
+    planned = trained + saved
+    if not planned:
         return None
     figure = go.Figure()
     _add_bars(figure, "trained", rows, [row.trained for row in rows])
-    _add_bars(figure, "saved", rows, [row.saved for row in rows])
-    trained, saved = sum(row.trained for row in rows), sum(row.saved for row in rows)
+    _add_bars(figure, "saved", rows, [row.saved for row in rows], hatched=True)
     return themed(
         figure,
-        f"{trained:,} of {total:,} epochs trained, {saved / total:.0%} saved",
+        f"{trained:,} of {planned:,} epochs trained, {saved / planned:.0%} saved",
         showlegend=False,
         barmode="stack",
         bargap=0.45,
@@ -28,8 +30,9 @@ def epochs_trained(snapshot: StudySnapshot) -> go.Figure | None:
     )
 
 
-def _add_bars(figure: go.Figure, name: str, rows: list[Stops], epochs: list[int]) -> None:
-    """Solid bars for epochs trained, hatched ones for those saved."""
+def _add_bars(
+    figure: go.Figure, name: str, rows: Sequence[Stops], epochs: Sequence[int], *, hatched: bool = False
+) -> None:
     colours = [marker_of(row.ending).colour for row in rows]
     figure.add_bar(
         x=epochs,
@@ -38,7 +41,7 @@ def _add_bars(figure: go.Figure, name: str, rows: list[Stops], epochs: list[int]
         marker={
             "color": colours,
             "line": {"color": colours, "width": 1},
-            "pattern": {"shape": "/" if name == "saved" else "", "fillmode": "replace", "solidity": 0.2},
+            "pattern": {"shape": "/" if hatched else "", "fillmode": "replace", "solidity": 0.2},
         },
         name=f"epochs {name}",
         showlegend=False,

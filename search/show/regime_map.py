@@ -7,16 +7,9 @@ import plotly.graph_objects as go
 from search.choice.fit import Fit
 from search.insight.fit_regimes import regimes
 from search.results.snapshot import StudySnapshot
-from search.show.parameter_plot import (
-    CROWD,
-    add_points,
-    best_of,
-    ended_with,
-    parameter_axis,
-    parameters,
-    positions,
-)
+from search.show.parameter_plot import CROWD, add_points, ended_with, parameter_axis, parameters, positions
 from search.show.theme import Marker, marker_of, plain, themed
+from search.show.trial_groups import best_of
 from search.stopping.stopped import Stopped
 
 MARKERS = {

@@ -1,0 +1,87 @@
+"""Where a search stands: counts, time left, and an ended trial in half a line."""
+
+import pytest
+from builders import trial
+
+from search.show.progress import Progress, describe
+from search.stopping.stopped import Stopped
+
+
+def ended(number, stopped=Stopped.FINISHED, epochs=20, state="COMPLETE", loss=0.5):
+    return trial(number, state, stopped, val=[loss] * epochs, train=[loss - 0.1] * epochs)
+
+
+@pytest.fixture
+def clock():
+    """Seconds, set by hand."""
+    return [0.0]
+
+
+@pytest.fixture
+def progress(clock):
+    return Progress(planned=10, epochs=20, workers=2, done=2, clock=lambda: clock[0])
+
+
+def test_time_left_follows_the_pace_of_this_start(progress, clock):
+    assert progress.seconds_left() is None
+    for number in range(4):
+        clock[0] += 10
+        progress.end(ended(number))
+    assert progress.done == 6
+    assert progress.seconds_left() == pytest.approx(40)
+    for number in range(4):
+        progress.end(ended(number))
+    assert progress.seconds_left() is None
+
+
+def test_stops_and_saved_epochs(progress):
+    progress.end(ended(0, Stopped.OVERFIT, epochs=9))
+    progress.end(ended(1, Stopped.HOPELESS, epochs=2, state="PRUNED"))
+    progress.end(ended(2, Stopped.OVERFIT, epochs=12))
+    progress.end(ended(3))
+    assert progress.stops() == "2 overfit, 1 hopeless: 37 epochs saved"
+
+
+def test_a_cancelled_trial_does_not_count_as_done(progress):
+    progress.end(ended(0, Stopped.CANCELLED, epochs=5, state="FAIL"))
+    assert progress.done == 2
+
+
+def test_a_trial_that_is_queued_again_runs_no_more(progress):
+    progress.started(0)
+    progress.drop(0)
+    assert progress.running == {}
+    assert progress.done == 2
+
+
+def test_the_best_is_feasible(progress):
+    progress.end(trial(0, val=(0.3,), train=(0.2,)))
+    progress.end(trial(1, val=(0.2,), train=(0.1,), feasible=False))
+    assert progress.best.number == 0
+
+
+def test_only_complete_trials_are_results(progress):
+    progress.end(trial(0, "PRUNED", Stopped.HOPELESS))
+    assert progress.best is None
+    assert progress.front == []
+
+
+def test_the_runs_of_earlier_starts_count_too():
+    before = trial(0).run
+    assert Progress(planned=10, epochs=20, workers=2, done=1, runs=[before]).best is before
+
+
+def test_a_summary_tells_what_is_known(progress, clock):
+    assert progress.summary() == ""
+    progress.end(ended(0))
+    assert progress.summary() == "best 0.5000 (gap 0.1000)"
+    clock[0] = 30
+    progress.end(ended(1, Stopped.OVERFIT, epochs=9))
+    assert progress.summary() == "best 0.5000 (gap 0.1000); 1 overfit: 11 epochs saved; 1m30s left"
+
+
+def test_an_ended_trial_in_half_a_line():
+    line = describe(ended(3, Stopped.OVERFIT, epochs=9))
+    assert line == "trial   3  val_loss 0.5000  gap  0.1000  accuracy 87.5%  epoch  1 of  9  overfit "
+    failed = trial(12, "PRUNED", Stopped.ERROR, val=(), train=(), reason="ValueError: no such layer")
+    assert describe(failed) == "trial  12  error: ValueError: no such layer"

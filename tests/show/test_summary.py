@@ -1,0 +1,75 @@
+"""What stands on the terminal at the end of a search."""
+
+from pathlib import Path
+
+import pytest
+from builders import snapshot, trial
+
+from search.show.summary import ROWS, summary
+from search.stopping.stopped import Stopped
+
+
+def lines(searched, folder="runs/s", storage=None):
+    return summary(searched, Path(folder), storage).splitlines()
+
+
+def rows(shown):
+    """The numbers in the table, after its header."""
+    return [line.replace("->", "  ").split()[0] for line in shown[2 : shown.index("", 1)]]
+
+
+def test_the_table_the_stops_the_choice_and_what_to_do_next():
+    shown = lines(
+        snapshot(
+            trial(0, front=True, chosen=True),
+            trial(1, stopped=Stopped.OVERFIT, val=(0.9, 0.6, 0.7)),
+            trial(2, "PRUNED", Stopped.HOPELESS, val=(1.0,), train=(1.0,)),
+            trial(3, "RUNNING", None),
+        )
+    )
+    assert shown[0] == ""
+    assert rows(shown) == ["0", "1"]
+    assert [line.endswith("front") for line in shown[2:4]] == [True, False]
+    assert "3 trials: 1 finished, 1 overfit, 1 hopeless; 7 of 30 epochs trained, 77% saved" in shown
+    assert shown[-5:] == [
+        "chosen: trial 0, it has the smallest gap",
+        "        val_loss 0.5000 (linear baseline 0.7000), gap 0.3000, accuracy 87.5%, good, epoch 3",
+        "written: runs/s/best.yaml and its weights, runs/s/best.pt",
+        "all trials: gapsearch list runs/s",
+        "dashboard: gapsearch dashboard runs/s",
+    ]
+
+
+def test_the_best_few_the_feasible_ones_first_and_the_chosen_one():
+    others = [trial(n, val=(0.3 + n / 100,), train=(0.1,)) for n in range(1, ROWS + 1)]
+    above = trial(ROWS + 1, val=(0.2,), train=(0.1,), feasible=False)
+    chosen = trial(0, val=(0.6,), train=(0.5,), chosen=True)
+    assert rows(lines(snapshot(chosen, *others, above))) == [*(str(n) for n in range(1, ROWS + 1)), "0"]
+    assert rows(lines(snapshot(*others[:2], above))) == ["1", "2", str(ROWS + 1)]
+
+
+def test_nothing_saved_is_not_told():
+    assert "2 trials: 2 finished" in lines(snapshot(trial(0), trial(1), epochs=3))
+
+
+@pytest.mark.parametrize(("max_gap", "ceiling"), [(None, ""), (0.2, " with a gap of at most 0.2")])
+def test_where_nothing_may_be_chosen_the_nearest_is_named(max_gap, ceiling):
+    infeasible = [trial(n, val=(0.9 + n,), train=(0.9 + n,)) for n in range(2)]
+    shown = lines(snapshot(*infeasible, max_gap=max_gap))
+    assert (
+        f"chosen: none. No trial beats the linear baseline (val_loss 0.7000){ceiling}; no best.yaml is written" in shown
+    )
+    assert "        nearest: trial 0, val_loss 0.9000, gap 0.0000" in shown
+
+
+def test_a_search_without_a_result():
+    shown = lines(snapshot())
+    assert shown[1] == "no trial has a result yet"
+    assert "0 trials: none" in shown
+    assert "nothing to choose from yet" in shown
+
+
+def test_of_a_database_elsewhere_the_password_is_not_shown():
+    shown = lines(snapshot(), "runs/two words", "postgresql://me:secret@host/db")
+    assert shown[-1] == "dashboard: gapsearch dashboard 'runs/two words' --storage 'postgresql://me:***@host/db'"
+    assert not any("gapsearch list" in line for line in shown)
