@@ -38,6 +38,11 @@ ATTRIBUTES = {  # of a trial that has ended with a result
     *("best_epoch", "epochs_run", "fit", "stopped", "parameters", "seconds", "device", "history"),
 }
 EASY = Constraints(baseline_loss=0.7)
+DISTRIBUTIONS = {
+    "dropout": FloatDistribution(0.0, 0.5),
+    "width": IntDistribution(8, 64, log=True),
+    "norm": CategoricalDistribution(["batch", SCRIPT]),
+}
 CONSTANT = {  # figures of an epoch that rarely matter
     "train_accuracy": 0.9,
     "val_accuracy": 0.875,
@@ -45,11 +50,6 @@ CONSTANT = {  # figures of an epoch that rarely matter
     "val_loss_se": 0.01,
     "gap_se": 0.02,
     "val_rise_z": 0.0,
-}
-DISTRIBUTIONS = {
-    "dropout": FloatDistribution(0.0, 0.5),
-    "width": IntDistribution(8, 64, log=True),
-    "norm": CategoricalDistribution(["batch", SCRIPT]),
 }
 
 
@@ -147,19 +147,6 @@ def snapshot(*trials, name="fashion", band=(), max_gap=None, epochs=10, **others
     )
 
 
-def settings(folder: Path, **changes) -> Settings:
-    """Of a small search on digits."""
-    return Settings(**{
-        "name": "digits", "dataset": "digits", "trials": 6, "epochs": 3, "workers": 2, "device": "cpu", "out": folder,
-        "train_size": 200, "val_size": 100, "ranges": RANGES,
-    } | changes)  # fmt: skip
-
-
-def study_of(folder: Path) -> optuna.Study:
-    """The study of such a search, as its run folder holds it."""
-    return optuna.load_study(study_name="digits", storage=f"sqlite:///{folder / 'study.db'}")
-
-
 def nothing_to_draw() -> list[StudySnapshot]:
     """Searches that no graph can show anything of: before the first epoch, and where trials had no result."""
     return [snapshot(), snapshot(trial(0, "RUNNING", None, val=(), train=())), snapshot(trial(0, "FAIL", None))]
@@ -214,3 +201,16 @@ def recorded_study(trials, name="by hand", max_gap=None, chosen=None, storage=No
     for key, value in (known | attributes).items():
         study.set_user_attr(key, value)
     return study
+
+
+def settings(folder: Path, **changes) -> Settings:
+    """Of a small search on digits."""
+    return Settings(**{
+        "name": "digits", "dataset": "digits", "trials": 6, "epochs": 3, "workers": 2, "device": "cpu", "out": folder,
+        "train_size": 200, "val_size": 100, "ranges": RANGES,
+    } | changes)  # fmt: skip
+
+
+def study_of(folder: Path) -> optuna.Study:
+    """The study of such a search, as its run folder holds it."""
+    return optuna.load_study(study_name="digits", storage=f"sqlite:///{folder / 'study.db'}")

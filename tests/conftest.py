@@ -11,6 +11,7 @@ from search.choice.constraints import Constraints
 from search.data import datasets
 from search.data.tensors import prepare
 from search.errors import UserError
+from search.log import console
 from search.training.precision import Precision
 from search.training.trial import Conditions
 
@@ -69,3 +70,11 @@ def said(caplog):
     logger.addHandler(caplog.handler)
     yield lambda: caplog.text
     logger.removeHandler(caplog.handler)
+
+
+@pytest.fixture(autouse=True)
+def fresh_console():
+    """The shared console looks at sys.stdout once; tests change that."""
+    console.cache_clear()
+    yield
+    console.cache_clear()

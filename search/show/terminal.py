@@ -1,24 +1,27 @@
 """What the terminal shows while a search runs: a live view, or plain lines where the output is no terminal."""
 
-import sys
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TextIO, TypeVar
+from typing import TypeVar
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from search.choice.run import Run
+from search.log import console
 from search.measurement import History
 from search.results.trial_result import TrialResult
 from search.show.progress import Progress, Running, describe
 from search.show.text import duration
 from search.show.trial_table import ACCURACY, BEST_EPOCH, Column, of_run
 from search.stopping.stopped import Stopped
+
+logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 0.5
 FRONT_ROWS = 5
@@ -45,10 +48,10 @@ Row = TypeVar("Row", Running, TrialResult, Run)
 
 
 class Terminal:
-    """A line for each trial that ends, on `stream`."""
+    """A line for each trial that ends."""
 
-    def __init__(self, progress: Progress, stream: TextIO) -> None:
-        self._progress, self._stream = progress, stream
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
 
     def __enter__(self) -> "Terminal":
         return self
@@ -61,7 +64,7 @@ class Terminal:
 
     def note(self, text: str) -> None:
         """A line of its own."""
-        print(text, file=self._stream, flush=True)
+        logger.info(text)
 
     def started(self, number: int) -> None:
         """A trial was handed to a worker."""
@@ -90,10 +93,9 @@ class Terminal:
 class LiveTerminal(Terminal):
     """A view that is drawn anew in place, and leaves nothing behind when the search ends."""
 
-    def __init__(self, progress: Progress, stream: TextIO) -> None:
-        super().__init__(progress, stream)
-        self._console = Console(file=stream, highlight=False)
-        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(progress)
+        self._live = Live(console=console(), auto_refresh=False, transient=True)
         self._drawn_at = 0.0
 
     def __enter__(self) -> "LiveTerminal":
@@ -104,10 +106,6 @@ class LiveTerminal(Terminal):
         """Give the cursor back."""
         self._live.stop()
 
-    def note(self, text: str) -> None:
-        """A line above the view."""
-        self._console.print(Text(text))
-
     def ended(self, trial: TrialResult) -> None:
         """Counted, and shown among those that ended last."""
         self._progress.end(trial)
@@ -116,13 +114,12 @@ class LiveTerminal(Terminal):
         """Draw, twice a second at most."""
         if time.monotonic() - self._drawn_at >= REFRESH_SECONDS:
             self._drawn_at = time.monotonic()
-            self._live.update(view(self._progress, self._console.width), refresh=True)
+            self._live.update(view(self._progress, console().width), refresh=True)
 
 
-def make_terminal(progress: Progress, stream: TextIO | None = None) -> Terminal:
+def make_terminal(progress: Progress) -> Terminal:
     """A live view on a terminal, plain lines elsewhere."""
-    stream = stream or sys.stdout
-    return LiveTerminal(progress, stream) if Console(file=stream).is_terminal else Terminal(progress, stream)
+    return LiveTerminal(progress) if console().is_terminal else Terminal(progress)
 
 
 def view(progress: Progress, width: int) -> RenderableType:

@@ -1,6 +1,7 @@
 """What the terminal shows: the plain lines, the live view."""
 
 import io
+import sys
 
 import pytest
 from builders import trial
@@ -26,20 +27,20 @@ def progress():
     return Progress(planned=10, epochs=20, workers=2, done=2, clock=lambda: 0.0)
 
 
-def test_a_plain_line_for_each_trial_that_ends(progress):
-    stream = io.StringIO()
-    terminal = Terminal(progress, stream)
+def test_a_plain_line_for_each_trial_that_ends(progress, caplog):
+    caplog.set_level("INFO", "search")
+    terminal = Terminal(progress)
     terminal.started(0)
     terminal.epoch(0, trial(0).history)
     terminal.tick()
     terminal.ended(overfit(0))
     terminal.ended(trial(1, "PRUNED", Stopped.ERROR, val=(), train=(), reason="ValueError: no such layer"))
-    first, second = stream.getvalue().splitlines()
+    first, second = caplog.messages
     assert first.startswith("[ 3/10] trial   0  val_loss 0.5000")
     assert "overfit" in first
     assert "best 0.5000 (gap 0.1000); 1 overfit: 11 epochs saved" in first
     assert "trial   1  error: ValueError: no such layer" in second
-    assert "\x1b" not in stream.getvalue()
+    assert "\x1b" not in first + second
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
@@ -76,7 +77,8 @@ def test_a_narrow_view_leaves_columns_out(progress, width, seen, left_out):
 
 def test_colours_and_movement_only_on_a_terminal(progress, monkeypatch):
     monkeypatch.delenv("FORCE_COLOR", raising=False)
-    assert type(make_terminal(progress, io.StringIO())) is Terminal
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert type(make_terminal(progress)) is Terminal
 
     class Screen(io.StringIO):
         def isatty(self):
@@ -84,7 +86,8 @@ def test_colours_and_movement_only_on_a_terminal(progress, monkeypatch):
 
     monkeypatch.setenv("TERM", "xterm")
     screen = Screen()
-    terminal = make_terminal(progress, screen)
+    monkeypatch.setattr(sys, "stdout", screen)
+    terminal = make_terminal(progress)
     assert type(terminal) is LiveTerminal
     with terminal:
         terminal.started(0)

@@ -60,7 +60,7 @@ def bookkeeping(folder: Path, size: int, measured: int) -> Figures:
     )
     pool = InstantPool(Conditions(CONSTRAINTS, Precision(), folder), clock)
     progress = Progress(settings.trials, EPOCHS, 1, done=store.count(), runs=store.snapshot().runs)
-    terminal = SilentTerminal(progress, sys.stdout)
+    terminal = SilentTerminal(progress)
     publisher = Publisher(store.study, folder, CONSTRAINTS, EPOCHS)
     runner = Runner(settings, store, pool, cnn.suggest, terminal, publisher, math.inf)
     found = {"resume": (time.process_time() - started, 0.0)}
