@@ -1,7 +1,6 @@
 """What the search does where a worker's job does not go as it should."""
 
 import math
-import sys
 
 from builders import EASY, outcome
 
@@ -48,19 +47,20 @@ class Crowded(WorkerPool):
         pass
 
 
-def test_out_of_memory_lowers_the_packing_and_the_trial_is_tried_again(tmp_path, capsys):
+def test_out_of_memory_lowers_the_packing_and_the_trial_is_tried_again(tmp_path, said):
     launch.make_folder(tmp_path)
     settings = Settings(name="digits", dataset="digits", trials=4, epochs=EPOCHS, out=tmp_path)
     store = Store(settings.storage_url, settings.name, seed=0)
     pool = Crowded(Conditions(EASY, Precision(), tmp_path))
-    terminal = Terminal(Progress(4, EPOCHS, 2), sys.stdout)
+    terminal = Terminal(Progress(4, EPOCHS, 2))
     publisher = Publisher(store.study, tmp_path, EASY, EPOCHS)
     Runner(settings, store, pool, suggester("spaces.cnn", {}), terminal, publisher, math.inf).run()
     assert len(pool.workers) == 1  # the last one stays, whatever happens
     assert not pool.retire(pool.workers[0])
     assert pool.submitted == [(0, 2), (1, 2), (0, 1), (2, 1), (3, 1)]
-    said = capsys.readouterr().out
-    assert "out of memory: one worker less on cuda:0" in said
-    assert said.count("trained without CUDA graphs, which is slower: it draws in Python") == 1  # and not for each trial
+    assert "out of memory: one worker less on cuda:0" in said()
+    assert (
+        said().count("trained without CUDA graphs, which is slower: it draws in Python") == 1
+    )  # and not for each trial
     assert store.count() == 4
     assert store.snapshot().trials[0].stopped == Stopped.FINISHED
