@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import optuna
@@ -52,14 +51,6 @@ CONSTANT = {  # figures of an epoch that rarely matter
     "gap_se": 0.02,
     "val_rise_z": 0.0,
 }
-SPACE = {  # a parameter of each kind
-    "width": FloatDistribution(8, 64, log=True),
-    "dropout": FloatDistribution(0.0, 0.5),
-    "augmentation": FloatDistribution(0.0, 1.0),
-    "kernel_size": IntDistribution(3, 5, step=2),
-    "norm": CategoricalDistribution(["batch", "layer", "none"]),
-}
-DRAWN = {"width": 20.0, "dropout": 0.2, "augmentation": 0.5, "kernel_size": 3, "norm": "batch"}
 
 
 def measurement(val_loss=0.5, gap=0.1, **figures) -> Measurement:
@@ -138,38 +129,6 @@ def drawn_trials(count=30, first="width") -> list[TrialResult]:
     return trials
 
 
-def ended(number=0, val_loss=0.5, gap=0.1, *, pruned=False, fit=Fit.GOOD, **known) -> TrialResult:
-    """A trial of `SPACE` that was trained for eight epochs; `known` are parameters, or what `trial` takes.
-
-    Its curves are flat unless `val` or `train` is given, and it is feasible unless it underfits.
-    """
-    params = DRAWN | {name: known.pop(name) for name in SPACE if name in known}
-    known = {"val": [val_loss] * 8, "feasible": fit != Fit.UNDERFIT, "gap_se": 0.01} | known
-    known.setdefault("train", [loss - gap for loss in known["val"]])
-    state = "PRUNED" if pruned else "COMPLETE"
-    return trial(number, state, fit=fit, params=params, distributions=SPACE, **known)
-
-
-def drawn(rng) -> dict[str, Any]:
-    """Parameters of `SPACE`."""
-    return DRAWN | {
-        "width": float(8 * 8 ** rng.random()),
-        "dropout": float(rng.uniform(0, 0.5)),
-        "augmentation": float(rng.random()),
-        "norm": str(rng.choice(["batch", "layer", "none"])),
-    }
-
-
-def ended_trials(gap, val_loss=lambda params: 0.5, *, count=30, seed=0, noise=0.02, **known) -> list[TrialResult]:
-    """Trials whose gap and loss follow their parameters, with noise."""
-    rng, trials = np.random.default_rng(seed), []
-    for number in range(count):
-        params = drawn(rng)
-        figures = {"gap": gap(params) + rng.normal(0, noise), "val_loss": val_loss(params) + rng.normal(0, noise / 4)}
-        trials.append(ended(number, **figures, **params, **known))
-    return trials
-
-
 def snapshot(*trials, name="fashion", band=(), max_gap=None, epochs=10, **others) -> StudySnapshot:
     """A search of these trials; the linear baseline has a loss of 0.7."""
     data = {"name": "FashionMNIST", "classes": ["shirt", "bag"], "shape": [1, 28, 28]}
@@ -229,12 +188,12 @@ def recorded_study(trials, name="by hand", max_gap=None, chosen=None, storage=No
     """A study with these trials, on digits; the linear baseline has a loss of 1."""
     study = optuna.create_study(study_name=name, storage=storage, directions=["minimize"] * 2)
     study.add_trials(trials)
-    settings = {"dataset": "digits", "image_size": 8, "data_fingerprint": "ab12", "train_size": 400, "val_size": 200}
-    settings |= {"seed": 3, "max_gap": max_gap, "flip": False, "space": "spaces.cnn", "space_fingerprint": None}
+    comparable = {"dataset": "digits", "image_size": 8, "data_fingerprint": "ab12", "train_size": 400, "val_size": 200}
+    comparable |= {"seed": 3, "max_gap": max_gap, "flip": False, "space": "spaces.cnn", "space_fingerprint": None}
     known = {
         "schema": SCHEMA,
         "baseline": {"val_loss": 1.0},
-        "settings": settings | {"ranges": {"width": [8, 64]}},
+        "settings": comparable | {"ranges": {"width": [8, 64]}},
         "plan": {"trials": 20, "epochs": 10, "out": "/home/somebody/runs/mine"},
         "data": {"name": "digits", "classes": ["zero", SCRIPT], "shape": [1, 8, 8], "train_size": 400, "val_size": 200},
         "choice": None if chosen is None else {"trial": chosen, "band": [chosen], "because": "it is the best by hand"},

@@ -64,10 +64,11 @@ def conditions(tmp_path):
 
 
 @pytest.fixture
-def said(caplog):
+def said(caplog, monkeypatch):
     """Call it for what the library has said so far, whoever else listens."""
     logger = logging.getLogger("search")
     caplog.set_level(logging.INFO, logger.name)
+    monkeypatch.setattr(logger, "propagate", False)  # the root logger has this handler too
     logger.addHandler(caplog.handler)
     yield lambda: caplog.text
     logger.removeHandler(caplog.handler)

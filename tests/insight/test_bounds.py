@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from builders import SPACE, ended, numbers
+from builders import numbers
+from ended_trials import SPACE, ended
 
 from search.choice.fit import Fit
 from search.insight.bounds import Bound, good_trials, piled_up

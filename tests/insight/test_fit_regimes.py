@@ -1,6 +1,7 @@
 """Which fit regimes occurred, and where."""
 
-from builders import ended, ended_trials, numbers
+from builders import numbers
+from ended_trials import ended, ended_trials
 
 from search.choice.fit import Fit
 from search.insight.fit_regimes import regimes, strongest_parameters

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from builders import drawn, ended, ended_trials
+from ended_trials import drawn, ended, ended_trials
 
 from search.insight.gap_drivers import gap_drivers
 from search.stopping.stopped import Stopped

@@ -4,7 +4,8 @@ import math
 from dataclasses import replace
 
 import pytest
-from builders import ended, ended_trials, numbers
+from builders import numbers
+from ended_trials import ended, ended_trials
 from optuna.distributions import CategoricalDistribution
 
 from search.insight.importance import MOST, importances, reached_best, sampled

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from builders import ended, ended_trials
+from ended_trials import ended, ended_trials
 
 from search.choice.fit import Fit
 from search.insight.gap_drivers import gap_drivers

@@ -1,7 +1,7 @@
 """What a smaller gap costs."""
 
 import pytest
-from builders import ended
+from ended_trials import ended
 
 from search.choice.fit import Fit
 from search.insight.tradeoff import tradeoff

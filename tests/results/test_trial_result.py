@@ -54,7 +54,6 @@ def test_a_running_trial_has_the_run_that_its_curves_tell_of_so_far():
         ("PRUNED", Stopped.ERROR, True, False, False, "error"),
         ("RUNNING", None, False, False, False, "running"),
         ("FAIL", None, False, False, False, "cancelled"),
-        ("WAITING", None, False, False, False, "cancelled"),
     ],
 )
 def test_how_a_trial_ended(state, stopped, ended, complete, reached_best, ending):
