@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from search import commands
-from search.errors import SearchInterrupted, UserError
+from search.errors import SearchInterrupted, UserError, one_line, printable
 from search.flags import add_flags, purpose
 from search.log import show_log
 from search.presets import BY_DATASET, PRESETS, preset
@@ -24,7 +24,11 @@ BAD_INPUT = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with errors of one line."""
+    """argparse, with errors of one line, and help that no folder's name can disturb."""
+
+    def format_help(self) -> str:
+        """What --help shows."""
+        return printable(super().format_help())
 
     def error(self, message: str) -> NoReturn:
         """Raise UserError; `guarded` prints it."""
@@ -42,7 +46,7 @@ def guarded(command: Callable[[], int]) -> int:
         sys.stdout.flush()  # so that a broken pipe shows here
         return code
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
         return BAD_INPUT
     except SearchInterrupted as error:
         return _interrupted(error.signal)

@@ -20,10 +20,9 @@ import torch
 
 from search.data.tensors import SearchData, held_out
 from search.engine.retrain import read_part, search_data
-from search.export import add_confirmation
 from search.measurement import PerImage, measure, standard_error
 from search.processes import hidden_main
-from search.results.best_yaml import Best, load
+from search.results.best_yaml import Best, add_confirmation, load
 from search.settings import resolve_devices
 from search.training.evaluate import evaluate
 from search.training.precision import Precision

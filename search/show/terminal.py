@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.choice.run import Run
+from search.errors import printable
 from search.measurement import History
 from search.results.trial_result import TrialResult
 from search.show.progress import Progress, Running, describe, duration
@@ -40,7 +41,7 @@ class Terminal:
 
     def note(self, text: str) -> None:
         """A line of its own."""
-        print(text, file=self._stream, flush=True)
+        print(printable(text), file=self._stream, flush=True)
 
     def started(self, number: int) -> None:
         """A trial was handed to a worker."""
@@ -85,7 +86,7 @@ class LiveTerminal(Terminal):
 
     def note(self, text: str) -> None:
         """A line above the view."""
-        self._console.print(Text(text))
+        self._console.print(Text(printable(text)))
 
     def ended(self, trial: TrialResult) -> None:
         """Counted, and shown among those that ended last."""
