@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from search import commands
 from search.errors import SearchInterrupted, UserError, one_line, printable
-from search.flags import add_flags, purpose
+from search.flags import STORAGE_UNSET, add_flags, purpose
 from search.log import show_log
 from search.presets import BY_DATASET, PRESETS, preset
 from search.settings import FOLDER
@@ -125,9 +125,7 @@ def _add_dashboard(to: "Commands") -> None:
     about = f"{text}, on this machine alone; while it runs, and afterwards. Ctrl-C ends it."
     dashboard = _add(to, "dashboard", commands.dashboard, text, about, "runs/digits")
     dashboard.add_argument("folder", type=Path, metavar="RUN", help="run folder")
-    dashboard.add_argument(
-        "--storage", metavar="URL", help="the study's database (default: study.db in the run folder)"
-    )
+    _add_storage(dashboard)
     dashboard.add_argument("--port", type=int, default=8080, metavar="P", help="default: 8080")
 
 
@@ -160,8 +158,13 @@ def _add_confirm(to: "Commands") -> None:
 
 def _add_study_flags(parser: Parser) -> None:
     parser.add_argument("folder", type=Path, metavar="RUN", help="run folder")
-    parser.add_argument("--storage", metavar="URL", help="the study's database (default: study.db in the run folder)")
+    _add_storage(parser)
     parser.add_argument("--study", metavar="NAME", help="which study, where the database holds several")
+
+
+def _add_storage(parser: Parser) -> None:
+    text = f"the study's database (default: {STORAGE_UNSET})"
+    parser.add_argument("--storage", metavar="URL", help=text)
 
 
 def _add_retraining_flags(parser: Parser) -> None:

@@ -1,6 +1,7 @@
 """The settings of a search, checked; what a script's flags end up as."""
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,8 @@ class Settings:
     workers: int | None = None  # trials side by side; None for as many as pay
     device: str = "auto"
     out: str | Path | None = None  # run folder; None for runs/<name>
-    storage: str | None = None  # URL of a database; None for SQLite in the run folder
+    # URL of a database; None for that in GAPSEARCH_STORAGE, or else SQLite in the run folder. It may hold a password
+    storage: str | None = field(default=None, repr=False)
     data_root: str | Path = Path("data")  # where the images are, or are downloaded to
     train_size: int | None = None  # None for all images but those that validate
     val_size: int | None = None  # None for a fifth of the images
@@ -62,7 +64,9 @@ class Settings:
             raise UserError(f"--image-size is for a folder of images; those of {self.dataset} have one size")
         if self.skip_bad_images and self.dataset != FOLDER:
             raise UserError(f"--skip-bad-images is for a folder of images; those of {self.dataset} are all good")
-        if self.folder.exists() and not self.folder.is_dir():
+        if self.storage is not None:
+            self._require_url()
+        if os.path.exists(self.folder) and not os.path.isdir(self.folder):
             raise UserError(f"--out {self.folder} is a file; name a folder")
 
     @property
@@ -73,7 +77,9 @@ class Settings:
     @property
     def storage_url(self) -> str:
         """Where Optuna keeps the study."""
-        return self.storage or f"sqlite:///{self.folder / 'study.db'}"
+        from search.results.database import study_url  # SQLAlchemy takes time to import, and --help needs none of it
+
+        return study_url(self.folder, self.storage)
 
     def comparable(
         self, data_fingerprint: str, image_size: int, train_size: int, val_size: int, flip: bool
@@ -92,6 +98,10 @@ class Settings:
             "space_fingerprint": fingerprint(self.space),  # None for a module by name
             "ranges": {name: list(bounds) for name, bounds in self.ranges.items()},
         }
+
+    def _require_url(self) -> None:
+        """Raises UserError where `storage` is no URL of a database."""
+        self.storage_url  # noqa: B018
 
     def _at_least(self, name: str, lowest: int) -> None:
         value = getattr(self, name)

@@ -47,8 +47,10 @@ class Runner:
         terminal: Terminal,
         publisher: Publisher,
         deadline: float,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings, self._store, self._pool, self._deadline = settings, store, pool, deadline
+        self._beat = beat
         self._suggest, self._terminal, self._publisher = suggest, terminal, publisher
         self._conditions: Conditions = pool.conditions
         self._constraints: Constraints = pool.conditions.constraints
@@ -119,6 +121,7 @@ class Runner:
     def _turn(self) -> None:
         """Take in what workers say within a moment."""
         self._terminal.tick()
+        self._beat()
         self._publisher.update()  # here, where idle workers have just been given something to do
         for worker, job, content in self._pool.wait(TURN_SECONDS):
             if isinstance(content, Report):
