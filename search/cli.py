@@ -55,6 +55,11 @@ def guarded(command: Callable[[], int]) -> int:
     except BrokenPipeError:  # the reader of our output has gone, `head` perhaps
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: cannot use {one_line(os.fsdecode(error.filename))}: {error.strerror}", file=sys.stderr)
+        return BAD_INPUT
 
 
 def _interrupted(number: int) -> int:

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import importlib
 import json
+import os
 import pkgutil
 import sys
 import types
@@ -48,7 +49,7 @@ def full_name(space: str) -> str:
     """`cnn` -> `spaces.cnn`; `mine` -> `mine.py` where the current folder has that file; else as it is."""
     if space in BUILT_IN:
         return f"spaces.{space}"
-    return f"{space}.py" if Path(f"{space}.py").is_file() else space
+    return f"{space}.py" if os.path.isfile(f"{space}.py") else space
 
 
 def is_file(space: str) -> bool:
@@ -124,10 +125,12 @@ def keep(space: str, folder: Path) -> str:
 def find_space(space: str, folder: Path) -> Space:
     """The space that a best.yaml in `folder` names: a file lies beside it, or where the current folder says.
 
-    Raises UserError where it cannot be found or loaded.
+    Raises UserError where it cannot be found or loaded, and for a file elsewhere: best.yaml may come from anybody.
     """
     if is_file(space):
-        places = [path for path in (folder / Path(space).name, Path(space)) if path.is_file()]
+        if Path(space).is_absolute() or ".." in Path(space).parts:
+            raise UserError(f"{space} leads elsewhere, so it is not run; put it beside best.yaml and name it alone")
+        places = [path for path in (folder / Path(space).name, Path(space)) if os.path.isfile(path)]
         if not places:
             raise UserError(f"{space} lies neither beside it nor below the current folder; put it there")
         space = str(places[0])

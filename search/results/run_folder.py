@@ -1,5 +1,6 @@
 """A search as its run folder shows it: while it runs, and once it has ended."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +26,7 @@ class Result:
     def best(self) -> Best | None:
         """The chosen configuration; None where nothing may be chosen, or the search has not ended yet."""
         path = self.folder / "best.yaml"
-        return load(path) if path.exists() else None
+        return load(path) if os.path.lexists(path) else None
 
     @property
     def trials(self) -> list[TrialResult]:
