@@ -13,6 +13,10 @@ class UserError(Exception):
     """Bad input or a missing thing. Its message is one line: the culprit, then the remedy."""
 
 
+class BadTrial(UserError):
+    """Somebody has queued a trial with what its space cannot take. The search can go on without it."""
+
+
 class SearchInterrupted(KeyboardInterrupt):
     """Ctrl-C or SIGTERM has ended a search. Everything is kept; the next start goes on from there.
 

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from search.data import FOLDER
-from search.errors import UserError
+from search.errors import UserError, one_line
 from search.spaces import fingerprint, full_name, short_name
 
 DEFAULT_SPACE = "spaces.cnn"
 SMALLEST_IMAGE = 8  # pixels
+MOST_SEED = 2**32 - 1  # that scikit-learn takes
+MOST_WORKERS = max(64, 8 * (os.cpu_count() or 1))  # beyond, memory is gone before anything is trained
+LONGEST_NAME = 512  # of a study in Optuna's tables
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,9 @@ class Settings:
         ):
             self._at_least(flag, lowest)
         self._at_least("seed", 0)
+        self._at_most("seed", MOST_SEED)
+        self._at_most("workers", MOST_WORKERS)
+        self._require_name()
         for flag in ("timeout", "max_gap"):
             value = getattr(self, flag)
             if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
@@ -98,6 +104,20 @@ class Settings:
             "space_fingerprint": fingerprint(self.space),  # None for a module by name
             "ranges": {name: list(bounds) for name, bounds in self.ranges.items()},
         }
+
+    def _at_most(self, name: str, highest: int) -> None:
+        value = getattr(self, name)
+        if value is not None and value > highest:
+            raise UserError(f"{flag_of(name)} is {value}; it must be at most {highest}")
+
+    def _require_name(self) -> None:
+        """Raises UserError where no database or no run folder can have the study's name."""
+        if not isinstance(self.name, str) or not self.name or one_line(self.name) != self.name:
+            raise UserError(f"the study's name is {self.name!r}; give it one of signs that can be shown")
+        if len(self.name) > LONGEST_NAME:
+            raise UserError(f"the study's name has {len(self.name)} signs; give it one of at most {LONGEST_NAME}")
+        if self.out is None and (Path(self.name).is_absolute() or ".." in Path(self.name).parts):
+            raise UserError(f"the study's name {self.name} leads out of runs/; name the run folder with --out")
 
     def _require_url(self) -> None:
         """Raises UserError where `storage` is no URL of a database."""

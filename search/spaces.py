@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import spaces
-from search.errors import UserError, described
+from search.errors import BadTrial, UserError, described
 
 if TYPE_CHECKING:  # both take seconds to import, and --help reads this module
     import torch
@@ -140,7 +140,8 @@ def find_space(space: str, folder: Path) -> Space:
 def _checked(space: str, suggest: Suggest, trial: "Trial") -> dict[str, Any]:
     """What `suggest` draws for a trial, as JSON gives it back.
 
-    Raises UserError where it fails, or returns anything but a dict for JSON.
+    Raises UserError where it fails, or returns anything but a dict for JSON. It is a BadTrial where somebody has
+    queued the trial: then the values queued are to blame.
     """
     from optuna.exceptions import OptunaError
 
@@ -150,6 +151,11 @@ def _checked(space: str, suggest: Suggest, trial: "Trial") -> dict[str, Any]:
         raise
     except Exception as error:
         where = getattr(load_space(space), "__file__", None)
+        if queued := getattr(trial, "_fixed_params", None):  # only a private attribute tells of them
+            raise BadTrial(
+                f"trial {trial.number} was queued with {_listed(queued)}, which the space {space} cannot take: "
+                f"{described(error, where)}"
+            ) from error
         raise UserError(f"suggest of the space {space} failed: {described(error, where)}; mend it") from error
     if not isinstance(config, dict):
         raise UserError(
@@ -162,6 +168,10 @@ def _checked(space: str, suggest: Suggest, trial: "Trial") -> dict[str, Any]:
             f"suggest of the space {space} returned what cannot be stored ({error}); "
             f"return numbers, strings, booleans and lists, and let build make something of them"
         ) from error
+
+
+def _listed(queued: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in queued.items())
 
 
 def _kind(thing: object) -> str:

@@ -118,8 +118,9 @@ def make_folder(folder: Path) -> None:
         for name in (".", "artifacts", "checkpoints", "weights"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / ".lock").touch()
-    except OSError as error:
-        raise UserError(f"cannot write to --out {folder}: {error.strerror}; name another folder") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        cause = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot write to --out {folder}: {cause}; name another folder") from error
 
 
 def describe_search(settings: Settings, data: SearchData, store: Store) -> None:

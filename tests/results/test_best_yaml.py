@@ -6,7 +6,7 @@ import os
 import pytest
 import torch
 import yaml
-from builders import CONFIG
+from builders import CONFIG, best_content
 
 import search
 from search.cli import main
@@ -15,26 +15,7 @@ from search.results import best_yaml
 from search.results.best_yaml import Best, add_confirmation, load, write
 from spaces import cnn
 
-SHAPE = {"channels": 1, "image_size": (8, 8), "classes": 10}
-
-
-def content(**others):
-    """Of a best.yaml, as `export` puts it together."""
-    model = cnn.build(CONFIG, **SHAPE)
-    figures = {"val_loss": 0.1, "val_loss_se": 0.01, "gap": 0.02, "gap_se": 0.01, "train_loss": 0.08,
-               "train_accuracy": 0.99, "val_accuracy": 0.97, "accuracy_gap": 0.02, "fit": "good",
-               "parameters": sum(p.numel() for p in model.parameters())}  # fmt: skip
-    return {
-        "study": "digits", "trial": 3, "space": "spaces.cnn", "config": dict(CONFIG), "epochs": 2, "seed": 7,
-        "metrics": figures,
-        "choice": {"because": "it is", "over": [1], "stopped": "finished", "baseline_loss": 0.2, "max_gap": None},
-        "data": {"name": "digits", "fingerprint": "0" * 16, "classes": list("0123456789"), "image_size": [8, 8],
-                 "channels": 1, "mean": [0.3], "std": [0.4], "train_size": 100, "val_size": 50, "seed": 0,
-                 "flip": False},
-        "environment": {"bf16": False, "channels_last": False, "device": "cpu", "hardware": "x86_64", "threads": 1,
-                        "deterministic": True, "python": "3.11.7", "torch": "2.10.0"},
-        **others,
-    }  # fmt: skip
+SHAPE = {"channels": 1, "image_size": (8, 8), "classes": 10}  # of the digits
 
 
 def weights(seed=0):
@@ -45,7 +26,7 @@ def weights(seed=0):
 @pytest.fixture
 def folder(tmp_path):
     """A run folder with a best.yaml and its best.pt."""
-    write(tmp_path, content(), weights())
+    write(tmp_path, best_content(), weights())
     return tmp_path
 
 
@@ -99,7 +80,7 @@ def test_killed_between_the_two_it_is_told(folder, monkeypatch, at):
 
     monkeypatch.setattr(best_yaml, "replace_file", replace)
     try:
-        write(folder, content(trial=4), weights(1))
+        write(folder, best_content(trial=4), weights(1))
     except Killed:
         assert at < 2
     best = load(folder / "best.yaml")
@@ -142,7 +123,7 @@ def test_a_confirmation_goes_into_the_best_yaml_that_was_confirmed(folder):
     add_confirmation(path, best, found)
     assert load(path).confirmation == found
     assert load(path).weights_sha256 == best.weights_sha256
-    write(folder, content(trial=9), weights(1))
+    write(folder, best_content(trial=9), weights(1))
     with pytest.raises(UserError, match="was written anew while it was confirmed; confirm it again"):
         add_confirmation(path, best, found)
 
@@ -177,7 +158,7 @@ def test_every_field_is_checked(folder, name, value, said):
     assert len(str(told.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", [name for name in content() if name != "version"])
+@pytest.mark.parametrize("name", [name for name in best_content() if name != "version"])
 def test_every_field_is_needed(folder, name):
     path = folder / "best.yaml"
     stored = yaml.safe_load(path.read_text())
@@ -225,7 +206,7 @@ def test_a_pipe_is_not_waited_for(tmp_path, capsys):
 def test_what_stands_in_two_places_is_written_twice(tmp_path):
     """Since references are refused where it is read."""
     classes = [0.5]
-    whole = content()
+    whole = best_content()
     whole["data"] |= {"mean": classes, "std": classes}
     write(tmp_path, whole, weights())
     assert load(tmp_path / "best.yaml").data["std"] == [0.5]
@@ -265,11 +246,11 @@ def test_a_configuration_that_cannot_be_trained_is_told(folder, capsys, fields, 
 
 def test_the_schema_knows_every_field():
     held = set(Best.__dataclass_fields__) - {"build_network", "weights_file"}
-    assert held == set(content()) | {"weights_sha256", "confirmation"}
+    assert held == set(best_content()) | {"weights_sha256", "confirmation"}
 
 
 def test_content_is_left_as_it_is(folder):
-    whole = content()
+    whole = best_content()
     before = copy.deepcopy(whole)
     write(folder, whole, weights())
     assert whole == before
