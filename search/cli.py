@@ -46,7 +46,7 @@ def guarded(command: Callable[[], int]) -> int:
         sys.stdout.flush()  # so that a broken pipe shows here
         return code
     except UserError as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
     except SearchInterrupted as error:
         return _interrupted(error.signal)

@@ -10,7 +10,13 @@ HARMLESS = "\n\t\u200c\u200d"  # line breaks, tabs, and what joins letters and e
 
 
 class UserError(Exception):
-    """Bad input or a missing thing. Its message is one line: the culprit, then the remedy."""
+    """Bad input or a missing thing. Its message is one line: the culprit, then the remedy.
+
+    What a terminal would obey, in the name of a file perhaps, is written as escapes.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class BadTrial(UserError):

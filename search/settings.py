@@ -63,8 +63,8 @@ class Settings:
         self._require_name()
         for flag in ("timeout", "max_gap"):
             value = getattr(self, flag)
-            if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-                shown = repr(value) if isinstance(value, str) else f"{value:g}"
+            if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
+                shown = f"{value:g}" if isinstance(value, float) else repr(value)
                 raise UserError(f"{flag_of(flag)} is {shown}; it must be a number above 0")
         if self.image_size is not None and self.dataset != FOLDER:
             raise UserError(f"--image-size is for a folder of images; those of {self.dataset} have one size")
