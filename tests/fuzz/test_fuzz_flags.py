@@ -24,7 +24,8 @@ WORDS = ["", "0", "-1", "1", "7", "1e400", "nan", "inf", "1_000", "٣", "0x10", 
 signs = st.characters(exclude_characters="\0", exclude_categories=[])
 text = st.text(signs, max_size=12) | st.sampled_from(WORDS)
 flag = st.sampled_from(FLAGS) | st.builds("{}={}".format, st.sampled_from(FLAGS), text)
-arguments = st.lists(flag | text, max_size=6)
+pairs = st.lists(st.tuples(st.sampled_from(FLAGS), text), max_size=4)  # as a person would write them
+arguments = st.lists(flag | text, max_size=6) | pairs.map(lambda pairs: [word for pair in pairs for word in pair])
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +40,7 @@ def nothing_is_searched(tmp_path_factory, monkeypatch):
 @given(command=st.sampled_from(COMMANDS) | text, more=arguments)
 def test_a_command_does_it_or_says_why_not(capsys, command, more):
     commanded([command, *more], capsys)
+    commanded(["run", "digits", *more], capsys)
 
 
 @fuzzed
