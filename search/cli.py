@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from search import commands
-from search.errors import SearchInterrupted, UserError
-from search.flags import add_flags, purpose
+from search.errors import SearchInterrupted, UserError, one_line, printable
+from search.flags import STORAGE_UNSET, add_flags, purpose
 from search.log import show_log
 from search.presets import BY_DATASET, PRESETS, preset
 from search.settings import FOLDER
@@ -24,7 +24,11 @@ BAD_INPUT = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with errors of one line."""
+    """argparse, with errors of one line, and help that no folder's name can disturb."""
+
+    def format_help(self) -> str:
+        """What --help shows."""
+        return printable(super().format_help())
 
     def error(self, message: str) -> NoReturn:
         """Raise UserError; `guarded` prints it."""
@@ -51,6 +55,11 @@ def guarded(command: Callable[[], int]) -> int:
     except BrokenPipeError:  # the reader of our output has gone, `head` perhaps
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: cannot use {one_line(os.fsdecode(error.filename))}: {error.strerror}", file=sys.stderr)
+        return BAD_INPUT
 
 
 def _interrupted(number: int) -> int:
@@ -121,9 +130,7 @@ def _add_dashboard(to: "Commands") -> None:
     about = f"{text}, on this machine alone; while it runs, and afterwards. Ctrl-C ends it."
     dashboard = _add(to, "dashboard", commands.dashboard, text, about, "runs/digits")
     dashboard.add_argument("folder", type=Path, metavar="RUN", help="run folder")
-    dashboard.add_argument(
-        "--storage", metavar="URL", help="the study's database (default: study.db in the run folder)"
-    )
+    _add_storage(dashboard)
     dashboard.add_argument("--port", type=int, default=8080, metavar="P", help="default: 8080")
 
 
@@ -156,8 +163,13 @@ def _add_confirm(to: "Commands") -> None:
 
 def _add_study_flags(parser: Parser) -> None:
     parser.add_argument("folder", type=Path, metavar="RUN", help="run folder")
-    parser.add_argument("--storage", metavar="URL", help="the study's database (default: study.db in the run folder)")
+    _add_storage(parser)
     parser.add_argument("--study", metavar="NAME", help="which study, where the database holds several")
+
+
+def _add_storage(parser: Parser) -> None:
+    text = f"the study's database (default: {STORAGE_UNSET})"
+    parser.add_argument("--storage", metavar="URL", help=text)
 
 
 def _add_retraining_flags(parser: Parser) -> None:

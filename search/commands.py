@@ -4,13 +4,14 @@ What takes long to import is imported in the functions, so that --help answers a
 """
 
 import csv
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.errors import UserError
+from search.errors import UserError, one_line, printable
 
 if TYPE_CHECKING:
     from search.results.trial_result import TrialResult
@@ -32,17 +33,14 @@ def best(place: Path) -> int:
     """Show the best.yaml at `place`, or in the run folder `place`."""
     from search.results.best_yaml import read
 
-    path = place / "best.yaml" if place.is_dir() else place
-    if place.is_dir() and not path.exists():
+    is_folder = os.path.isdir(place)
+    path = place / "best.yaml" if is_folder else place
+    if is_folder and not os.path.lexists(path):
         raise UserError(
             f"{place} has no best.yaml: its search has not ended, or none of its trials may be chosen; "
             f"see gapsearch list {place}"
         )
-    content = read(path)
-    try:
-        print("\n".join(_describe(content, path)))
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is no complete best.yaml: {type(error).__name__}: {error}") from error
+    print("\n".join(map(one_line, _describe(read(path), path))))
     return 0
 
 
@@ -68,7 +66,7 @@ def report(folder: Path, storage: str | None, study: str | None) -> int:
     with open_study(storage_url(folder, storage), study) as stored:
         snapshot = read_snapshot(stored)
     print(f"{len(snapshot.trials)} trials, {len(snapshot.ended)} of them ended", flush=True)  # the rest takes seconds
-    print(f"written: {write_report(folder, snapshot)}")
+    print(printable(f"written: {write_report(folder, snapshot)}"))
     return 0
 
 
@@ -172,9 +170,10 @@ def _write_csv(trials: Sequence["TrialResult"]) -> None:
     figures = list(dict.fromkeys(name for row in rows for name in row))
     names = _parameter_names(trials)
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow([*figures, *names])
+    writer.writerow([*figures, *map(printable, names)])
     for trial, row in zip(trials, rows, strict=True):
-        writer.writerow([row.get(name) for name in figures] + [trial.params.get(name) for name in names])
+        cells = [row.get(name) for name in figures] + [trial.params.get(name) for name in names]
+        writer.writerow([printable(cell) if isinstance(cell, str) else cell for cell in cells])
 
 
 def _parameter_names(trials: Sequence["TrialResult"]) -> list[str]:

@@ -3,10 +3,24 @@
 import os
 import signal
 import traceback
+import unicodedata
+
+HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode's categories of what is no sign that a person sees
+HARMLESS = "\n\t\u200c\u200d"  # line breaks, tabs, and what joins letters and emoji
 
 
 class UserError(Exception):
-    """Bad input or a missing thing. Its message is one line: the culprit, then the remedy."""
+    """Bad input or a missing thing. Its message is one line: the culprit, then the remedy.
+
+    What a terminal would obey, in the name of a file perhaps, is written as escapes.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+class BadTrial(UserError):
+    """Somebody has queued a trial with what its space cannot take. The search can go on without it."""
 
 
 class SearchInterrupted(KeyboardInterrupt):
@@ -21,6 +35,27 @@ class SearchInterrupted(KeyboardInterrupt):
 
     def __str__(self) -> str:
         return f"interrupted by {signal.Signals(self.signal).name}"
+
+
+def printable(text: str) -> str:
+    """`text` with escapes for what a terminal would obey instead of showing it.
+
+    That is control characters, marks that turn the direction of writing, and bytes that are no UTF-8. Line breaks stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign in HARMLESS or unicodedata.category(sign) not in HIDDEN else _escaped(sign) for sign in text
+    )
+
+
+def one_line(text: str) -> str:
+    """`printable`, with escapes for line breaks and tabs too."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _escaped(sign: str) -> str:
+    return sign.encode("unicode_escape").decode("ascii")
 
 
 def described(error: BaseException, file: str | None = None) -> str:

@@ -32,6 +32,8 @@ def _workers(text: str) -> int | None:
 
 
 IMAGES = "images"
+# a flag shows in the list of processes, with the password that may be in it
+STORAGE_UNSET = "that in the environment variable GAPSEARCH_STORAGE, or else SQLite in the run folder"
 GROUPS = {
     "effort": (
         Flag("trials", int, "N", "trials in all, over every start"),
@@ -55,7 +57,7 @@ GROUPS = {
     ),
     "results": (
         Flag("out", Path, "DIR", "run folder"),
-        Flag("storage", str, "URL", "Optuna storage", "SQLite in the run folder"),
+        Flag("storage", str, "URL", "Optuna storage", STORAGE_UNSET),
     ),
 }
 IMAGE_SIZE = Flag("image-size", int, "N", "bring images to NxN pixels", "what suits most of them")

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from search.errors import UserError
+from search.errors import UserError, one_line
 from search.settings import FOLDER
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -39,7 +39,7 @@ def preset(dataset: str) -> dict[str, Any]:
             return study
     if os.path.isdir(dataset):
         name = Path(os.path.abspath(dataset)).name  # that of a link, not of where it leads
-        return PRESETS[FOLDER] | {"name": name or FOLDER, "data_root": Path(dataset)}
+        return PRESETS[FOLDER] | {"name": one_line(name) or FOLDER, "data_root": Path(dataset)}
     raise UserError(f"{dataset!r} is neither a folder nor a data set; the data sets are {', '.join(BY_DATASET)}")
 
 

@@ -1,17 +1,21 @@
 """The settings of a search, checked; what a script's flags end up as."""
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from search.data import FOLDER
-from search.errors import UserError
+from search.errors import UserError, one_line
 from search.spaces import fingerprint, full_name, short_name
 
 DEFAULT_SPACE = "spaces.cnn"
 SMALLEST_IMAGE = 8  # pixels
+MOST_SEED = 2**32 - 1  # that scikit-learn takes
+MOST_WORKERS = max(64, 8 * (os.cpu_count() or 1))  # beyond, memory is gone before anything is trained
+LONGEST_NAME = 512  # of a study in Optuna's tables
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Settings:
     workers: int | None = None  # trials side by side; None for as many as pay
     device: str = "auto"
     out: str | Path | None = None  # run folder; None for runs/<name>
-    storage: str | None = None  # URL of a database; None for SQLite in the run folder
+    # URL of a database; None for that in GAPSEARCH_STORAGE, or else SQLite in the run folder. It may hold a password
+    storage: str | None = field(default=None, repr=False)
     data_root: str | Path = Path("data")  # where the images are, or are downloaded to
     train_size: int | None = None  # None for all images but those that validate
     val_size: int | None = None  # None for a fifth of the images
@@ -54,16 +59,21 @@ class Settings:
         ):
             self._at_least(flag, lowest)
         self._at_least("seed", 0)
+        self._at_most("seed", MOST_SEED)
+        self._at_most("workers", MOST_WORKERS)
+        self._require_name()
         for flag in ("timeout", "hang_after", "max_gap"):
             value = getattr(self, flag)
-            if value is not None and not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-                shown = repr(value) if isinstance(value, str) else f"{value:g}"
+            if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
+                shown = f"{value:g}" if isinstance(value, float) else repr(value)
                 raise UserError(f"{flag_of(flag)} is {shown}; it must be a number above 0")
         if self.image_size is not None and self.dataset != FOLDER:
             raise UserError(f"--image-size is for a folder of images; those of {self.dataset} have one size")
         if self.skip_bad_images and self.dataset != FOLDER:
             raise UserError(f"--skip-bad-images is for a folder of images; those of {self.dataset} are all good")
-        if self.folder.exists() and not self.folder.is_dir():
+        if self.storage is not None:
+            self._require_url()
+        if os.path.exists(self.folder) and not os.path.isdir(self.folder):
             raise UserError(f"--out {self.folder} is a file; name a folder")
 
     @property
@@ -74,7 +84,9 @@ class Settings:
     @property
     def storage_url(self) -> str:
         """Where Optuna keeps the study."""
-        return self.storage or f"sqlite:///{self.folder / 'study.db'}"
+        from search.results.database import study_url  # SQLAlchemy takes time to import, and --help needs none of it
+
+        return study_url(self.folder, self.storage)
 
     def comparable(
         self, data_fingerprint: str, image_size: int, train_size: int, val_size: int, flip: bool
@@ -93,6 +105,24 @@ class Settings:
             "space_fingerprint": fingerprint(self.space),  # None for a module by name
             "ranges": {name: list(bounds) for name, bounds in self.ranges.items()},
         }
+
+    def _at_most(self, name: str, highest: int) -> None:
+        value = getattr(self, name)
+        if value is not None and value > highest:
+            raise UserError(f"{flag_of(name)} is {value}; it must be at most {highest}")
+
+    def _require_name(self) -> None:
+        """Raises UserError where no database or no run folder can have the study's name."""
+        if not isinstance(self.name, str) or not self.name or one_line(self.name) != self.name:
+            raise UserError(f"the study's name is {self.name!r}; give it one of signs that can be shown")
+        if len(self.name) > LONGEST_NAME:
+            raise UserError(f"the study's name has {len(self.name)} signs; give it one of at most {LONGEST_NAME}")
+        if self.out is None and (Path(self.name).is_absolute() or ".." in Path(self.name).parts):
+            raise UserError(f"the study's name {self.name} leads out of runs/; name the run folder with --out")
+
+    def _require_url(self) -> None:
+        """Raises UserError where `storage` is no URL of a database."""
+        self.storage_url  # noqa: B018
 
     def _at_least(self, name: str, lowest: int) -> None:
         value = getattr(self, name)

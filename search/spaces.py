@@ -9,6 +9,7 @@ import functools
 import hashlib
 import importlib
 import json
+import os
 import pkgutil
 import sys
 import types
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import spaces
-from search.errors import UserError, described
+from search.errors import BadTrial, UserError, described
 
 if TYPE_CHECKING:  # both take seconds to import, and --help reads this module
     import torch
@@ -48,7 +49,7 @@ def full_name(space: str) -> str:
     """`cnn` -> `spaces.cnn`; `mine` -> `mine.py` where the current folder has that file; else as it is."""
     if space in BUILT_IN:
         return f"spaces.{space}"
-    return f"{space}.py" if Path(f"{space}.py").is_file() else space
+    return f"{space}.py" if os.path.isfile(f"{space}.py") else space
 
 
 def is_file(space: str) -> bool:
@@ -124,10 +125,12 @@ def keep(space: str, folder: Path) -> str:
 def find_space(space: str, folder: Path) -> Space:
     """The space that a best.yaml in `folder` names: a file lies beside it, or where the current folder says.
 
-    Raises UserError where it cannot be found or loaded.
+    Raises UserError where it cannot be found or loaded, and for a file elsewhere: best.yaml may come from anybody.
     """
     if is_file(space):
-        places = [path for path in (folder / Path(space).name, Path(space)) if path.is_file()]
+        if Path(space).is_absolute() or ".." in Path(space).parts:
+            raise UserError(f"{space} leads elsewhere, so it is not run; put it beside best.yaml and name it alone")
+        places = [path for path in (folder / Path(space).name, Path(space)) if os.path.isfile(path)]
         if not places:
             raise UserError(f"{space} lies neither beside it nor below the current folder; put it there")
         space = str(places[0])
@@ -137,7 +140,8 @@ def find_space(space: str, folder: Path) -> Space:
 def _checked(space: str, suggest: Suggest, trial: "Trial") -> dict[str, Any]:
     """What `suggest` draws for a trial, as JSON gives it back.
 
-    Raises UserError where it fails, or returns anything but a dict for JSON.
+    Raises UserError where it fails, or returns anything but a dict for JSON. It is a BadTrial where somebody has
+    queued the trial: then the values queued are to blame.
     """
     from optuna.exceptions import OptunaError
 
@@ -147,6 +151,11 @@ def _checked(space: str, suggest: Suggest, trial: "Trial") -> dict[str, Any]:
         raise
     except Exception as error:
         where = getattr(load_space(space), "__file__", None)
+        if queued := getattr(trial, "_fixed_params", None):  # only a private attribute tells of them
+            raise BadTrial(
+                f"trial {trial.number} was queued with {_listed(queued)}, which the space {space} cannot take: "
+                f"{described(error, where)}"
+            ) from error
         raise UserError(f"suggest of the space {space} failed: {described(error, where)}; mend it") from error
     if not isinstance(config, dict):
         raise UserError(
@@ -159,6 +168,10 @@ def _checked(space: str, suggest: Suggest, trial: "Trial") -> dict[str, Any]:
             f"suggest of the space {space} returned what cannot be stored ({error}); "
             f"return numbers, strings, booleans and lists, and let build make something of them"
         ) from error
+
+
+def _listed(queued: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in queued.items())
 
 
 def _kind(thing: object) -> str:

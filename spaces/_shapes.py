@@ -3,6 +3,14 @@
 from torch import nn
 
 LARGEST_TRUNK = 64
+DEEPEST = 1000
+
+
+def checked_depth(depth: int) -> int:
+    """`depth` as it is. Raises ValueError for one that would take for ever to build: a slip of the keyboard."""
+    if depth > DEEPEST:
+        raise ValueError(f"depth is {depth}; it must be at most {DEEPEST}")
+    return depth
 
 
 def stem_stride(image_size: tuple[int, int]) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from spaces._ranges import Ranges, suggest
-from spaces._shapes import averaged, stem_stride
+from spaces._shapes import averaged, checked_depth, stem_stride
 
 __all__ = ["Ranges", "build", "suggest"]
 
@@ -27,7 +27,7 @@ def build(config: Mapping[str, Any], *, channels: int, image_size: tuple[int, in
     height, width = (-(-side // stride) for side in image_size)
     layers: list[nn.Module] = []
     filters = config["width"]
-    for _ in range(config["depth"]):
+    for _ in range(checked_depth(config["depth"])):
         pooled = min(height, width) >= SMALLEST_POOLED
         layers += _stage(channels, filters, config["kernel_size"], stride, config["dropout"], pooled)
         channels, stride = filters, 1

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from spaces import Trial
-from spaces._shapes import averaged
+from spaces._shapes import averaged, checked_depth
 
 LARGEST_INPUT = 32  # side; a layer on all pixels of a 224x224 photograph would have 150,000 weights per unit
 
@@ -47,7 +47,7 @@ def build(config: Mapping[str, Any], *, channels: int, image_size: tuple[int, in
     pool, height, width = averaged(*image_size, LARGEST_INPUT)
     layers: list[nn.Module] = [pool, nn.Flatten()]
     features = channels * height * width
-    for _ in range(config["depth"]):
+    for _ in range(checked_depth(config["depth"])):
         layers += _hidden(features, config["width"], config["dropout"])
         features = config["width"]
     return nn.Sequential(*layers, nn.Linear(features, classes))

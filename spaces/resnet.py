@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from spaces._ranges import Ranges, suggest
-from spaces._shapes import averaged, stem_stride
+from spaces._shapes import averaged, checked_depth, stem_stride
 
 __all__ = ["Ranges", "build", "suggest"]
 
@@ -25,7 +25,7 @@ def build(config: Mapping[str, Any], *, channels: int, image_size: tuple[int, in
 
     config needs `depth`, `width`, `kernel_size` and `dropout`; its other entries concern training alone.
     """
-    depth, width, kernel_size = config["depth"], config["width"], config["kernel_size"]
+    depth, width, kernel_size = checked_depth(config["depth"]), config["width"], config["kernel_size"]
     stride = stem_stride(image_size)
     layers: list[nn.Module] = [_convolution(channels, width, max(kernel_size, 2 * stride - 1), stride)]
     rows, columns = (-(-side // stride) for side in image_size)

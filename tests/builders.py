@@ -214,3 +214,24 @@ def settings(folder: Path, **changes) -> Settings:
 def study_of(folder: Path) -> optuna.Study:
     """The study of such a search, as its run folder holds it."""
     return optuna.load_study(study_name="digits", storage=f"sqlite:///{folder / 'study.db'}")
+
+
+def best_content(**others):
+    """Of a best.yaml of digits, as `export` puts it together."""
+    from spaces import cnn  # torch takes seconds
+
+    model = cnn.build(CONFIG, channels=1, image_size=(8, 8), classes=10)
+    figures = {"val_loss": 0.1, "val_loss_se": 0.01, "gap": 0.02, "gap_se": 0.01, "train_loss": 0.08,
+               "train_accuracy": 0.99, "val_accuracy": 0.97, "accuracy_gap": 0.02, "fit": "good",
+               "parameters": sum(p.numel() for p in model.parameters())}  # fmt: skip
+    return {
+        "study": "digits", "trial": 3, "space": "spaces.cnn", "config": dict(CONFIG), "epochs": 2, "seed": 7,
+        "metrics": figures,
+        "choice": {"because": "it is", "over": [1], "stopped": "finished", "baseline_loss": 0.2, "max_gap": None},
+        "data": {"name": "digits", "fingerprint": "0" * 16, "classes": list("0123456789"), "image_size": [8, 8],
+                 "channels": 1, "mean": [0.3], "std": [0.4], "train_size": 100, "val_size": 50, "seed": 0,
+                 "flip": False},
+        "environment": {"bf16": False, "channels_last": False, "device": "cpu", "hardware": "x86_64", "threads": 1,
+                        "deterministic": True, "python": "3.11.7", "torch": "2.10.0"},
+        **others,
+    }  # fmt: skip

@@ -1,5 +1,8 @@
 """One image file -> a square of uint8 pixels, whatever its format, mode, depth or rotation."""
 
+import os
+import stat
+
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -23,6 +26,7 @@ def decode(path: str, size: int) -> np.ndarray:
     Raises BadImage for a file that is missing, unreadable, truncated, huge or of no known format.
     """
     try:
+        _require_file(path)
         with Image.open(path, formats=FORMATS) as image:
             image.draft(None, (2 * size, 2 * size))  # a JPEG is decoded at 1/2, 1/4 or 1/8 where that is enough
             ImageOps.exif_transpose(image, in_place=True)
@@ -36,8 +40,11 @@ def decode(path: str, size: int) -> np.ndarray:
 def shorter_side(path: str) -> int:
     """The length of an image's shorter side in pixels, from the file's header alone. Raises BadImage."""
     try:
+        _require_file(path)
         with Image.open(path, formats=FORMATS) as image:
             return min(image.size)
+    except BadImage:
+        raise
     except Exception as error:
         raise BadImage(_reason(error)) from error
 
@@ -45,6 +52,12 @@ def shorter_side(path: str) -> int:
 def to_grey(pixels: np.ndarray) -> np.ndarray:
     """Colour to grey: uint8 (n, 3, h, w) -> uint8 (n, 1, h, w)."""
     return np.rint(np.einsum("nchw,c->nhw", pixels, LUMA)).astype(np.uint8)[:, None]
+
+
+def _require_file(path: str) -> None:
+    """A pipe would be waited for without end. Raises BadImage, and OSError where there is nothing."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise BadImage("no regular file")
 
 
 def _grey_or_rgb(image: Image.Image) -> Image.Image:

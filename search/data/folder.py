@@ -71,7 +71,7 @@ def load(part: TrainOrTest, root: Path, image_size: int | None = None, skip_bad_
 
 def find_images(part: TrainOrTest, root: Path) -> Listing:
     """The images of one part. Reads the names of files, not the files. Raises UserError."""
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise UserError(f"there is no folder {root}; point --data-root at one that has a folder for each class")
     try:
         if _is_divided(root):
@@ -269,13 +269,21 @@ def _number_of_images(count: int) -> str:
 def _folders(home: Path) -> list[str]:
     """Sorted names of folders, hidden ones left out."""
     with os.scandir(home) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not _is_hidden(entry.name))
+        return sorted(entry.name for entry in entries if _is_folder(entry) and not _is_hidden(entry.name))
 
 
 def _files(home: Path) -> list[str]:
     """Sorted names of files, hidden ones left out."""
     with os.scandir(home) as entries:
-        return sorted(entry.name for entry in entries if not entry.is_dir() and not _is_hidden(entry.name))
+        return sorted(entry.name for entry in entries if not _is_folder(entry) and not _is_hidden(entry.name))
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """A link that leads to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _is_hidden(name: str) -> bool:

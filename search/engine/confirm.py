@@ -19,7 +19,7 @@ import joblib
 import torch
 
 from search.data.tensors import SearchData, held_out
-from search.engine.retrain import read_part, search_data
+from search.engine.retrain import load_sound, read_part, search_data
 from search.measurement import PerImage, measure, standard_error
 from search.processes import hidden_main
 from search.results.best_yaml import Best, add_confirmation, load
@@ -47,15 +47,17 @@ class Fresh:
 def confirm(path: Path, data_root: Path, device: str, seeds: int) -> dict[str, Any]:
     """Train with that many fresh seeds, measure on the test split, and write the figures into best.yaml.
 
-    Raises UserError where the data is not what the configuration was found on.
+    Raises UserError where the data is not what the configuration was found on, and where best.pt is not the one that
+    belongs to best.yaml.
     """
-    best = load(path)
+    best = load_sound(path)
+    best.require_weights()
     data = search_data(best, data_root)
     test = held_out(read_part(best, "test", data_root), data)
     devices = resolve_devices(device)
     logger.info(f"{seeds} trainings of {best.epochs} epochs, each measured on {len(test.labels):,} test images")
+    exported = _measure_exported(best, test)  # first: where it fails, nothing has been trained in vain
     runs = _train_all(path, data, test, devices, [best.seed + FRESH + number for number in range(seeds)])
-    exported = _measure_exported(best, test)
     found = {
         **summarize(best, runs),
         "test_images": len(test.labels),
@@ -63,7 +65,7 @@ def confirm(path: Path, data_root: Path, device: str, seeds: int) -> dict[str, A
         "exported_test_loss_se": standard_error(exported.losses),
         "exported_test_accuracy": float(exported.correct.mean()),
     }
-    add_confirmation(path, found)
+    add_confirmation(path, best, found)
     for line in describe(best, found):
         logger.info(line)
     return found

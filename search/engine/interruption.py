@@ -15,7 +15,6 @@ logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STUCK_SECONDS = 4.0  # without a sign of life from the main thread, after which an interruption ends the process
-NOTICE_SECONDS = 15.0  # likewise, after which the person is told
 LOOK_SECONDS = 0.5
 
 
@@ -32,11 +31,11 @@ class Interruption:
         self._last_words = last_words
         self._before: dict[int, Any] = {}
         self._beat = time.monotonic()
-        self._seen, self._noticed = 0, False
+        self._seen = 0  # signals
 
     def beat(self) -> None:
         """The main thread is alive."""
-        self._beat, self._noticed = time.monotonic(), False
+        self._beat = time.monotonic()
 
     def __enter__(self) -> "Interruption":
         if threading.current_thread() is not threading.main_thread():
@@ -77,13 +76,9 @@ class Interruption:
                     if not numbers:
                         return
                     self._seen, last = self._seen + len(numbers), signal.Signals(numbers[-1])
-                silent = time.monotonic() - self._beat
-                if self._seen and silent > STUCK_SECONDS:
+                if self._seen and time.monotonic() - self._beat > STUCK_SECONDS:
                     logger.warning("the database does not answer; what was running is taken up at the next start")
                     self._end(last)
-                if silent > NOTICE_SECONDS and not self._noticed:
-                    self._noticed = True
-                    logger.warning("waiting for the database, which another process may hold")
 
     def _end(self, number: int) -> None:
         with contextlib.suppress(Exception):  # nothing may keep the process alive now

@@ -1,9 +1,11 @@
 """One start of a search, from settings to best.yaml."""
 
+import contextlib
 import logging
 import math
 import shlex
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,12 +21,14 @@ from search.engine import machine
 from search.engine.corners import check_corners
 from search.engine.export import export
 from search.engine.interruption import Interruption
+from search.engine.owner import Owner, claim
 from search.engine.runner import Runner, SearchFailed
 from search.engine.store import Store
 from search.engine.workers import WorkerPool, place_workers
 from search.errors import UserError, described
 from search.files import remove_leftovers
 from search.results.schema import StudyAttribute
+from search.results.storage import cause_of, told
 from search.settings import Settings, resolve_devices
 from search.show.dashboard import Publisher
 from search.show.progress import Progress
@@ -51,29 +55,57 @@ def run_search(settings: Settings) -> int | None:
     data = load_data(settings)
     check_corners(settings.space, suggest, data.shape, len(data.classes))
     make_folder(settings.folder)
-    with _lock(settings.folder):
+    url = settings.storage_url
+    with _lock(settings.folder), _owned(settings, url) as (store, owner), _explained(settings, url, owner):
         for name in (".", "checkpoints", "weights"):
             remove_leftovers(settings.folder / name)
-        store = open_store(settings, data)
+        describe_search(settings, data, store)
         _announce(data)
         conditions = _conditions(settings, suggest, data, store, torch.device(devices[0]))
         pool = _pool(settings, suggest, data, conditions, store, devices)
-        runner = _runner(settings, suggest, store, pool, deadline)
-        try:
-            with Interruption(runner.last_words) as interruption:
-                runner.run(interruption)
-                if interruption.signal is not None:  # while the database may still be locked
-                    _conclude(settings, conditions, data, store, runner, in_haste=True)
-                    return interruption.signal
-        except SearchFailed as error:
-            raise UserError(f"{error}; mend the space {settings.space} and start anew with another --out") from error
-        except (optuna.exceptions.StorageInternalError, OSError) as error:  # a full disk, a database that went away
-            cause = str(error.__cause__ or error).splitlines()[0]
-            raise UserError(
-                f"the search could not be recorded: {cause}; mend that and start again, it goes on"
-            ) from error
+        runner = _runner(settings, suggest, store, pool, deadline, owner)
+        with Interruption(runner.last_words) as interruption:
+            runner.run(interruption)
+            if interruption.signal is not None:  # while the database may still be locked
+                _conclude(settings, conditions, data, store, runner, in_haste=True)
+                return interruption.signal
+        owner.check()
         _conclude(settings, conditions, data, store, runner, in_haste=False)
         return None
+
+
+@contextlib.contextmanager
+def _owned(settings: Settings, url: str) -> Iterator[tuple[Store, Owner]]:
+    """The study of a search, which belongs to this process meanwhile."""
+    with told(f"cannot open the study {settings.name}", url):
+        store = Store(url, settings.name, settings.seed)
+        owner = claim(store.study, settings.folder, url)
+    with owner:
+        yield store, owner
+
+
+@contextlib.contextmanager
+def _explained(settings: Settings, url: str, owner: Owner) -> Iterator[None]:
+    """Errors that are no fault of the program, as one line. Raises UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except SearchFailed as error:
+        raise UserError(f"{error}; mend the space {settings.space} and start anew with another --out") from error
+    except Exception as error:
+        _require_study(owner)  # the cause of all the rest, if it is gone
+        if not isinstance(error, optuna.exceptions.StorageInternalError | OSError):  # a full disk, a lock
+            raise
+        raise UserError(
+            f"the search could not be recorded: {cause_of(error, url)}; mend that and start again, it goes on"
+        ) from None  # the driver's own words may hold the password
+
+
+def _require_study(owner: Owner) -> None:
+    """Raises UserError where the study, its database or the run folder is gone."""
+    with contextlib.suppress(optuna.exceptions.StorageInternalError):
+        owner.check()
 
 
 def load_data(settings: Settings) -> SearchData:
@@ -95,22 +127,21 @@ def make_folder(folder: Path) -> None:
         for name in (".", "artifacts", "checkpoints", "weights"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / ".lock").touch()
-    except OSError as error:
-        raise UserError(f"cannot write to --out {folder}: {error.strerror}; name another folder") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        cause = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot write to --out {folder}: {cause}; name another folder") from error
 
 
-def open_store(settings: Settings, data: SearchData) -> Store:
-    """The study of a search, which says what is searched, on what.
+def describe_search(settings: Settings, data: SearchData, store: Store) -> None:
+    """Have the study say what is searched, on what.
 
     Raises UserError where an earlier start searched something else, or on something else.
     """
-    store = Store(settings.storage_url, settings.name, settings.seed)
     sizes = data.shape[1], len(data.splits.train), len(data.splits.val)
     store.settle(settings.comparable(data.fingerprint, *sizes, data.flip))
     plan = {"trials": settings.trials, "epochs": settings.epochs, "out": str(settings.folder)}
     store.describe(StudyAttribute.PLAN, plan)
     store.describe(StudyAttribute.DATA, data.description())
-    return store
 
 
 def _lock(folder: Path) -> filelock.AcquireReturnProxy:
@@ -169,13 +200,15 @@ def _pool(
     return WorkerPool(places[: max(missing, 1)], keep(settings.space, settings.folder), data, conditions)
 
 
-def _runner(settings: Settings, suggest: Suggest, store: Store, pool: WorkerPool, deadline: float) -> Runner:
+def _runner(
+    settings: Settings, suggest: Suggest, store: Store, pool: WorkerPool, deadline: float, owner: Owner
+) -> Runner:
     """With a terminal and a dashboard that show what it does."""
     done, runs = store.count(), store.snapshot().runs
     workers = min(len(pool.workers), settings.trials - done)
     progress = Progress(settings.trials, settings.epochs, workers, done=done, runs=runs)
     publisher = Publisher(store.study, settings.folder, pool.conditions.constraints, settings.epochs)
-    return Runner(settings, store, pool, suggest, make_terminal(progress), publisher, deadline)
+    return Runner(settings, store, pool, suggest, make_terminal(progress), publisher, deadline, owner.beat)
 
 
 def _conclude(

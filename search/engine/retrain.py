@@ -13,6 +13,7 @@ from search.measurement import Measurement, measure
 from search.results.best_yaml import Best, load
 from search.settings import resolve_devices
 from search.training.precision import Precision
+from search.training.recipe import Recipe
 from search.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ def retrain(path: Path, data_root: Path, device: str) -> bool:
 
     Raises UserError where the data is not what the configuration was found on.
     """
-    best = load(path)
+    best = load_sound(path)
     data = search_data(best, data_root)
     where = torch.device(resolve_devices(device)[0])
     torch.set_num_threads(best.environment["threads"])
@@ -45,6 +46,17 @@ def retrain(path: Path, data_root: Path, device: str) -> bool:
     return _compare(best, result, where)
 
 
+def load_sound(path: Path) -> Best:
+    """A best.yaml that can be trained. Raises UserError where its configuration is none, or none of its space's."""
+    best = load(path)
+    best.require_network()
+    try:
+        Recipe.of(best.config)
+    except ValueError as error:
+        raise UserError(f"{path} cannot be trained: {error}; take one as the search has written it") from None
+    return best
+
+
 def search_data(best: Best, data_root: Path) -> SearchData:
     """The images that `best` was found on, split as they were.
 
@@ -56,13 +68,27 @@ def search_data(best: Best, data_root: Path) -> SearchData:
             f"the images under {data_root} are not those of this best.yaml: their fingerprint is "
             f"{source.fingerprint}, not {best.data['fingerprint']}; point --data-root at the same data"
         )
-    return prepare(
+    data = prepare(
         source,
         train_size=best.data["train_size"],
         val_size=best.data["val_size"],
         seed=best.data["seed"],
         flip=best.data["flip"],
     )
+    _require_same(best, data)
+    return data
+
+
+def _require_same(best: Best, data: SearchData) -> None:
+    """Raise UserError where a best.yaml tells of other images than its fingerprint."""
+    channels, height, width = data.shape
+    found = {"classes": list(data.classes), "channels": channels, "image_size": [height, width]}
+    for name, value in found.items():
+        if best.data[name] != value:
+            raise UserError(
+                f"data.{name} of this best.yaml is {best.data[name]}, that of its images {value}; "
+                f"take one as the search has written it"
+            )
 
 
 def read_part(best: Best, part: TrainOrTest, data_root: Path) -> CachedImages:

@@ -50,8 +50,10 @@ class Runner:
         terminal: Terminal,
         publisher: Publisher,
         deadline: float,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings, self._store, self._pool, self._deadline = settings, store, pool, deadline
+        self._beat = beat
         self._suggest, self._terminal, self._publisher = suggest, terminal, publisher
         self._conditions: Conditions = pool.conditions
         self._constraints: Constraints = pool.conditions.constraints
@@ -81,6 +83,7 @@ class Runner:
 
         def go_on() -> bool:
             interruption.beat()
+            self._beat()
             return interruption.signal is None and time.monotonic() < self._deadline
 
         with self._terminal:
@@ -129,6 +132,7 @@ class Runner:
         """Take in what workers say within a moment."""
         self._interruption.beat()
         self._terminal.tick()
+        self._beat()
         self._publisher.update()  # here, where idle workers have just been given something to do
         for worker in self._pool.end_silent(self._settings.hang_after):
             assert worker.job is not None

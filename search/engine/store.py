@@ -6,6 +6,7 @@ no database is fought over.
 
 import contextlib
 import gc
+import logging
 import math
 import time
 import uuid
@@ -23,7 +24,7 @@ from search.choice.constraints import Constraints
 from search.choice.pareto import clearly_beaten
 from search.choice.run import Run
 from search.engine.resume import LINEAGE, next_lineage, requeue, requeue_running
-from search.errors import UserError
+from search.errors import BadTrial, UserError
 from search.measurement import History
 from search.results.schema import SCHEMA, StudyAttribute, run_attributes, storable_history
 from search.results.snapshot import StudySnapshot, read_snapshot
@@ -32,6 +33,8 @@ from search.results.trial_result import TrialResult
 from search.settings import flag_of
 from search.stopping.stopped import Stopped
 from search.training.trial import Job, Outcome
+
+logger = logging.getLogger(__name__)
 
 METRICS = ["val_loss", "gap"]
 UNUSABLE = 10.0  # violation of the constraints by a run that never had a finite loss: worse than any that had one
@@ -122,14 +125,25 @@ class Store:
         """
         seed = int(np.random.SeedSequence([self._seed, self._next_lineage]).generate_state(1)[0])
         self.study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True)
-        trial = self.study.ask()
-        self._running[trial.number] = trial
-        config = suggest(trial)
+        trial, config = self._draw(suggest)
         lineage = int(trial.user_attrs.get(LINEAGE, self._next_lineage))
         trial.set_user_attr("config", config)
         trial.set_user_attr(LINEAGE, lineage)
         self._next_lineage = max(self._next_lineage, lineage + 1)
         return trial, config, lineage
+
+    def _draw(self, suggest: Callable[[Trial], dict[str, Any]]) -> tuple[Trial, dict[str, Any]]:
+        """The next trial and its configuration; a queued one with values that cannot be is told FAIL, and passed over."""
+        while True:
+            trial = self.study.ask()
+            try:
+                config = suggest(trial)
+            except BadTrial as error:
+                logger.warning(f"trial {trial.number} was queued with what cannot be trained: {error}")
+                self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+                continue
+            self._running[trial.number] = trial
+            return trial, config
 
     def trial_seed(self, lineage: int, repeat: int = 0) -> int:
         """The seed of a trial's initial weights, shuffling and augmentation; another one for each repeat of it."""

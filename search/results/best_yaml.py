@@ -3,21 +3,27 @@
 torch is imported where the network is built or its weights are written: it takes seconds.
 """
 
+import hashlib
+import io
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from search.errors import UserError
+from search.errors import UserError, described
 from search.files import replace_file
+from search.results.best_schema import problem
 from search.spaces import Space, find_space
 
 if TYPE_CHECKING:
     import torch
 
 VERSION = 1
+LARGEST = 2**20  # bytes: with the names of 20,000 classes it is half as large
+ANEW = "start the search again with the same --out, which writes both best.yaml and best.pt anew"
 
 
 @dataclass(frozen=True)
@@ -36,24 +42,71 @@ class Best:
     environment: dict[str, Any]  # what they were measured with
     build_network: Callable[..., "torch.nn.Module"]
     weights_file: Path
+    weights_sha256: str | None = None  # of best.pt; None in one of an older release
     confirmation: dict[str, Any] | None = None  # what `gapsearch confirm` found; None before
 
     def build(self) -> "torch.nn.Module":
-        """The network of this configuration, its weights fresh."""
-        return self.build_network(
-            self.config,
-            channels=self.data["channels"],
-            image_size=tuple(self.data["image_size"]),
-            classes=len(self.data["classes"]),
-        )
+        """The network of this configuration, its weights fresh. Raises UserError where `require_network` does."""
+        self.require_network()
+        return self._build("cpu")
 
     def trained(self) -> "torch.nn.Module":
-        """The network with the weights of best.pt, in eval mode; it takes images normalized as `data` says."""
+        """The network with the weights of best.pt, in eval mode; it takes images normalized as `data` says.
+
+        Raises UserError where best.pt is missing or does not belong to this best.yaml.
+        """
         import torch
 
-        model = self.build()
-        model.load_state_dict(torch.load(self.weights_file, map_location="cpu", weights_only=True))
+        model, weights = self.build(), self._read_weights()
+        try:
+            model.load_state_dict(torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True))
+        except Exception as error:  # torch fed with another file raises nearly anything
+            raise UserError(f"{self.weights_file} does not fit its best.yaml: {described(error)}; {ANEW}") from error
         return model.eval()
+
+    def require_network(self) -> None:
+        """Raise UserError where the space does not give the network that was measured.
+
+        It is built without memory for its weights first: a damaged configuration may ask for any amount.
+        """
+        try:
+            try:
+                count = _parameters(self._build("meta"))
+            except Exception:  # perhaps for want of real numbers
+                count = _parameters(self._build("cpu"))
+        except Exception as error:
+            raise UserError(
+                f"the space {self.space} cannot build the network of this best.yaml: {described(error)}; {ANEW}"
+            ) from error
+        if count != self.metrics["parameters"]:
+            raise UserError(
+                f"the space {self.space} builds a network of {count:,} parameters, where {self.metrics['parameters']:,}"
+                f" were measured: config or space have changed; {ANEW}"
+            )
+
+    def require_weights(self) -> None:
+        """Raise UserError where best.pt is missing or is not the one that belongs to this best.yaml."""
+        self._read_weights()
+
+    def _build(self, device: str) -> "torch.nn.Module":
+        import torch
+
+        with torch.device(device):
+            return self.build_network(
+                self.config,
+                channels=self.data["channels"],
+                image_size=tuple(self.data["image_size"]),
+                classes=len(self.data["classes"]),
+            )
+
+    def _read_weights(self) -> bytes:
+        try:
+            weights = self.weights_file.read_bytes()
+        except OSError as error:
+            raise UserError(f"cannot read {self.weights_file}: {error.strerror}; {ANEW}") from None
+        if self.weights_sha256 not in (None, hashlib.sha256(weights).hexdigest()):
+            raise UserError(f"{self.weights_file} is not the one that its best.yaml names; {ANEW}")
+        return weights
 
 
 def load(path: str | Path, space: Space | None = None) -> Best:
@@ -68,10 +121,7 @@ def load(path: str | Path, space: Space | None = None) -> Best:
     path = Path(path)
     content = read(path)
     build = (space or _space_of(content["space"], path)).build
-    try:
-        return Best(**content, build_network=build, weights_file=path.with_name("best.pt"))
-    except TypeError as error:
-        raise UserError(f"{path} is no complete best.yaml: {error}") from None
+    return Best(**content, build_network=build, weights_file=path.with_name("best.pt"))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -79,22 +129,48 @@ def read(path: Path) -> dict[str, Any]:
 
     Raises UserError where it is missing, is none, or comes from a newer version.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(
-            f"cannot read {path}: {error.strerror}; a finished search writes it to its run folder"
-        ) from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    content = _parse(path)
     if not isinstance(content, dict) or "version" not in content:
         raise UserError(f"{path} is no best.yaml: it has no version")
     if content.pop("version") != VERSION:
         raise UserError(f"{path} was written by another version of gapsearch; install the one it names")
-    held = {field.name for field in fields(Best) if field.default is MISSING} - {"build_network", "weights_file"}
-    if missing := sorted(held - content.keys()):
-        raise UserError(f"{path} is no complete best.yaml: it lacks {', '.join(missing)}")
+    if wrong := problem(content):
+        raise UserError(f"{path} is no complete best.yaml: {wrong}; {ANEW}")
     return content
+
+
+def _parse(path: Path) -> object:
+    """What the YAML in a file says. Raises UserError where it cannot be read or is no YAML."""
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
+            raise UserError(f"{path} is no file; name a best.yaml, or the run folder that it is in")
+        if os.path.getsize(path) > LARGEST:
+            raise UserError(f"{path} is no best.yaml: it has more than {LARGEST:,} bytes")
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except UserError:
+        raise
+    except OSError as error:
+        raise UserError(
+            f"cannot read {path}: {error.strerror}; a finished search writes it to its run folder"
+        ) from None
+    except Exception as error:  # PyYAML fed with garbage raises nearly anything
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}; {ANEW}") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values, and no references: a few lines of them can stand for more than memory holds."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it has a reference to another part of it")
+        return super().compose_node(parent, index)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what stands in two places twice."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
 
 
 def _space_of(name: str, path: Path) -> Space:
@@ -107,24 +183,40 @@ def _space_of(name: str, path: Path) -> Space:
 def write(folder: Path, content: Mapping[str, Any], weights: Mapping[str, "torch.Tensor"] | None) -> None:
     """Write best.yaml and best.pt into `folder`. content: the fields of `Best` that a file holds.
 
-    Where the weights are lost, there is no best.pt then: one that was there belongs to another trial.
+    best.yaml comes first and names the hash of best.pt. So where the second is not written any more, it shows. Where
+    the weights are lost, there is no best.pt then: one that was there belongs to another trial.
+
     Raises OSError where they cannot be written.
     """
-    from search.tensor_files import save_tensors
-
-    _write_yaml(folder / "best.yaml", {"version": VERSION, **content})
     if weights is None:
+        _write_yaml(folder / "best.yaml", {"version": VERSION, **content})
         (folder / "best.pt").unlink(missing_ok=True)
-    else:
-        save_tensors(folder / "best.pt", dict(weights))
+        return
+    import torch
+
+    stream = io.BytesIO()
+    torch.save(dict(weights), stream)
+    sha256 = hashlib.sha256(stream.getbuffer()).hexdigest()
+    _write_yaml(folder / "best.yaml", {"version": VERSION, **content, "weights_sha256": sha256})
+    replace_file(folder / "best.pt", lambda scratch: scratch.write_bytes(stream.getbuffer()))
 
 
-def add_confirmation(path: Path, confirmation: Mapping[str, Any]) -> None:
-    """Write what a confirmation found into the best.yaml at `path`."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) | {"confirmation": dict(confirmation)}
-    _write_yaml(path, content)
+def add_confirmation(path: Path, best: Best, confirmation: Mapping[str, Any]) -> None:
+    """Write what a confirmation of `best` found into the best.yaml at `path`, which it was read from.
+
+    Raises UserError where that has become another one meanwhile.
+    """
+    content = read(path)
+    if any(content.get(name) != getattr(best, name) for name in ("study", "trial", "config", "seed", "weights_sha256")):
+        raise UserError(f"{path} was written anew while it was confirmed; confirm it again")
+    _write_yaml(path, {"version": VERSION, **content, "confirmation": dict(confirmation)})
+
+
+def _parameters(model: "torch.nn.Module") -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _write_yaml(path: Path, content: Mapping[str, Any]) -> None:
-    text = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+    layout: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "default_flow_style": None, "width": 110}
+    text = yaml.dump(dict(content), Dumper=_Dumper, **layout)
     replace_file(path, lambda scratch: scratch.write_text(text, encoding="utf-8"))

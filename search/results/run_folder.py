@@ -1,6 +1,7 @@
 """A search as its run folder shows it: while it runs, and once it has ended."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from search.results.best_yaml import Best, load
@@ -14,7 +15,8 @@ class Result:
     """What a search has found; every access reads anew."""
 
     folder: Path  # the run folder, as a string too
-    storage: str | None = None  # URL of the database; None for study.db in the folder
+    # URL of the database; None for that in GAPSEARCH_STORAGE, or else study.db in the folder. It may hold a password
+    storage: str | None = field(default=None, repr=False)
     study: str | None = None  # its name, needed where the database holds several
 
     def __post_init__(self) -> None:
@@ -24,7 +26,7 @@ class Result:
     def best(self) -> Best | None:
         """The chosen configuration; None where nothing may be chosen, or the search has not ended yet."""
         path = self.folder / "best.yaml"
-        return load(path) if path.exists() else None
+        return load(path) if os.path.lexists(path) else None
 
     @property
     def trials(self) -> list[TrialResult]:

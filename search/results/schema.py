@@ -29,6 +29,8 @@ class StudyAttribute(StrEnum):
     BASELINE = "baseline"  # val_loss, val_accuracy, l2
     PRECISION = "precision"  # bf16, channels_last
     CHOICE = "choice"  # trial, band (numbers), because; None where nothing may be chosen
+    OWNER = "owner"  # the search that runs on it, see `search.engine.owner.Sign`; None once it has ended
+    FOLDER = "folder"  # the run folder, absolute: where the files lie that the trials tell of
     REPEATS = "repeats"  # a list of `search.choice.seed_noise.Repeat`
 
 

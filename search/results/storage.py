@@ -1,6 +1,7 @@
 """The database of a study: opened to search or to read, its errors told in one line."""
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,27 +11,33 @@ import optuna
 import sqlalchemy
 
 from search.errors import UserError
+from search.results.database import EXAMPLE, is_sqlite, scrubbed, shown, study_url
+from search.results.patience import Patience, is_busy
 from search.results.schema import check_schema
 
-WRITER_SECONDS = 60  # for another process to let go of an SQLite database
-READER_SECONDS = 20
+WRITER_SECONDS = 3600.0  # for another process to let go of an SQLite database
+READER_SECONDS = 20.0
 ERRORS = (sqlalchemy.exc.SQLAlchemyError, ImportError, optuna.exceptions.OptunaError, RuntimeError)
+REMEDY = "give a reachable database with --storage, or leave it out"
 
 
-def create_study(url: str, name: str) -> optuna.Study:
+def create_study(url: str, name: str, patience: Patience | None = None) -> optuna.Study:
     """The study of a search with its two objectives, made where it is missing.
+
+    patience: of all that is read and written later on; by default an hour.
 
     Raises UserError where the database cannot be opened, or another version has recorded the study.
     """
-    place = _parse(url)
-    with _told(f"cannot open the storage {_shown(place)}", "give a reachable database with --storage, or leave it out"):
-        storage = _create_storage(url, _options(place, WRITER_SECONDS))
-        if _is_sqlite(place):
+    place = sqlalchemy.engine.make_url(url)
+    patience = patience or Patience(shown(place), WRITER_SECONDS)
+    with told(f"cannot open the storage {shown(place)}", url, REMEDY):
+        storage = _create_storage(url, _options(place, patience))
+        if is_sqlite(place):
             _write_ahead(storage.engine)
         study = optuna.create_study(
             storage=storage, study_name=name, directions=["minimize", "minimize"], load_if_exists=True
         )
-    check_schema(study)
+        check_schema(study)
     return study
 
 
@@ -46,13 +53,13 @@ def open_study(url: str, name: str | None) -> Iterator[optuna.Study]:
 @contextlib.contextmanager
 def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
     """A database that exists: SQLite would make one where there is none. Raises UserError where it cannot be read."""
-    place = _parse(url)
-    if _is_sqlite(place) and not Path(place.database or "").is_file():
+    place = sqlalchemy.engine.make_url(url)
+    if is_sqlite(place) and not os.path.isfile(place.database or ""):
         raise UserError(f"there is no {place.database}; name the folder of a search, or its database with --storage")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with _told(f"cannot read {_shown(place)}"):
-        options = _options(place, READER_SECONDS)
-        storage = optuna.storages.RDBStorage(url, engine_kwargs=options, skip_table_creation=True)
+    with told(f"cannot read {shown(place)}", url):
+        options = _options(place, Patience(shown(place), READER_SECONDS))
+        storage = _connect(url, options, skip_table_creation=True)
         yield storage
         storage.remove_session()
         storage.engine.dispose()
@@ -60,58 +67,59 @@ def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
 
 def storage_url(folder: Path, storage: str | None) -> str:
     """Where the study of a run folder is kept. Raises UserError where there is no such folder."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UserError(f"there is no folder {folder}; name a run folder such as runs/digits")
-    return storage or default_storage_url(folder)
-
-
-def default_storage_url(folder: Path) -> str:
-    """The SQLite database inside a run folder."""
-    return f"sqlite:///{folder / 'study.db'}"
-
-
-def without_password(url: str) -> str:
-    """The URL as it may be shown."""
-    return _shown(_parse(url))
-
-
-def _parse(url: str) -> sqlalchemy.engine.URL:
-    try:
-        return sqlalchemy.engine.make_url(url)
-    except sqlalchemy.exc.ArgumentError:
-        raise UserError("--storage is no database URL; write for example sqlite:///runs/digits/study.db") from None
-
-
-def _is_sqlite(place: sqlalchemy.engine.URL) -> bool:
-    return place.get_backend_name() == "sqlite"
-
-
-def _options(place: sqlalchemy.engine.URL, seconds: int) -> dict[str, Any]:
-    """Of the engine: how long to wait for a lock."""
-    return {"connect_args": {"timeout": seconds}} if _is_sqlite(place) else {}
-
-
-def _shown(place: sqlalchemy.engine.URL) -> str:
-    return place.render_as_string(hide_password=True)
+    return study_url(folder, storage)
 
 
 @contextlib.contextmanager
-def _told(problem: str, remedy: str | None = None) -> Iterator[None]:
-    """Errors of the database as one line."""
+def told(problem: str, url: str, remedy: str | None = None) -> Iterator[None]:
+    """Errors of the database as one line, without its password."""
     try:
         yield
+    except UserError:
+        raise
     except ERRORS as error:
-        cause = str(getattr(error.__cause__ or error, "orig", None) or error).splitlines()[0]
-        raise UserError(f"{problem}: {cause}{f'; {remedy}' if remedy else ''}") from error
+        cause, hint = cause_of(error, url), f"; {remedy}" if remedy else ""
+        if is_locked(error):
+            cause, hint = "another process holds it all the time", "; end that one and start again"
+        raise UserError(f"{problem}: {cause}{hint}") from None  # the driver's own words may hold the password
+
+
+def cause_of(error: BaseException, url: str) -> str:
+    """One line from deep inside: what Optuna and SQLAlchemy say themselves does not help."""
+    text = str(getattr(error.__cause__ or error, "orig", None) or error.__cause__ or error)
+    return scrubbed((text.splitlines() or [type(error).__name__])[0], sqlalchemy.engine.make_url(url))
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether another process has held an SQLite database for too long."""
+    return is_busy(getattr(error.__cause__ or error, "orig", None))
+
+
+def _options(place: sqlalchemy.engine.URL, patience: Patience) -> dict[str, Any]:
+    """Of the engine: how to wait for a lock."""
+    return {"connect_args": patience.connect_args()} if is_sqlite(place) else {}
 
 
 def _create_storage(url: str, options: dict[str, Any]) -> optuna.storages.RDBStorage:
     """Tried twice: where a dashboard makes the tables of a new database at the same moment, one of the two fails."""
     try:
-        return optuna.storages.RDBStorage(url, engine_kwargs=options)
-    except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.OperationalError):
+        return _connect(url, options)
+    except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.OperationalError) as error:
+        if is_locked(error):
+            raise
         time.sleep(1)
-        return optuna.storages.RDBStorage(url, engine_kwargs=options)
+        return _connect(url, options)
+
+
+def _connect(url: str, options: dict[str, Any], skip_table_creation: bool = False) -> optuna.storages.RDBStorage:
+    """Raises UserError where the URL's query holds what its driver does not take."""
+    try:
+        return optuna.storages.RDBStorage(url, engine_kwargs=options, skip_table_creation=skip_table_creation)
+    except (TypeError, ValueError) as error:
+        place = sqlalchemy.engine.make_url(url)
+        raise UserError(f"--storage {shown(place)} cannot be used: {cause_of(error, url)}; {EXAMPLE}") from None
 
 
 def _write_ahead(engine: sqlalchemy.Engine) -> None:

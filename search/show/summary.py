@@ -6,8 +6,8 @@ from pathlib import Path
 from search.choice.choose import nearest
 from search.insight.sentences import sentences
 from search.insight.stops import stops
+from search.results.database import may_be_shown
 from search.results.snapshot import StudySnapshot
-from search.results.storage import without_password
 from search.results.trial_result import ranked
 from search.show.trial_table import CHOSEN, FIGURES, FRONT, TRIAL, table
 
@@ -81,6 +81,9 @@ def _none_chosen(snapshot: StudySnapshot) -> list[str]:
 def _commands(folder: Path, storage: str | None) -> list[str]:
     """Where to see all trials, and the dashboard. A database elsewhere may need its password, which is not shown."""
     place = shlex.quote(str(folder))
-    if storage is not None:
-        return [f"dashboard: gapsearch dashboard {place} --storage {shlex.quote(without_password(storage))}"]
-    return [f"all trials: gapsearch list {place}", f"dashboard: gapsearch dashboard {place}"]
+    commands = [("all trials", f"gapsearch list {place}"), ("dashboard", f"gapsearch dashboard {place}")]
+    if storage is None:
+        return [f"{purpose}: {command}" for purpose, command in commands]
+    if may_be_shown(storage):
+        return [f"{purpose}: {command} --storage {shlex.quote(storage)}" for purpose, command in commands]
+    return [f"{purpose}: {command}  (name the database as for the search)" for purpose, command in commands]

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from search.choice.fit import Fit
 from search.choice.run import Run
+from search.errors import one_line
 from search.results.trial_result import TrialResult
 from search.show.text import short, with_error
 
@@ -60,8 +61,8 @@ def parameter(name: str) -> Column[TrialResult]:
 
 def table(trials: Sequence[TrialResult], columns: Sequence[Column[TrialResult]]) -> list[str]:
     """A header and one line for each trial."""
-    rows = [[column.title for column in columns]]
-    rows += [[column.cell(trial) for column in columns] for trial in trials]
+    rows = [[one_line(column.title) for column in columns]]
+    rows += [[one_line(column.cell(trial)) for column in columns] for trial in trials]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     return ["  ".join(_aligned(row, columns, widths)).rstrip() for row in rows]
 

@@ -162,6 +162,7 @@ def test_unreadable(tmp_path, monkeypatch):
     def refuse(*_args, **_options):
         raise PermissionError(13, "Permission denied")
 
+    (tmp_path / "a.png").touch()
     monkeypatch.setattr(Image, "open", refuse)
     with pytest.raises(BadImage, match=r"^Permission denied$"):
         decode(str(tmp_path / "a.png"), 8)

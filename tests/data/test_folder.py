@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from builders import best_content
 from image_files import COLOURS, fill, pixels, refusal, save
 from PIL import Image
 
@@ -313,21 +314,18 @@ class TestFlags:
 
 def test_training_again_uses_the_same_images(tmp_path, capsys):
     """A size that is not the default, and without the image that could not be read."""
-    import optuna
-
     from search.engine.retrain import retrain
-    from search.spaces import suggester
+    from spaces import cnn
 
     home = fill(tmp_path / "data", count=20)
     Path(find_images("train", home).paths[3]).write_bytes(b"no image")
     source = datasets.load("folder", "train", home, image_size=12, skip_bad_images=True)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    data = {"name": "folder", "fingerprint": source.fingerprint, "classes": list(source.classes), "channels": 3}
-    data |= {"image_size": [12, 12], "train_size": 20, "val_size": 8, "seed": 0, "flip": True}
-    best = {"version": 1, "study": "folder", "trial": 0, "space": "spaces.cnn", "epochs": 1, "seed": 0, "choice": {}}
-    best["config"] = suggester("spaces.cnn", {})(study.ask())
-    best |= {"data": data, "metrics": {"val_loss": 1.0, "gap": 0.0}}
-    best["environment"] = {"threads": 1, "bf16": False, "channels_last": False, "hardware": "x", "torch": "x"}
+    best = {"version": 1} | best_content(epochs=1)
+    best["data"] |= {"name": "folder", "fingerprint": source.fingerprint, "classes": list(source.classes)}
+    best["data"] |= {"channels": 3, "mean": [0.5] * 3, "std": [0.2] * 3, "image_size": [12, 12], "flip": True}
+    best["data"] |= {"train_size": 20, "val_size": 8}
+    model = cnn.build(best["config"], channels=3, image_size=(12, 12), classes=len(source.classes))
+    best["metrics"]["parameters"] = sum(parameter.numel() for parameter in model.parameters())
     (tmp_path / "best.yaml").write_text(yaml.safe_dump(best))
     retrain(tmp_path / "best.yaml", home, "cpu")
     assert "epoch   1 of 1" in capsys.readouterr().out

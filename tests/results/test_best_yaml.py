@@ -1,79 +1,257 @@
-"""best.yaml and best.pt, written and read."""
+"""best.yaml and best.pt: a pair that fits, and one clear line for whatever else lies there."""
+
+import copy
+import os
 
 import pytest
 import torch
 import yaml
+from builders import CONFIG, best_content
 
 import search
+from search.cli import main
 from search.errors import UserError
-from search.results.best_yaml import VERSION, Best, add_confirmation, read, write
+from search.results import best_yaml
+from search.results.best_yaml import Best, add_confirmation, load, write
+from spaces import cnn
 
-CONTENT = {
-    "study": "mine",
-    "trial": 3,
-    "space": "spaces.mlp",
-    "config": {"width": 8, "depth": 1, "dropout": 0.0},
-    "epochs": 4,
-    "seed": 12345678901,
-    "metrics": {"val_loss": 0.1 + 0.2, "gap": 0.1},
-    "choice": {"because": "it has the smallest gap", "over": [1, 2]},
-    "data": {"channels": 1, "image_size": [8, 8], "classes": ["ä", "b", "c"]},
-    "environment": {"torch": "2.10"},
-}
+SHAPE = {"channels": 1, "image_size": (8, 8), "classes": 10}  # of the digits
+
+
+def weights(seed=0):
+    torch.manual_seed(seed)
+    return cnn.build(CONFIG, **SHAPE).state_dict()
 
 
 @pytest.fixture
-def written(tmp_path):
-    """The path of a best.yaml with the network that it tells of."""
-    network = Best(**CONTENT, build_network=search.spaces.load_space("spaces.mlp").build, weights_file=tmp_path).build()
-    write(tmp_path, CONTENT, network.state_dict())
-    return tmp_path / "best.yaml"
+def folder(tmp_path):
+    """A run folder with a best.yaml and its best.pt."""
+    write(tmp_path, best_content(), weights())
+    return tmp_path
 
 
-def test_what_was_written_is_read_to_the_last_digit(written):
-    assert read(written) == CONTENT
-    best = search.load(written)
-    assert {name: getattr(best, name) for name in CONTENT} == CONTENT
-    assert best.confirmation is None
-    assert {path.name for path in written.parent.iterdir()} == {"best.yaml", "best.pt"}
+def changed(folder, **fields):
+    """The best.yaml in that folder with other fields, dotted names for those inside others."""
+    path = folder / "best.yaml"
+    stored = yaml.safe_load(path.read_text())
+    for name, value in fields.items():
+        *parts, last = name.split("__")
+        inside = stored
+        for part in parts:
+            inside = inside[part]
+        inside[last] = value
+    path.write_text(yaml.safe_dump(stored))
+    return path
 
 
-def test_the_network_comes_back_with_its_weights(written):
-    network = search.load(written).trained()
-    kept = torch.load(written.with_name("best.pt"), weights_only=True)
-    assert not network.training
-    assert all(torch.equal(network.state_dict()[name], kept[name]) for name in kept)
-    assert network(torch.rand(2, 1, 8, 8)).shape == (2, 3)
+def test_what_was_written_is_read(folder):
+    best = load(folder / "best.yaml")
+    assert len(best.weights_sha256) == 64
+    found = best.trained().state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in weights().items())
 
 
-def test_a_confirmation_is_added_and_nothing_else_changes(written):
-    add_confirmation(written, {"test_loss": 0.3})
-    assert read(written) == CONTENT | {"confirmation": {"test_loss": 0.3}}
-    add_confirmation(written, {"test_loss": 0.4})
-    assert search.load(written).confirmation == {"test_loss": 0.4}
+def test_weights_of_another_trial_are_recognised(folder):
+    torch.save(weights(1), folder / "best.pt")
+    best = load(folder / "best.yaml")
+    for use in (best.trained, best.require_weights):
+        with pytest.raises(UserError) as told:
+            use()
+        assert str(told.value) == (
+            f"{folder}/best.pt is not the one that its best.yaml names; start the search again with the same --out, "
+            f"which writes both best.yaml and best.pt anew"
+        )
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL."""
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_killed_between_the_two_it_is_told(folder, monkeypatch, at):
+    """Whatever was replaced by then, the pair fits, or it is recognised that it does not."""
+    usual, replaced = best_yaml.replace_file, []
+
+    def replace(path, fill):
+        if len(replaced) == at:
+            raise Killed
+        replaced.append(path.name)
+        usual(path, fill)
+
+    monkeypatch.setattr(best_yaml, "replace_file", replace)
+    try:
+        write(folder, best_content(trial=4), weights(1))
+    except Killed:
+        assert at < 2
+    best = load(folder / "best.yaml")
+    if at == 1:
+        with pytest.raises(UserError, match=r"best\.pt is not the one"):
+            best.trained()
+    else:
+        found = best.trained().state_dict()
+        assert best.trial == (3 if at == 0 else 4)
+        assert all(torch.equal(found[name], tensor) for name, tensor in weights(min(at, 1)).items())
+
+
+def test_a_best_yaml_of_an_older_release_has_no_hash(folder):
+    path = changed(folder)
+    stored = yaml.safe_load(path.read_text())
+    del stored["weights_sha256"]
+    path.write_text(yaml.safe_dump(stored))
+    assert load(path).weights_sha256 is None
+    load(path).trained()
+    (folder / "best.pt").write_bytes(b"no weights")
+    with pytest.raises(UserError, match=r"best\.pt does not fit its best\.yaml"):
+        load(path).trained()
+
+
+def test_confirm_looks_at_the_weights_first(folder, monkeypatch, capsys):
+    import search.engine.confirm
+
+    monkeypatch.setattr(search.engine.confirm, "search_data", lambda *_: pytest.fail("too late"))
+    torch.save(weights(1), folder / "best.pt")
+    assert main(["confirm", str(folder / "best.yaml")]) == 2
+    assert "best.pt is not the one that its best.yaml names" in capsys.readouterr().err
+    os.unlink(folder / "best.pt")
+    assert main(["confirm", str(folder / "best.yaml")]) == 2
+    assert "best.pt: No such file or directory; start the search again" in capsys.readouterr().err
+
+
+def test_a_confirmation_goes_into_the_best_yaml_that_was_confirmed(folder):
+    path = folder / "best.yaml"
+    best, found = load(path), {"test_loss": 0.2, "test_accuracy": 0.9, "optimism": 0.1}
+    add_confirmation(path, best, found)
+    assert load(path).confirmation == found
+    assert load(path).weights_sha256 == best.weights_sha256
+    write(folder, best_content(trial=9), weights(1))
+    with pytest.raises(UserError, match="was written anew while it was confirmed; confirm it again"):
+        add_confirmation(path, best, found)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("name", "value", "said"),
     [
-        ("a: [", "is not YAML: "),
-        ("[1, 2]", "is no best.yaml: it has no version"),
-        ("trial: 3", "is no best.yaml: it has no version"),
-        (yaml.safe_dump({"version": VERSION + 1} | CONTENT), "was written by another version of gapsearch"),
-        (yaml.safe_dump({"version": VERSION, "trial": 3, "study": "mine"}), "it lacks choice, config, data, env"),
+        ("epochs", 0, "epochs is 0: "),
+        ("epochs", "3", "epochs is '3': "),
+        ("epochs", 2.5, "epochs is 2.5: "),
+        ("epochs", True, "epochs is True: "),
+        ("seed", -1, "seed is -1: "),
+        ("config", [1], "config is [1]: "),
+        ("config", {1: 2}, "config.1"),
+        ("metrics__val_loss", float("nan"), "metrics.val_loss is nan: "),
+        ("metrics__val_loss", "low", "metrics.val_loss is 'low': "),
+        ("choice__over", 3, "choice.over is 3: "),
+        ("data__classes", "ab", "data.classes is 'ab': "),
+        ("data__image_size", [8], "data.image_size is [8]: "),
+        ("data__mean", [], "data is {"),
+        ("environment__threads", 0, "environment.threads is 0: "),
+        ("environment__device", "tpu", "environment.device is 'tpu': "),
+        ("confirmation", {}, "it lacks confirmation.test_loss"),
+        ("weights_sha256", "../x", "weights_sha256 is '../x': "),
+        ("colour", "red", "colour is 'red': "),
     ],
 )
-def test_what_is_no_best_yaml_is_refused_in_one_line(tmp_path, content, said):
+def test_every_field_is_checked(folder, name, value, said):
+    with pytest.raises(UserError) as told:
+        load(changed(folder, **{name: value}))
+    assert str(told.value).startswith(f"{folder}/best.yaml is no complete best.yaml: {said}")
+    assert len(str(told.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", [name for name in best_content() if name != "version"])
+def test_every_field_is_needed(folder, name):
+    path = folder / "best.yaml"
+    stored = yaml.safe_load(path.read_text())
+    del stored[name]
+    path.write_text(yaml.safe_dump(stored))
+    with pytest.raises(UserError, match=f"it lacks {name}; start the search again"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (b"study: \xff", "is not YAML: "),
+        (b"a: [1, 2", "is not YAML: "),
+        (b"[" * 5000, "is not YAML: "),
+        (b"a: !!int ''", "is not YAML: "),
+        (b"a: 2020-99-99", "is not YAML: "),
+        (b"a: " + b"9" * 5000, "is not YAML: "),
+        (b"a: !!python/object/apply:os.abort []", "is not YAML: "),
+        (b"a: &x [1]\nb: [*x, *x]", "is not YAML: it has a reference to another part of it"),
+        (b"# " + b"x" * 2**20, "has more than 1,048,576 bytes"),
+        (b"", "it has no version"),
+        (b"version: 2", "was written by another version of gapsearch"),
+        (b"version: [1]", "was written by another version of gapsearch"),
+    ],
+)
+def test_what_is_no_best_yaml(tmp_path, capsys, written, said):
     path = tmp_path / "best.yaml"
-    path.write_text(content)
-    for reader in (read, search.load):
-        with pytest.raises(UserError) as caught:
-            reader(path)
-        assert said in str(caught.value)
-        assert "\n" not in str(caught.value)
+    path.write_bytes(written)
+    for command in ("best", "train", "confirm"):
+        assert main([command, str(path)]) == 2
+        error = capsys.readouterr().err
+        assert said in error
+        assert len(error.splitlines()) == 1
 
 
-def test_fields_of_nobody_are_refused(written):
-    written.write_text(f"{written.read_text()}\nnobodys: 1\n")
-    with pytest.raises(UserError, match=r"is no complete best\.yaml: .*nobodys"):
-        search.load(written)
+def test_a_pipe_is_not_waited_for(tmp_path, capsys):
+    os.mkfifo(tmp_path / "best.yaml")
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    for name, said in (("best.yaml", "is no file"), ("loop.yaml", "Too many levels"), ("x" * 300, "too long")):
+        assert main(["best", str(tmp_path / name)]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_what_stands_in_two_places_is_written_twice(tmp_path):
+    """Since references are refused where it is read."""
+    classes = [0.5]
+    whole = best_content()
+    whole["data"] |= {"mean": classes, "std": classes}
+    write(tmp_path, whole, weights())
+    assert load(tmp_path / "best.yaml").data["std"] == [0.5]
+
+
+@pytest.mark.parametrize("outward", ["{}/evil.py", "../evil.py", "below/../../evil.py"])
+def test_a_space_elsewhere_runs_no_code(folder, tmp_path_factory, monkeypatch, outward):
+    here = tmp_path_factory.mktemp("outside") / "here"
+    (here / "below").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    for place in (here.parent / "evil.py", folder / "evil.py"):
+        place.write_text("raise SystemExit('code was run')")
+    with pytest.raises(UserError, match="leads elsewhere, so it is not run; put it beside best"):
+        load(changed(folder, space=outward.format(here.parent)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"config__depth": 10**9}, "depth is 1000000000; it must be at most"),
+        ({"config__depth": 3}, "config or space have changed"),
+        ({"config__width": 10**7}, "config or space have changed"),
+        ({"config__dropout": 7.0}, "cannot build the network of this best.yaml: ValueError"),
+        ({"config__width": "wide"}, "cannot build the network of this best.yaml: TypeError"),
+        ({"config": {}}, "cannot build the network of this best.yaml: KeyError: 'width'"),
+        ({"config__batch_size": 0}, "cannot be trained: batch_size is 0; it must be a number at least 1"),
+        ({"data__fingerprint": "?"}, "are not those of this best.yaml"),
+        ({"data__name": "letters"}, "there is no data set 'letters'"),
+    ],
+)
+def test_a_configuration_that_cannot_be_trained_is_told(folder, capsys, fields, said):
+    assert main(["train", str(changed(folder, **fields))]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 1
+
+
+def test_the_schema_knows_every_field():
+    held = set(Best.__dataclass_fields__) - {"build_network", "weights_file"}
+    assert held == set(best_content()) | {"weights_sha256", "confirmation"}
+
+
+def test_content_is_left_as_it_is(folder):
+    whole = best_content()
+    before = copy.deepcopy(whole)
+    write(folder, whole, weights())
+    assert whole == before
+    assert search.load(folder / "best.yaml").config == CONFIG

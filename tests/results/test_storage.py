@@ -1,97 +1,179 @@
-"""Databases that are there, or not, or hold something else."""
+"""Databases: odd names of run folders, secrets in URLs, and waiting for one that is locked."""
 
+import logging
+import shlex
+import signal
 import sqlite3
-from contextlib import closing
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
+import optuna
 import pytest
+from builders import ROOT, snapshot, trial
 
+from search import Result, Search
+from search.cli import main
 from search.errors import UserError
-from search.results.storage import create_study, open_storage, open_study, storage_url, without_password
+from search.results.database import VARIABLE, default_storage_url, scrubbed, study_url
+from search.results.storage import create_study, open_study
+from search.settings import Settings
+from search.show.summary import summary
+
+SECRETS = [
+    "postgresql://me:top%20secret@127.0.0.1:1/x",
+    "postgresql://127.0.0.1:1/x?user=me&password=top%20secret",
+    "postgresql+none://me:top%20secret@127.0.0.1:1/x",
+    "postgresql://me:top%20secret@127.0.0.1:port/x",
+    "sqlite://me:top%20secret@127.0.0.1/x",
+    "sqlite:///x.db?password=top%20secret&timeout=secret",
+    "mssql+pyodbc://?odbc_connect=DSN%3Dmine%3BPWD%3Dtop%20secret",
+]
 
 
-def url(folder):
-    return f"sqlite:///{folder / 'study.db'}"
+@pytest.mark.parametrize("name", ["q?1", "q#1", "q%31", "q 1", "q{1}", "q:1", "q&1=2", "q[1]", "q\\1", "é"])
+def test_a_run_folder_of_any_name_has_its_own_database(tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    create_study(default_storage_url(folder), "s")
+    assert (folder / "study.db").is_file()
+    assert sorted(tmp_path.rglob("*.db")) == [folder / "study.db"]
+    assert Settings(name="s", dataset="digits", out=folder).storage_url == default_storage_url(folder)
+    assert Result(folder).trials == []
 
 
-def refused(call, *arguments):
-    """What a call says of bad input."""
-    with pytest.raises(UserError) as caught, call(*arguments):
-        pass
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+def test_a_name_that_is_no_text(tmp_path):
+    with pytest.raises(UserError, match="is no UTF-8; name another one"):
+        default_storage_url(tmp_path / "q\udce9")
 
 
-def test_a_study_is_made_once_and_found_again(tmp_path):
-    create_study(url(tmp_path), "digits").set_user_attr("schema", 2)
-    assert create_study(url(tmp_path), "digits").user_attrs == {"schema": 2}
-    with open_study(url(tmp_path), None) as study:  # the only one
-        assert (study.study_name, len(study.directions)) == ("digits", 2)
+@pytest.mark.parametrize("url", SECRETS)
+@pytest.mark.parametrize("by", ["--storage", VARIABLE])
+def test_no_secret_is_shown(tmp_path, monkeypatch, capfd, caplog, url, by):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    monkeypatch.delenv(VARIABLE, raising=False)
+    flags = ["--storage", url]
+    if by == VARIABLE:
+        monkeypatch.setenv(VARIABLE, url)
+        flags = []
+    assert main(["list", "run", *flags]) == 2
+    assert main(["run", "digits", "--out", "run", "--device", "cpu", *flags]) == 2
+    shown = "".join(capfd.readouterr()) + caplog.text
+    assert "secret" not in shown, shown
+    assert all(len(line) < 400 for line in shown.splitlines())
 
 
-def test_a_reader_need_not_wait_for_the_search(tmp_path):
-    create_study(url(tmp_path), "digits")
-    with closing(sqlite3.connect(tmp_path / "study.db")) as database:
-        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+def test_no_secret_in_what_a_driver_says():
+    import sqlalchemy
+
+    place = sqlalchemy.engine.make_url("postgresql://me:a%20b@h/x?odbc_connect=DSN%3Dmine%3BPWD%3Dtop")
+    assert scrubbed("FATAL: 'a b' for me, PWD is top, a%20b a+b", place) == "FATAL: '***' for me, *** is ***, *** ***"
 
 
-def test_of_several_studies_one_must_be_named(tmp_path):
-    for name in ("digits", "mnist"):
-        create_study(url(tmp_path), name)
-    with open_study(url(tmp_path), "mnist") as study:
-        assert study.study_name == "mnist"
-    for name in (None, "svhn"):
-        assert refused(open_study, url(tmp_path), name) == (
-            "the database holds 2 studies: digits, mnist; name one with --study"
-        )
+@pytest.mark.parametrize("url", SECRETS[:2])
+def test_no_secret_in_the_last_lines(url):
+    lines = summary(snapshot(trial(0)), Path("run"), url)
+    assert "secret" not in lines
+    assert "gapsearch list run  (name the database as for the search)" in lines
 
 
-def test_a_database_that_is_not_there_is_not_made_by_reading(tmp_path):
-    assert refused(open_storage, url(tmp_path)).startswith(f"there is no {tmp_path / 'study.db'}; name the folder")
-    assert not (tmp_path / "study.db").exists()
+def test_the_last_lines_name_a_database_without_secrets():
+    assert "gapsearch list run --storage sqlite:///x.db" in summary(snapshot(trial(0)), Path("run"), "sqlite:///x.db")
 
 
-def test_a_database_without_a_study(tmp_path):
-    create_study(url(tmp_path), "digits")
-    with closing(sqlite3.connect(tmp_path / "study.db")) as database:
-        database.execute("DELETE FROM studies")
-        database.commit()
-    assert refused(open_study, url(tmp_path), None) == "the database holds no study"
+def test_no_secret_where_a_search_is_shown():
+    assert "secret" not in repr(Search(name="s", dataset="digits", storage=SECRETS[0]))
+    assert "secret" not in repr(Result("run", SECRETS[0]))
 
 
-def test_a_file_that_is_no_database(tmp_path):
-    (tmp_path / "study.db").write_text("not a database, though it is long enough for the header of one" * 10)
-    assert "file is not a database" in refused(open_study, url(tmp_path), None)
+def test_the_variable_stands_in_for_the_flag(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "sqlite:///elsewhere.db")
+    assert study_url(tmp_path, None) == "sqlite:///elsewhere.db"
+    assert study_url(tmp_path, "sqlite:///flag.db") == "sqlite:///flag.db"
+    monkeypatch.setenv(VARIABLE, "")
+    assert study_url(tmp_path, None) == default_storage_url(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("url", "said", "cause"),
-    [
-        ("no url", "--storage is no database URL; write for example", "sqlite:///runs/digits/study.db"),
-        ("nosuch://me:secret@host/db", "cannot open the storage nosuch://me:***@host/db: ", "plugin"),
-        ("sqlite:////nowhere/study.db", "cannot open the storage sqlite:////nowhere/study.db: ", "unable to open"),
-    ],
-)
-def test_a_search_that_cannot_be_recorded_says_why_and_shows_no_password(url, said, cause):
-    refusal = refused(create_study, url, "digits")
-    assert refusal.startswith(said)
-    assert cause in refusal
-    assert "--storage" in refusal
+@pytest.mark.parametrize("command", ["run digits", "list"])
+def test_help_names_the_variable(command, capsys):
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--help"])
+    assert VARIABLE in capsys.readouterr().out
 
 
-def test_where_a_study_is_kept(tmp_path):
-    assert storage_url(tmp_path, None) == url(tmp_path)
-    assert storage_url(tmp_path, "mysql://host/db") == "mysql://host/db"
-    with pytest.raises(UserError, match="there is no folder nowhere; name a run folder"):
-        storage_url(Path("nowhere"), "mysql://host/db")
+@pytest.mark.parametrize("url", ["", "sqlite", "sqlite:///x.db?timeout=soon", "postgresql://h:port/x"])
+def test_what_is_no_url_is_told_before_anything_is_trained(tmp_path, url):
+    with pytest.raises(UserError, match=r"--storage .*; write for example sqlite:///runs/digits/study\.db"):
+        create_study(Settings(name="s", dataset="digits", out=tmp_path, storage=url).storage_url, "s")
 
 
-@pytest.mark.parametrize(
-    ("given", "shown"),
-    [
-        ("postgresql://me:secret@host:5432/db", "postgresql://me:***@host:5432/db"),
-        ("sqlite:///runs/digits/study.db", "sqlite:///runs/digits/study.db"),
-    ],
-)
-def test_a_password_is_not_shown(given, shown):
-    assert without_password(given) == shown
+@pytest.fixture
+def locked(tmp_path):
+    """A function that has another connection hold a database for so many seconds; and its URL."""
+    url = default_storage_url(tmp_path)
+    create_study(url, "s")
+    holder = sqlite3.connect(tmp_path / "study.db", isolation_level=None, check_same_thread=False)
+
+    def hold(seconds=None):
+        holder.execute("BEGIN EXCLUSIVE")
+        holder.execute("UPDATE studies SET study_name = study_name")
+        if seconds is not None:
+            threading.Timer(seconds, holder.rollback).start()
+        return url
+
+    yield hold
+    time.sleep(0.1)
+    holder.close()
+
+
+def test_a_start_says_what_it_waits_for(locked, caplog):
+    with caplog.at_level(logging.INFO, logger="search"):
+        study = create_study(locked(2.5), "another")
+        study.set_user_attr("after", 1)
+    assert study.user_attrs == {"after": 1}
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1
+    assert said[0].startswith("waiting for sqlite:///")
+    assert said[0].endswith("study.db: another process holds it")
+
+
+def test_a_lock_that_lasts_is_named(locked, monkeypatch):
+    monkeypatch.setattr("search.results.storage.WRITER_SECONDS", 1.5)
+    with pytest.raises(UserError) as told:
+        create_study(locked(), "another")
+    assert "another process holds it all the time; end that one and start again" in str(told.value)
+    assert "typically" not in str(told.value)
+
+
+def test_readers_are_not_kept_waiting(locked):
+    """The search writes ahead, so a lock for writing keeps nobody from reading."""
+    with open_study(locked(), None) as study:
+        assert study.study_name == "s"
+
+
+def test_ctrl_c_ends_a_start_that_waits(locked, tmp_path):
+    locked()
+    command = f"{sys.executable} -m search run digits --out {shlex.quote(str(tmp_path))} --device cpu --workers 1"
+    process = subprocess.Popen(
+        shlex.split(command), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    output = ""
+    while "waiting for" not in output:
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        output += line
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - began < 5
+    assert (process.returncode, errors) == (130, "interrupted\n")
+
+
+def test_optuna_reads_what_is_written_with_patience(tmp_path):
+    url = default_storage_url(tmp_path)
+    study = create_study(url, "s")
+    study.tell(study.ask(), [1.0, 2.0])
+    assert optuna.load_study(study_name="s", storage=url).trials[0].values == [1.0, 2.0]

@@ -1,0 +1,121 @@
+"""What a best.yaml must hold, field by field, and what is wrong with one that does not."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+LONGEST = 40  # signs of a value that are shown
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]  # standard error
+Share = Annotated[float, Field(ge=0, le=1)]
+Above = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Number = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Side = Annotated[int, Field(ge=1, le=65_535)]  # pixels
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Part(BaseModel):
+    """Values have the type that is asked for; others beside them are let be."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+
+class _Metrics(_Part):
+    val_loss: Error
+    val_loss_se: Error
+    gap: Finite
+    gap_se: Error
+    train_loss: Error
+    train_accuracy: Share
+    val_accuracy: Share
+    accuracy_gap: Finite
+    fit: Text
+    parameters: Number
+
+
+class _Choice(_Part):
+    because: str
+    over: list[Number]
+    stopped: str
+    baseline_loss: Finite
+    max_gap: Finite | None
+
+
+class _Data(_Part):
+    name: Text
+    fingerprint: Text
+    classes: Annotated[list[str], Field(min_length=2)]
+    image_size: Annotated[list[Side], Field(min_length=2, max_length=2)]  # height, width
+    channels: Annotated[int, Field(ge=1, le=64)]
+    mean: list[Finite]
+    std: list[Above]
+    train_size: Count
+    val_size: Count
+    seed: Number
+    flip: bool
+
+    @model_validator(mode="after")
+    def _one_for_each_channel(self) -> "_Data":
+        if len(self.mean) != self.channels or len(self.std) != self.channels:
+            raise ValueError("mean and std must have one value for each of the channels")
+        return self
+
+
+class _Environment(_Part):
+    bf16: bool
+    channels_last: bool
+    device: Literal["cpu", "cuda", "mps"]
+    hardware: str
+    threads: Annotated[int, Field(ge=1, le=1024)]
+    torch: str
+
+
+class _Confirmation(_Part):
+    test_loss: Finite
+    test_accuracy: Share
+    optimism: Finite
+
+
+class _Best(BaseModel):
+    """The fields of `search.results.best_yaml.Best` that a file holds."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    study: str
+    trial: Number
+    space: Text
+    config: dict[str, JsonValue]
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)]
+    seed: Seed
+    metrics: _Metrics
+    choice: _Choice
+    data: _Data
+    environment: _Environment
+    weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    confirmation: _Confirmation | None = None
+
+
+def problem(content: Mapping[str, Any]) -> str | None:
+    """What is wrong with the content of a best.yaml, its version left out, in a few words; None if nothing."""
+    try:
+        _Best.model_validate(content)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)
+        lacking = [_place(one["loc"]) for one in found if one["type"] == "missing"]
+        if lacking:
+            return f"it lacks {', '.join(lacking)}"
+        return f"{_place(found[0]['loc'])} is {_short(found[0]['input'])}: {found[0]['msg']}"
+    return None
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, location))
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
