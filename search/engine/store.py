@@ -133,7 +133,7 @@ class Store:
         return trial, config, lineage
 
     def _draw(self, suggest: Callable[[Trial], dict[str, Any]]) -> tuple[Trial, dict[str, Any]]:
-        """The next trial and its configuration; a queued one with values that cannot be is told FAIL, and passed over."""
+        """The next trial and its configuration; a queued one that cannot be trained is told FAIL."""
         while True:
             trial = self.study.ask()
             try:

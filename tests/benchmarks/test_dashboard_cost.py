@@ -3,8 +3,9 @@
 import pytest
 from optuna_dashboard import get_note
 
+from search.results.database import default_storage_url
 from search.results.snapshot import read_snapshot
-from search.results.storage import default_storage_url, open_study
+from search.results.storage import open_study
 from search.show.dashboard import Publisher
 from search.stopping.stopped import Stopped
 from studies.benchmarks.overhead import dashboard, timed_search

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from search.errors import UserError
-from search.results.storage import create_study, open_storage, open_study, storage_url, without_password
+from search.results.storage import create_study, open_storage, open_study, storage_url
 
 
 def url(folder):
@@ -84,14 +84,3 @@ def test_where_a_study_is_kept(tmp_path):
     assert storage_url(tmp_path, "mysql://host/db") == "mysql://host/db"
     with pytest.raises(UserError, match="there is no folder nowhere; name a run folder"):
         storage_url(Path("nowhere"), "mysql://host/db")
-
-
-@pytest.mark.parametrize(
-    ("given", "shown"),
-    [
-        ("postgresql://me:secret@host:5432/db", "postgresql://me:***@host:5432/db"),
-        ("sqlite:///runs/digits/study.db", "sqlite:///runs/digits/study.db"),
-    ],
-)
-def test_a_password_is_not_shown(given, shown):
-    assert without_password(given) == shown
