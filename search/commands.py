@@ -49,7 +49,7 @@ def list_trials(folder: Path, storage: str | None, study: str | None, csv: bool)
     from search.results.run_folder import Result
     from search.results.trial_result import ranked
 
-    trials = ranked(Result(folder, storage, study).trials)
+    trials = ranked([trial for trial in Result(folder, storage, study).trials if not trial.replaced])
     if csv:
         _write_csv(trials)
     else:

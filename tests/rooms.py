@@ -15,7 +15,7 @@ LIBRARY = (  # what the engine may import
 MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or single modules of a room
     "errors": (),
     "files": (),
-    "log": (),
+    "log": ("errors",),
     "measurement": (),
     "processes": (),
     "spaces": ("errors",),

@@ -1,6 +1,5 @@
 """Nothing that a terminal obeys reaches it, wherever it comes from."""
 
-import io
 import logging
 
 import pytest
@@ -8,7 +7,7 @@ from builders import run, trial
 
 from search.cli import Parser, guarded
 from search.errors import UserError, one_line, printable
-from search.log import ScreenHandler
+from search.log import ScreenHandler, show_log
 from search.show.progress import Progress
 from search.show.terminal import Terminal
 from search.show.trial_table import TRIAL, parameter, table
@@ -63,7 +62,7 @@ def test_in_tables():
     ]
 
 
-def test_on_the_terminal_of_a_search():
-    stream = io.StringIO()
-    Terminal(Progress(1, 1, 1, runs=[run()]), stream).note(RED)
-    assert stream.getvalue() == "\\x1b[31m\n"
+def test_on_the_terminal_of_a_search(capsys):
+    show_log()
+    Terminal(Progress(1, 1, 1, runs=[run()])).note(RED)
+    assert capsys.readouterr().out == "\\x1b[31m\n"

@@ -10,9 +10,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-LINEAGE = "lineage"  # of a trial: the place of its configuration in the order of drawing, from 0
-QUEUED = "queued"  # of a queued trial: all parameters that it has to draw
-REPLACES = "replaces"  # of a queued trial: the number of the interrupted one
+from search.results.schema import LINEAGE, QUEUED, REPLACES
 
 
 def next_lineage(study: optuna.Study) -> int:

@@ -23,10 +23,10 @@ from optuna.trial import Trial, TrialState
 from search.choice.constraints import Constraints
 from search.choice.pareto import clearly_beaten
 from search.choice.run import Run
-from search.engine.resume import LINEAGE, next_lineage, requeue, requeue_running
+from search.engine.resume import next_lineage, requeue, requeue_running
 from search.errors import BadTrial, UserError
 from search.measurement import History
-from search.results.schema import SCHEMA, StudyAttribute, run_attributes, storable_history
+from search.results.schema import LINEAGE, SCHEMA, StudyAttribute, run_attributes, storable_history
 from search.results.snapshot import StudySnapshot, read_snapshot
 from search.results.storage import create_study
 from search.results.trial_result import TrialResult

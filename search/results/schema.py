@@ -34,6 +34,11 @@ class StudyAttribute(StrEnum):
     REPEATS = "repeats"  # a list of `search.choice.seed_noise.Repeat`
 
 
+LINEAGE = "lineage"  # of a trial: the place of its configuration in the order of drawing, from 0
+QUEUED = "queued"  # of a trial that was queued again: all parameters that it has to draw
+REPLACES = "replaces"  # likewise: the number of the interrupted trial
+
+
 def check_schema(study: optuna.Study) -> None:
     """Raise UserError where another version of gapsearch has recorded the study in another way."""
     recorded = study.user_attrs.get(StudyAttribute.SCHEMA, 1)

@@ -10,7 +10,7 @@ import optuna
 from search.choice.constraints import Constraints
 from search.choice.pareto import front
 from search.choice.run import Run
-from search.results.schema import StudyAttribute
+from search.results.schema import REPLACES, StudyAttribute
 from search.results.trial_result import TrialResult, trial_result
 
 
@@ -75,10 +75,14 @@ def stored_constraints(study: optuna.Study) -> Constraints:
 
 def _trial_results(study: optuna.Study, constraints: Constraints, chosen: int | None) -> tuple[TrialResult, ...]:
     """All trials, by number. The front is that of the COMPLETE ones."""
-    trials = [
-        trial_result(trial, constraints, front=False, chosen=trial.number == chosen)
-        for trial in study.get_trials(deepcopy=False)
-    ]
+    frozen = study.get_trials(deepcopy=False)
+    trials = [trial_result(trial, constraints, front=False, chosen=trial.number == chosen) for trial in frozen]
     complete = [trial.run for trial in trials if trial.complete and trial.run is not None]
     on_front = {run.number for run in front(complete)}
-    return tuple(replace(trial, front=True) if trial.number in on_front else trial for trial in trials)
+    replaced = {trial.user_attrs.get(REPLACES) for trial in frozen}
+    return tuple(
+        replace(trial, front=trial.number in on_front, replaced=trial.number in replaced)
+        if trial.number in on_front or trial.number in replaced
+        else trial
+        for trial in trials
+    )

@@ -30,6 +30,7 @@ class TrialResult:
     params: dict[str, Any] = field(default_factory=dict)  # what was drawn
     distributions: dict[str, BaseDistribution] = field(default_factory=dict)  # from where, by parameter
     config: dict[str, Any] = field(default_factory=dict)  # what the space made of it
+    replaced: bool = False  # it was interrupted, and another trial has its configuration
     seconds: float | None = None  # of training
     device: str | None = None
 

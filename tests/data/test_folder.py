@@ -64,7 +64,7 @@ class TestParts:
         home = fill(tmp_path / "data", classes=("bus", "train"))
         assert find_images("train", home).classes == ("bus", "train")
 
-    def test_stray_files_are_no_images(self, tmp_path, capsys):
+    def test_stray_files_are_no_images(self, tmp_path, said):
         home = fill(tmp_path / "data")
         for name in ("README.txt", "blue/Thumbs.db", "blue/.DS_Store", "blue/._001.png", ".hidden/a.png"):
             (home / name).parent.mkdir(exist_ok=True)
@@ -72,7 +72,7 @@ class TestParts:
         (home / "red" / "notes").mkdir()
         (home / "red" / "notes" / "text.txt").touch()
         assert len(pixels(datasets.load("folder", "train", home))) == 16
-        assert "left aside: 1 files that are no images, blue/Thumbs.db first" in capsys.readouterr().out
+        assert "left aside: 1 files that are no images, blue/Thumbs.db first" in said()
 
     def test_any_name_makes_a_class(self, tmp_path):
         names = ["<b>&amp;", "a b'\"", "猫", "日本語\u200b", "Ω", "None", "été"]
@@ -141,13 +141,13 @@ class TestPixels:
     def test_default_size(self, sides, size):
         assert choose_size(sides) == size
 
-    def test_default_size_is_said(self, tmp_path, capsys):
+    def test_default_size_is_said(self, tmp_path, said):
         home = fill(tmp_path / "data", size=(90, 40))
         fill(home, size=(50, 70), first=100)
         fill(home, size=(40, 41), first=200)
         assert pixels(datasets.load("folder", "train", home)).shape[2:] == (32, 32)
         expected = "image size 32: the shorter sides of 48 images are 40 to 50 pixels, median 40"
-        assert expected in capsys.readouterr().out
+        assert expected in said()
 
     def test_image_size(self, tmp_path, capsys):
         home = fill(tmp_path / "data", size=(90, 40))
@@ -238,7 +238,7 @@ class TestBadInput:
         message = self.load(home)
         assert message.startswith(f"cannot read {home}/{names[3]}: no image that can be identified (and 1 more); ")
 
-    def test_skip_bad_images(self, tmp_path, capsys):
+    def test_skip_bad_images(self, tmp_path, said):
         home = fill(tmp_path / "data")
         names = find_images("train", home).names
         everything = pixels(datasets.load("folder", "train", home))
@@ -248,8 +248,8 @@ class TestBadInput:
             entry = datasets.load("folder", "train", home, skip_bad_images=True)
             assert np.load(entry.labels).tolist() == [0] * 7 + [1] * 7
             assert (pixels(entry) == np.delete(everything, [3, 9], axis=0)).all()
-            said = f"skipped 2 images that cannot be read, the first: {names[3]}: no image that can be identified"
-            assert said in capsys.readouterr().out
+            line = f"skipped 2 images that cannot be read, the first: {names[3]}: no image that can be identified"
+            assert line in said()
         assert "pass --skip-bad-images" in self.load(home)
 
     def test_too_few_left(self, tmp_path):
@@ -309,10 +309,10 @@ class TestFlags:
         assert data.shape == (3, 24, 24)
         assert data.flip
         settings = Settings(**self.STUDY).comparable(data.fingerprint, data.shape[1], 12, 4, True)
-        assert settings["--image-size"] == 24
+        assert settings["image_size"] == 24
 
 
-def test_training_again_uses_the_same_images(tmp_path, capsys):
+def test_training_again_uses_the_same_images(tmp_path, said):
     """A size that is not the default, and without the image that could not be read."""
     from search.engine.retrain import retrain
     from spaces import cnn
@@ -328,4 +328,4 @@ def test_training_again_uses_the_same_images(tmp_path, capsys):
     best["metrics"]["parameters"] = sum(parameter.numel() for parameter in model.parameters())
     (tmp_path / "best.yaml").write_text(yaml.safe_dump(best))
     retrain(tmp_path / "best.yaml", home, "cpu")
-    assert "epoch   1 of 1" in capsys.readouterr().out
+    assert "epoch   1 of 1" in said()

@@ -32,11 +32,11 @@ def test_nothing_fits():
     assert "; use fewer images, or set" in refusal(lambda: check_disk(10**9, 100, free=1e9))
 
 
-def test_it_is_asked_beforehand(tmp_path, monkeypatch, capsys):
+def test_it_is_asked_beforehand(tmp_path, monkeypatch, said):
     monkeypatch.setattr(folder, "available_memory", lambda: 100.0)
     home = fill(tmp_path / "data")
     datasets.load("folder", "train", home)
-    assert "16 images of 16x16x3 take up to 0.0 GB, more than" in capsys.readouterr().out
+    assert "16 images of 16x16x3 take up to 0.0 GB, more than" in said()
     monkeypatch.setattr(folder, "available_disk", lambda _place: 100.0)
     assert "the disk of the image cache has" in refusal(lambda: datasets.load("folder", "train", home, image_size=8))
 

@@ -165,7 +165,7 @@ def test_a_database_elsewhere_and_several_studies_in_it(folder, capsys):
         (["list", "blank"], "cannot read sqlite:///blank/study.db: no such table"),
         (["best", "none"], "cannot read none: No such file"),
         (["best", "empty"], "empty has no best.yaml: its search has not ended, or none of its trials may be chosen"),
-        (["best", "run"], "run/best.yaml is no complete best.yaml: KeyError"),
+        (["best", "run"], "run/best.yaml is no complete best.yaml: it lacks metrics.val_loss"),
         (["best"], "the following arguments are required: RUN"),
     ],
 )

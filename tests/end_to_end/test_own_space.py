@@ -159,8 +159,14 @@ def test_load_without_the_copy(searched, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"nets/mine\.py lies neither beside it nor .* with space=$"):
         search.load("best.yaml")
-    marker = torch.nn.Identity()
-    assert search.load("best.yaml", space=SimpleNamespace(build=lambda config, **shape: marker)).build() is marker
+    own, built = search.load(searched / "run" / "best.yaml"), []
+
+    def build(config, **shape):
+        built.append(config)
+        return own.build_network(config, **shape)
+
+    assert search.load("best.yaml", space=SimpleNamespace(build=build)).build() is not None
+    assert built[-1] == own.config
 
 
 def test_a_changed_space_is_not_resumed(searched):

@@ -207,8 +207,8 @@ def test_two_searches_in_one_folder_are_refused(tmp_path):
     [
         ("memory", {"finished": 3, "out_of_memory": 2}),
         ("error", {"finished": 3, "error": 2}),
-        ("kill once", {"finished": 5}),
-        ("kill", {"finished": 3, "error": 2}),
+        ("kill once", {"finished": 4, "hopeless": 1}),
+        ("kill", {"finished": 4, "error": 1}),
     ],
 )
 def test_a_trial_that_fails_does_not_end_the_search(tmp_path, monkeypatch, fault, expected):

@@ -4,8 +4,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.engine.resume import LINEAGE, next_lineage, requeue, requeue_running
+from search.engine.resume import next_lineage, requeue, requeue_running
 from search.engine.store import Store
+from search.results.schema import LINEAGE
 
 
 def suggest(trial):

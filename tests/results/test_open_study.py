@@ -67,7 +67,6 @@ def test_a_file_that_is_no_database(tmp_path):
 @pytest.mark.parametrize(
     ("url", "said", "cause"),
     [
-        ("no url", "--storage is no database URL; write for example", "sqlite:///runs/digits/study.db"),
         ("nosuch://me:secret@host/db", "cannot open the storage nosuch://me:***@host/db: ", "plugin"),
         ("sqlite:////nowhere/study.db", "cannot open the storage sqlite:////nowhere/study.db: ", "unable to open"),
     ],

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import optuna
 import pytest
 import yaml
-from builders import DISTRIBUTIONS, ROOT, SCRIPT, history, recorded_study, recorded_trial, recorded_trials
+from builders import DISTRIBUTIONS, ROOT, SCRIPT, best_content, history, recorded_study, recorded_trial, recorded_trials
 
 from search import Search
 from search.choice.fit import Fit
@@ -187,8 +187,8 @@ def test_errors_are_one_line(folder, capsys):
 
 
 def test_best_yaml_tells_of_versions_and_confirmation(folder):
-    content = {"version": 1, "study": "s", "trial": 1, "space": "spaces.cnn", "config": {}, "epochs": 8, "seed": 0,
-               "metrics": {}, "choice": {}, "data": {}, "environment": {"torch": "2.99"}}  # fmt: skip
+    content = {"version": 1} | best_content(trial=1)
+    content["environment"]["torch"] = "2.99"
     write_best(folder, content)
     assert main(["report", "run"]) == 0
     text = Text((folder / "report.html").read_text()).shown
