@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from search.api import Search
-from search.cli import Parser, guarded
-from search.flags import add_flags, purpose, search_of
+from search.command.cli import Parser, guarded
+from search.command.flags import add_flags, purpose, search_of
 
 
 def main(arguments: Sequence[str] | None = None, **study: Any) -> NoReturn:  # noqa: ANN401

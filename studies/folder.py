@@ -3,7 +3,7 @@
 DIR/<class>/*, of which a fifth is set aside as the test part, or DIR/train/<class>/* and DIR/test/<class>/*.
 """
 
-from search.presets import PRESETS
+from search.command.presets import PRESETS
 from search.study import main
 
 if __name__ == "__main__":

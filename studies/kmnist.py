@@ -1,6 +1,6 @@
 """Search on Kuzushiji-MNIST: 70,000 28x28 handwritten characters."""
 
-from search.presets import PRESETS
+from search.command.presets import PRESETS
 from search.study import main
 
 if __name__ == "__main__":

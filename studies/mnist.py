@@ -1,6 +1,6 @@
 """Search on MNIST: 70,000 28x28 handwritten digits."""
 
-from search.presets import PRESETS
+from search.command.presets import PRESETS
 from search.study import main
 
 if __name__ == "__main__":

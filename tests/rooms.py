@@ -7,10 +7,10 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-FRONT = ("", "__main__", "api", "cli", "commands", "flags", "study")  # what people call; "" is search/__init__.py
+FRONT = ("", "__main__", "api", "command", "study")  # what people call; "" is search/__init__.py
 LIBRARY = (  # what the engine may import
     *("choice", "data", "insight", "results", "show", "stopping", "training"),
-    *("errors", "files", "log", "measurement", "processes", "settings", "spaces", "tensor_files"),
+    *("errors", "files", "log", "measurement", "processes", "settings", "spaces"),
 )
 MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or single modules of a room
     "errors": (),
@@ -19,18 +19,16 @@ MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or sing
     "measurement": (),
     "processes": (),
     "spaces": ("errors",),
-    "tensor_files": ("files",),
-    "settings": ("data", "errors", "spaces"),
-    "presets": ("errors", "settings"),
+    "settings": ("data", "errors", "results", "spaces"),
     "stopping": ("measurement",),
     "choice": ("measurement",),
     "data": ("errors", "files", "processes"),
-    "training": ("choice", "data", "errors", "files", "measurement", "stopping", "tensor_files"),
-    "results": ("choice", "errors", "files", "measurement", "spaces", "stopping.stopped", "tensor_files"),
+    "training": ("choice", "data", "errors", "files", "measurement", "stopping"),
+    "results": ("choice", "errors", "files", "measurement", "spaces", "stopping.stopped"),
     "insight": ("choice", "measurement", "results", "stopping.stopped"),
     "show": ("choice", "errors", "files", "insight", "log", "measurement", "results", "settings", "stopping.stopped"),
     "engine": LIBRARY,
-    **dict.fromkeys(FRONT, (*LIBRARY, *FRONT, "engine", "presets")),
+    **dict.fromkeys(FRONT, (*LIBRARY, *FRONT, "engine")),
 }
 NEVER = {  # libraries that a room does not know, wherever the import stands
     "torch": ("choice", "insight", "stopping"),

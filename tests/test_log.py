@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from search import Search
-from search.cli import main
+from search.command.cli import main
 from search.errors import SearchInterrupted
 from search.log import console, show_log
 

@@ -5,7 +5,7 @@ import logging
 import pytest
 from builders import run, trial
 
-from search.cli import Parser, guarded
+from search.command.cli import Parser, guarded
 from search.errors import UserError, one_line, printable
 from search.log import ScreenHandler, show_log
 from search.show.progress import Progress

@@ -5,10 +5,10 @@ import os
 import optuna
 import pytest
 
-from search.cli import main
+from search.command.cli import main
+from search.command.presets import preset
 from search.engine.launch import make_folder
 from search.errors import BadTrial, UserError
-from search.presets import preset
 from search.settings import MOST_WORKERS, Settings
 from search.spaces import suggester
 

@@ -22,8 +22,8 @@ from search.results.schema import run_attributes
 from search.results.trial_result import TrialResult
 from search.settings import Settings
 from search.spaces import portable
-from search.tensor_files import DamagedFile, load_tensors
 from search.training.precision import Precision
+from search.training.tensor_files import DamagedFile, load_tensors
 from search.training.trial import Conditions
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ import torch
 from search.choice.choose import candidates, nearest
 from search.choice.run import Run
 from search.files import set_aside
-from search.tensor_files import DamagedFile
 from search.training.checkpoint import load_weights
+from search.training.tensor_files import DamagedFile
 from search.training.trial import Conditions
 
 OURS = re.compile(r"[0-9]+\.pt")

@@ -10,7 +10,7 @@ import torch
 
 from search.measurement import History
 from search.stopping.overfit import OverfitRule
-from search.tensor_files import DamagedFile, load_tensors, save_tensors
+from search.training.tensor_files import DamagedFile, load_tensors, save_tensors
 from search.training.trainer import Trainer
 
 

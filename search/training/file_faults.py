@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from search.files import set_aside
-from search.tensor_files import DamagedFile
+from search.training.tensor_files import DamagedFile
 
 RETRY_SECONDS = 3.0  # between two attempts to write
 TURN_SECONDS = 0.1  # between two questions whether to give up

@@ -18,10 +18,10 @@ from search.stopping.base import Decision
 from search.stopping.diverged import DivergedRule
 from search.stopping.overfit import OverfitRule
 from search.stopping.stopped import Stopped
-from search.tensor_files import DamagedFile
 from search.training.checkpoint import RunState, load_checkpoint, save_checkpoint, save_weights
 from search.training.file_faults import Say, discard_checkpoint, write_or_skip, write_patiently
 from search.training.precision import Precision
+from search.training.tensor_files import DamagedFile
 from search.training.trainer import Build, Epoch, Interrupted, Trainer
 
 CHECKPOINT_SECONDS = 15.0

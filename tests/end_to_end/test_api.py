@@ -196,11 +196,11 @@ def test_what_takes_seconds_is_imported_late():
     rich = "assert 'rich' not in sys.modules, 'rich'\n"
     for line, check in (
         ("from search.stopping import OverfitRule", optuna),
-        ("import search.cli, search.study", optuna),
+        ("import search.command.cli, search.study", optuna),
         ("import search.results.best_yaml", optuna),
         ("import search.results.run_folder", ""),
         ("import logging, search.log\nsearch.log.show_log()\nlogging.getLogger('search').info('hello')", optuna + rich),
-        ("from search.cli import main\nassert main(['run', 'letters']) == 2", optuna + rich),
+        ("from search.command.cli import main\nassert main(['run', 'letters']) == 2", optuna + rich),
     ):
         process = start(["-c", code.format(line, check)], ROOT)
         assert process.wait(30) == 0, (line, process.stderr.read())

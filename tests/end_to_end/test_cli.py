@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 from PIL import Image
 
 from search import Result, Search, UserError
-from search.cli import main
+from search.command.cli import main
 from search.results.schema import SCHEMA
 from search.results.trial_result import ranked
 

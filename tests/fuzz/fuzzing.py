@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from hypothesis import HealthCheck, settings
 
-from search.cli import main
+from search.command.cli import main
 from search.errors import UserError
 
 TESTS = 10  # that share the inputs

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search import Search
-from search.cli import main
+from search.command.cli import main
 from search.settings import Settings
 from search.study import parse
 

@@ -9,7 +9,7 @@ import yaml
 from builders import CONFIG, best_content
 
 import search
-from search.cli import main
+from search.command.cli import main
 from search.errors import UserError
 from search.results import best_yaml
 from search.results.best_yaml import Best, add_confirmation, load, write

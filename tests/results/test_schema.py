@@ -8,7 +8,7 @@ import pytest
 from builders import history, run, settings
 
 from search.choice.fit import Fit
-from search.cli import main
+from search.command.cli import main
 from search.engine.launch import run_search
 from search.errors import UserError
 from search.results.schema import (

@@ -15,7 +15,7 @@ import pytest
 from builders import ROOT, snapshot, trial
 
 from search import Result, Search
-from search.cli import main
+from search.command.cli import main
 from search.errors import UserError
 from search.results.database import VARIABLE, default_storage_url, scrubbed, study_url
 from search.results.storage import create_study, open_study

@@ -12,7 +12,7 @@ from builders import DISTRIBUTIONS, ROOT, SCRIPT, best_content, history, recorde
 
 from search import Search
 from search.choice.fit import Fit
-from search.cli import main
+from search.command.cli import main
 from search.results.snapshot import read_snapshot
 from search.show import report
 
@@ -230,7 +230,7 @@ def test_a_search_writes_it_at_the_end(tmp_path, capsys):
 
 
 def test_the_report_needs_no_torch(folder):
-    code = "import sys; from search.cli import main; print(main(['report', 'run']), 'torch' in sys.modules)"
+    code = "import sys; from search.command.cli import main; print(main(['report', 'run']), 'torch' in sys.modules)"
     environment = {"PYTHONPATH": str(ROOT), "HOME": str(folder)}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder.parent, env=environment, capture_output=True, text=True, timeout=120

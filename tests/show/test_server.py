@@ -5,7 +5,7 @@ import socket
 import pytest
 from builders import recorded_study
 
-from search.cli import main
+from search.command.cli import main
 from search.show.server import local_only
 
 

@@ -11,11 +11,10 @@ import pytest
 import torch
 from builders import CONFIG
 
-from search import tensor_files
-from search.tensor_files import DamagedFile, load_tensors, save_tensors
-from search.training import file_faults
+from search.training import file_faults, tensor_files
 from search.training import trial as trials
 from search.training.checkpoint import load_weights, save_weights
+from search.training.tensor_files import DamagedFile, load_tensors, save_tensors
 from search.training.trial import Job, run_trial
 from spaces import cnn
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def run(dataset: str, **flags: Any) -> int:  # noqa: ANN401
     """Search on `dataset`, a data set's name or a folder of images; `flags` are those that were given."""
-    from search.flags import search_of
-    from search.presets import preset
+    from search.command.flags import search_of
+    from search.command.presets import preset
 
     study = preset(dataset)
     if "data_root" in study and "data_root" in flags:

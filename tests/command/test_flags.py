@@ -12,8 +12,8 @@ import pytest
 from builders import ROOT
 
 from search import Search
-from search.cli import main as gapsearch
-from search.presets import PRESETS, preset
+from search.command.cli import main as gapsearch
+from search.command.presets import PRESETS, preset
 from search.settings import FOLDER
 from search.study import parse
 
@@ -232,7 +232,7 @@ def test_the_installed_command_is_the_one_tested_here():
     ],
 )
 def test_a_bad_best_yaml_exits_2_with_one_line(tmp_path, monkeypatch, capfd, arguments, said):
-    from search.cli import main
+    from search.command.cli import main
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "list.yaml").write_text("[1, 2]")
@@ -246,7 +246,7 @@ def test_a_bad_best_yaml_exits_2_with_one_line(tmp_path, monkeypatch, capfd, arg
 
 
 def test_yaml_cannot_run_code(tmp_path):
-    from search.cli import main
+    from search.command.cli import main
 
     (tmp_path / "best.yaml").write_text("version: !!python/object/apply:os.system ['touch pwned']\n")
     assert main(["train", str(tmp_path / "best.yaml")]) == 2

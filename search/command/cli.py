@@ -9,11 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from search import commands
+from search.command import commands
+from search.command.flags import STORAGE_UNSET, add_flags, purpose
+from search.command.presets import BY_DATASET, PRESETS, preset
 from search.errors import SearchInterrupted, UserError, one_line, printable
-from search.flags import STORAGE_UNSET, add_flags, purpose
 from search.log import show_log
-from search.presets import BY_DATASET, PRESETS, preset
 from search.settings import FOLDER
 
 if TYPE_CHECKING:
