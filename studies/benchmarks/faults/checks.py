@@ -10,13 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from studies.benchmarks.faults.kinds import KINDS, Kind, small_disk
-from studies.benchmarks.faults.searches import TRIALS, Search, Trial, ended_of, read_trials
+from studies.benchmarks.faults.searches import TRIALS, Search, Trial, ended_of, read_precision, read_trials
 
 MOST_STARTS = 4  # after the last fault; one that needs more needs a person
 END_SECONDS = 20.0  # for a search to end once it is told to; then it counts as one that hangs
 WHOLE_SECONDS = 240.0  # for a start to come to its end
 CLEAN_SECONDS = 10.0  # for processes and files to go
-Outcomes = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What a search came to."""
+
+    precision: str  # in which it trained, measured at its first start
+    trials: list[tuple[Any, ...]]
 
 
 @dataclass
@@ -64,11 +71,12 @@ def undisturbed(place: Path, cache: Path) -> Outcomes:
     trials = ended_of(read_trials(search.database))
     if code != 0:
         raise SystemExit(f"the undisturbed search ended with {code}:\n{search.log.read_text()}")
+    found = Outcomes(read_precision(search.database), outcomes(trials))
     search.clear()
-    return outcomes(trials)
+    return found
 
 
-def outcomes(trials: Mapping[int, Trial]) -> Outcomes:
+def outcomes(trials: Mapping[int, Trial]) -> list[tuple[Any, ...]]:
     """In the order of drawing."""
     return sorted(trial.outcome() for trial in trials.values())
 
@@ -175,9 +183,9 @@ def _check(kind: Kind, search: Search, found: Found, expected: Outcomes) -> None
     bad = [trial for trial in ended.values() if trial.attributes.get("stopped") in ('"error"', '"hung"')]
     found.errors = len(bad)
     found.notes += [f"trial {trial.number}: {trial.attributes.get('reason')}" for trial in bad]
-    if search.workers == 1:
+    if search.workers == 1 and read_precision(search.database) == expected.precision:
         found.compared = 1
-        found.differs = len(set(expected) ^ set(outcomes(ended)))
+        found.differs = len(set(expected.trials) - set(outcomes(ended)))
     _count_again(trials, found)
     said = search.log.read_text(errors="replace")
     found.tracebacks = said.count("Traceback (most recent call last)")
@@ -201,5 +209,5 @@ def _count_again(trials: Mapping[int, Trial], found: Found) -> None:
 
 def _last_lines(search: Search) -> str:
     lines = search.log.read_text(errors="replace").splitlines()
-    wanted = [line for line in lines if not line.startswith(("[", "  ", "digits:"))]
-    return "\n".join(wanted[-25:])
+    wanted = [line for line in lines if not line.startswith(("[ ", "[1", "digits:"))]
+    return "\n".join(wanted[-40:])

@@ -66,7 +66,7 @@ def campaign(options: argparse.Namespace, place: Path) -> list[Found]:
     """Searches with faults, some side by side, until there were enough faults."""
     cache = place / "cache"
     expected = undisturbed(place / "undisturbed", cache)
-    print(f"undisturbed: {len(expected)} trials", flush=True)
+    print(f"undisturbed: {len(expected.trials)} trials, {expected.precision}", flush=True)
     names, began, found = kinds_in_turn(options.only), time.monotonic(), list[Found]()
     seeds = itertools.count(options.seed)
     planned = 0

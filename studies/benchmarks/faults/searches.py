@@ -21,11 +21,10 @@ TRIALS = 12
 SIZE = ("--train-size", "200", "--val-size", "100", "--epochs", "4", "--trials", str(TRIALS))
 NAME = "digits"
 ENDED = ("COMPLETE", "PRUNED")
-TABLES = {"attributes": "trial_user_attributes", "params": "trial_params"}
 
 
 class Trial(NamedTuple):
-    """A trial as the study has it. `same` compares what must not change."""
+    """A trial as the study has it."""
 
     number: int
     state: str
@@ -68,6 +67,14 @@ def read_trials(database: Path, seconds: float = 1.0) -> dict[int, Trial] | None
             params[identity][key] = value
         return {number: Trial(number, state, attributes[key], params[key]) for key, number, state in rows}
     return None
+
+
+def read_precision(database: Path) -> str:
+    """The number format of the study: a start measures which is faster, and results differ between the two."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(database, timeout=10.0)) as connection:
+        found = connection.execute("SELECT value_json FROM study_user_attributes WHERE key = 'precision'").fetchone()
+        return "" if found is None else str(found[0])
+    return ""
 
 
 def ended_of(trials: dict[int, Trial] | None) -> dict[int, Trial]:
@@ -175,7 +182,8 @@ class Search:
     def left_files(self) -> list[str]:
         """Scratch files, checkpoints of ended trials and shared memory that nobody needs any more."""
         assert self.cache is not None
-        found = [*self.folder.rglob("*.tmp"), *self.folder.glob("checkpoints/*"), *self.scratch.iterdir()]
+        found = [*self.folder.rglob("*.tmp"), *self.folder.glob("checkpoints/*"), *self.scratch.glob("[!.]*")]
+        found = [path for path in found if not path.name.startswith("torchinductor_")]  # torch's own cache
         found += self.cache.rglob("*.tmp")
         found += [path for pid in self.parents for path in Path("/dev/shm").glob(f"torch_{pid}_*")]
         return [str(path.relative_to(self.place) if path.is_relative_to(self.place) else path) for path in found]
