@@ -13,6 +13,7 @@ A full disk needs the right to mount one; where that is missing, these kinds are
 import argparse
 import csv
 import itertools
+import signal
 import sys
 import tempfile
 import time
@@ -48,10 +49,12 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=200, help="in all; the last searches may add some")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=None, metavar="DIR", help="default: a temporary folder")
-    parser.add_argument("--only", choices=list(KINDS), metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("--only", nargs="+", choices=list(KINDS), metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("--jobs", type=int, default=2, help="searches side by side")
     parser.add_argument("--minutes", type=float, default=None, help="begin no search after that long")
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup and a shell's & have them ignored,
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and searches would inherit that
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as folder:
@@ -92,14 +95,13 @@ def one(name: str, seed: int, place: Path, cache: Path, expected: Outcomes) -> F
     return search_with_faults(name, seed, place / str(seed), cache, expected)
 
 
-def kinds_in_turn(only: str | None) -> Iterator[str]:
+def kinds_in_turn(only: Sequence[str] | None) -> Iterator[str]:
     """The kinds without end, long ones less often."""
     for turn in itertools.count():
         for name, kind in KINDS.items():
             if only is None and (not kind.rare or turn % RARE == 1):
                 yield name
-        if only is not None:
-            yield only
+        yield from only or ()
 
 
 def tell(search: Found, faults: int, wanted: int) -> None:
