@@ -116,7 +116,7 @@ def ranked(trials: Sequence[TrialResult]) -> list[TrialResult]:
 def _run(trial: FrozenTrial, history: History, constraints: Constraints) -> Run | None:
     """As it was recorded at the end of a trial, or what its curves say so far."""
     attributes = trial.user_attrs
-    if "best_epoch" not in attributes:
+    if "fit" not in attributes:  # the last to be written: a kill may have come between them
         return run_at_best(trial.number, history, constraints)
     feasible = constraints.met(attributes["val_loss"], attributes["gap"])
     return stored_run(trial.number, attributes, feasible=feasible)

@@ -44,6 +44,13 @@ def test_a_running_trial_has_the_run_that_its_curves_tell_of_so_far():
     assert trial_result(stored(TrialState.RUNNING), EASY, front=False, chosen=False).run is None
 
 
+@pytest.mark.parametrize("written", range(len(run_attributes(run()))))
+def test_a_trial_whose_search_was_killed_while_it_recorded_the_run_has_what_its_curves_tell(written):
+    recorded = dict(list(run_attributes(run(best_epoch=0)).items())[:written])
+    frozen = stored(TrialState.FAIL, history=storable_history(history()), **recorded)
+    assert trial_result(frozen, EASY, front=False, chosen=False).run.best_epoch == 2
+
+
 @pytest.mark.parametrize(
     ("state", "stopped", "ended", "complete", "reached_best", "ending"),
     [

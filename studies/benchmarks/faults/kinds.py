@@ -1,0 +1,196 @@
+"""The kinds of faults: what happens to a running search, and what it may do then."""
+
+import contextlib
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+import psutil
+
+from studies.benchmarks.faults.searches import NAME, Search
+
+Strike = Callable[[Search, random.Random], None]
+DISK = "16m"  # a run folder takes up to 8 MB: the log of the database alone 4 MB
+WEIGHTS_DISK = "1m"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of fault."""
+
+    strike: Strike  # returns once the fault is over
+    ends: bool  # whether a search may end by it, and is started again then
+    faults: int = 1  # in one search
+    workers: int | None = None  # None: one or two
+    flags: tuple[str, ...] = ()
+    disk: str | None = None  # the folder of the search that gets a small disk of its own
+    early: bool = False  # in the first seconds of a start, while the image cache is filled
+    begins_anew: bool = False  # it takes the finished trials with it
+    rare: bool = False  # long
+
+
+def on_workers(act: Callable[[psutil.Process, random.Random], None]) -> Strike:
+    """Something happens to one worker at random."""
+
+    def strike(search: Search, rng: random.Random) -> None:
+        search.until(search.worker_processes)
+        workers = search.worker_processes()
+        if workers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                act(rng.choice(workers), rng)
+
+    return strike
+
+
+def kill_group(search: Search, rng: random.Random) -> None:
+    """As a machine that is switched off."""
+    search.kill_group()
+
+
+def kill_parent(search: Search, rng: random.Random) -> None:
+    """The workers are left alone."""
+    search.process.kill()
+
+
+def kill_same_trial(search: Search, rng: random.Random) -> None:
+    """The only worker, and the next one, which has got the same trial again: two times of the three allowed."""
+    gone: set[int] = set()
+    for _ in range(2):
+        search.until(lambda: any(worker.pid not in gone for worker in search.worker_processes()))
+        for worker in search.worker_processes():
+            gone.add(worker.pid)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                worker.kill()
+
+
+def kill_fork_server(search: Search, rng: random.Random) -> None:
+    """No worker can be started, until there is another."""
+    search.until(search.fork_server)
+    server = search.fork_server()
+    if server is not None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            server.kill()
+
+
+def stop_for_a_while(worker: psutil.Process, rng: random.Random) -> None:
+    """As a laptop that sleeps."""
+    worker.suspend()
+    time.sleep(rng.uniform(2.0, 5.0))
+    worker.resume()
+
+
+def signalled(number: int, times: int) -> Strike:
+    """A signal: Ctrl-C goes to the whole group, the others to the parent or to all."""
+
+    def strike(search: Search, rng: random.Random) -> None:
+        whole = number == signal.SIGINT or rng.random() < 0.5
+        for time_ in range(times):
+            if time_:
+                time.sleep(rng.uniform(0.0, 0.8))
+            with contextlib.suppress(ProcessLookupError):
+                if search.running():
+                    (os.killpg if whole else os.kill)(search.process.pid, number)
+
+    return strike
+
+
+def fill_disk(folder: Callable[[Search], Path]) -> Strike:
+    """No room for some seconds."""
+
+    def strike(search: Search, rng: random.Random) -> None:
+        ballast = folder(search) / "ballast"
+        with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        search.until(lambda: False, rng.uniform(3.0, 6.0))
+        ballast.unlink()
+
+    return strike
+
+
+def lock(shortest: float, longest: float) -> Strike:
+    """Another process has the database for itself."""
+
+    def strike(search: Search, rng: random.Random) -> None:
+        search.until(search.database.is_file)
+        with contextlib.closing(sqlite3.connect(search.database, timeout=10, isolation_level=None)) as other:
+            with contextlib.suppress(sqlite3.OperationalError):
+                other.execute("BEGIN EXCLUSIVE")
+            search.until(lambda: False, rng.uniform(shortest, longest))
+
+    return strike
+
+
+def move_folder(search: Search, rng: random.Random) -> None:
+    """Somebody moves the run folder; the next start names it where it is now, or it is put back."""
+    moved = search.folder.with_name("moved")
+    search.until(lambda: search.count() > 0)
+    search.folder.rename(moved)
+    ended = search.wait(30)
+    if ended is None or rng.random() < 0.5:
+        if search.folder.exists():  # a search may not have begun anew there
+            raise AssertionError(f"{search.folder} is there again")
+        moved.rename(search.folder)
+    else:
+        search.folder = moved
+
+
+def delete_study(search: Search, rng: random.Random) -> None:
+    """Somebody deletes the study, in the dashboard perhaps."""
+    search.until(lambda: search.count() > 0)
+    with contextlib.suppress(KeyError):
+        optuna.delete_study(study_name=NAME, storage=f"sqlite:///{search.database}")
+
+
+@contextlib.contextmanager
+def small_disk(place: Path, size: str) -> Iterator[None]:
+    """A disk of that size at `place`. Raises OSError where none may be mounted."""
+    place.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], capture_output=True)
+    if done.returncode:
+        raise OSError(done.stderr.decode().strip())
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def _signals() -> dict[str, Kind]:
+    numbers = {"SIGTERM": signal.SIGTERM, "SIGHUP": signal.SIGHUP, "SIGINT": signal.SIGINT}
+    words = {1: "", 2: "-twice"}
+    return {
+        f"{name}{words[times]}": Kind(signalled(number, times), ends=True, faults=2)
+        for name, number in numbers.items()
+        for times in (1, 2)
+    }
+
+
+KINDS = {
+    "kill-group": Kind(kill_group, ends=True, faults=2),
+    "kill-parent": Kind(kill_parent, ends=True, faults=2),
+    "kill-worker": Kind(on_workers(lambda worker, rng: worker.kill()), ends=False, faults=3),
+    "kill-same-trial": Kind(kill_same_trial, ends=False, faults=2, workers=1),
+    "kill-fork-server": Kind(kill_fork_server, ends=False, faults=2),
+    "stop-worker": Kind(on_workers(stop_for_a_while), ends=False, faults=2),
+    "stop-worker-for-ever": Kind(
+        on_workers(lambda worker, rng: worker.suspend()), ends=False, faults=2, flags=("--hang-after", "8")
+    ),
+    **_signals(),
+    "disk-full": Kind(fill_disk(lambda search: search.folder), ends=True, disk=DISK),
+    "disk-full-for-weights": Kind(
+        fill_disk(lambda search: search.folder / "weights"), ends=False, faults=2, disk=WEIGHTS_DISK
+    ),
+    "lock": Kind(lock(3.0, 6.0), ends=False, faults=2),
+    "lock-30-s": Kind(lock(30.0, 30.0), ends=False, rare=True),
+    "lock-90-s": Kind(lock(90.0, 90.0), ends=False, rare=True),
+    "folder-moved": Kind(move_folder, ends=True),
+    "study-deleted": Kind(delete_study, ends=True, begins_anew=True),
+    "kill-while-cache-fills": Kind(kill_group, ends=True, faults=2, early=True),
+}
