@@ -4,11 +4,13 @@ import contextlib
 import logging
 import os
 import select
+import shutil
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.util import get_temp_dir
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -83,4 +85,5 @@ class Interruption:
     def _end(self, number: int) -> None:
         with contextlib.suppress(Exception):  # nothing may keep the process alive now
             self._last_words()
+            shutil.rmtree(get_temp_dir())  # the fork server's, which a process that ends by itself removes
         os._exit(128 + number)

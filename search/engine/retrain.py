@@ -14,6 +14,7 @@ from search.results.best_yaml import Best, load
 from search.settings import resolve_devices
 from search.training.precision import Precision
 from search.training.recipe import Recipe
+from search.training.tensor_files import save_tensors
 from search.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def retrain(path: Path, data_root: Path, device: str) -> bool:
             f"val_loss {result.val_loss:.4f}  gap {result.gap:7.4f}  accuracy {result.val_accuracy:.1%}"
         )
     saved = path.with_name("retrained.pt")
-    torch.save(trainer.weights(), saved)
+    save_tensors(saved, trainer.weights())
     logger.info(f"weights: {saved}")
     return _compare(best, result, where)
 
