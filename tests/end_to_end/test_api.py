@@ -19,7 +19,7 @@ from search.processes import hidden_main
 
 RANGES = {"depth": (2, 3), "width": (12, 16), "batch_size": (16, 24), "learning_rate": (5e-3, 1e-2)}
 SMALL = {
-    "name": "digits", "dataset": "digits", "trials": 2, "epochs": 6, "workers": 2, "device": "cpu",
+    "name": "digits", "dataset": "digits", "trials": 2, "epochs": 12, "workers": 2, "device": "cpu",
     "train_size": 200, "val_size": 100, "ranges": RANGES,
 }  # fmt: skip
 SCRIPT = f"""
@@ -32,7 +32,7 @@ print("result:", len(result.trials), result.best.trial, result.folder)
 WAYS = {
     "a script without a guard": ["script.py"],
     "python -m": ["-m", "script"],
-    "python -c": ["-c", SCRIPT.replace("'epochs': 6", "'epochs': 8")],
+    "python -c": ["-c", SCRIPT.replace("'epochs': 12", "'epochs': 14")],
     "standard input": ["-"],
 }
 
@@ -48,7 +48,7 @@ def start(arguments, folder, stdin=None, **options):
 
 @pytest.mark.parametrize("arguments", WAYS.values(), ids=WAYS.keys())
 def test_workers_leave_the_script_alone(tmp_path, arguments):
-    code = SCRIPT.replace("'epochs': 6", "'epochs': 8")
+    code = SCRIPT.replace("'epochs': 12", "'epochs': 14")
     (tmp_path / "script.py").write_text(code)
     process = start(arguments, tmp_path, stdin=subprocess.PIPE)
     output, errors = process.communicate(code, timeout=100)

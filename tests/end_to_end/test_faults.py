@@ -23,8 +23,15 @@ def start(folder, *flags):
     command = [sys.executable, ROOT / "studies" / "digits.py", *SMALL, "--out", folder, *flags]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, env=environment
-    )
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, env=environment,
+        preexec_fn=heed_signals,
+    )  # fmt: skip
+
+
+def heed_signals():
+    """As a terminal starts programs; whoever runs the tests may ignore signals, as nohup does."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def study_of(folder):

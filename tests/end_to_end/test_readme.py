@@ -16,7 +16,7 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
 COMMANDS = [line for block in BLOCKS for line in block.replace("\\\n", " ").splitlines() if line.strip()]
 SETUP = [command for command in COMMANDS if command.startswith("python3 -m venv")]  # run by .ci/run
-STUDIES = [command for command in COMMANDS if command.startswith("python studies/")]
+STUDIES = [command for command in COMMANDS if command.startswith(("python studies/", "gapsearch run"))]
 OTHERS = [command for command in COMMANDS if command not in SETUP + STUDIES]
 MY_SPACE = re.search(r"This is `my_space.py`:\n\n```python\n(.*?)```", README, flags=re.DOTALL)[1]
 FROM_PYTHON = re.search(r"## From Python.*?```python\n(.*?)```", README, flags=re.DOTALL)[1]
