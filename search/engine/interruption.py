@@ -33,7 +33,6 @@ class Interruption:
         self._last_words = last_words
         self._before: dict[int, Any] = {}
         self._beat = time.monotonic()
-        self._seen = 0  # signals
 
     def beat(self) -> None:
         """The main thread is alive."""
@@ -70,17 +69,18 @@ class Interruption:
     def _watch(self) -> None:
         """In a thread: read the numbers of signals as they come, and look at the main thread."""
         with self._reader:
-            last = signal.SIGTERM
+            seen: int | None = None
             while True:
                 readable, _, _ = select.select([self._reader], [], [], LOOK_SECONDS)
                 if readable:
                     numbers = self._reader.recv(16)
                     if not numbers:
                         return
-                    self._seen, last = self._seen + len(numbers), signal.Signals(numbers[-1])
-                if self._seen and time.monotonic() - self._beat > STUCK_SECONDS:
-                    logger.warning("the database does not answer; what was running is taken up at the next start")
-                    self._end(last)
+                    # other signals arrive here too, where somebody handles them: a change of the window's size
+                    seen = next((number for number in numbers if number in self._before), seen)
+                if seen is not None and time.monotonic() - self._beat > STUCK_SECONDS:
+                    logger.warning("it could not end in time; what was running is taken up at the next start")
+                    self._end(seen)
 
     def _end(self, number: int) -> None:
         with contextlib.suppress(Exception):  # nothing may keep the process alive now

@@ -109,7 +109,9 @@ class Runner:
 
     def publish(self) -> None:
         """Bring the dashboard to where the study is."""
+        self._interruption.beat()  # before and after: importances of many trials take seconds
         self._publisher.close()
+        self._interruption.beat()
 
     def _dispatch(self) -> None:
         """Give idle workers a job: a retry once nothing else runs, or else a new trial while some are missing."""
