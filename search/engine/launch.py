@@ -20,7 +20,6 @@ from search.data.tensors import SearchData, prepare
 from search.engine import machine
 from search.engine.corners import check_corners
 from search.engine.export import export
-from search.engine.interruption import Interruption
 from search.engine.owner import Owner, claim
 from search.engine.runner import Runner, SearchFailed
 from search.engine.store import Store
@@ -64,8 +63,8 @@ def run_search(settings: Settings) -> int | None:
         conditions = _conditions(settings, suggest, data, store, torch.device(devices[0]))
         pool = _pool(settings, suggest, data, conditions, store, devices)
         runner = _runner(settings, suggest, store, pool, deadline, owner)
-        with Interruption(runner.last_words) as interruption:
-            runner.run(interruption)
+        with runner.interruption as interruption:
+            runner.run()
             if interruption.signal is not None:  # while the database may still be locked
                 _conclude(settings, conditions, data, store, runner, in_haste=True)
                 return interruption.signal

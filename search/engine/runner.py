@@ -54,6 +54,7 @@ class Runner:
     ) -> None:
         self._settings, self._store, self._pool, self._deadline = settings, store, pool, deadline
         self._beat = beat
+        self.interruption = Interruption(self.last_words)
         self._suggest, self._terminal, self._publisher = suggest, terminal, publisher
         self._conditions: Conditions = pool.conditions
         self._constraints: Constraints = pool.conditions.constraints
@@ -74,17 +75,16 @@ class Runner:
         self._weights = KeptWeights(self._conditions, self._notice)
         self._update_weights()
 
-    def run(self, interruption: Interruption) -> None:
-        """Run until the trials are done, the time is over, or somebody interrupts it.
+    def run(self) -> None:
+        """Run until the trials are done, the time is over, or `interruption`, once entered, has seen a signal.
 
         Raises SearchFailed where nothing but errors came of the first trials.
         """
-        self._interruption = interruption
 
         def go_on() -> bool:
-            interruption.beat()
+            self.interruption.beat()
             self._beat()
-            return interruption.signal is None and time.monotonic() < self._deadline
+            return self.interruption.signal is None and time.monotonic() < self._deadline
 
         with self._terminal:
             try:
@@ -109,9 +109,9 @@ class Runner:
 
     def publish(self) -> None:
         """Bring the dashboard to where the study is."""
-        self._interruption.beat()  # before and after: importances of many trials take seconds
+        self.interruption.beat()  # before and after: importances of many trials take seconds
         self._publisher.close()
-        self._interruption.beat()
+        self.interruption.beat()
 
     def _dispatch(self) -> None:
         """Give idle workers a job: a retry once nothing else runs, or else a new trial while some are missing."""
@@ -132,7 +132,7 @@ class Runner:
 
     def _turn(self) -> None:
         """Take in what workers say within a moment."""
-        self._interruption.beat()
+        self.interruption.beat()
         self._terminal.tick()
         self._beat()
         self._publisher.update()  # here, where idle workers have just been given something to do

@@ -5,7 +5,6 @@ import math
 from builders import EASY, outcome
 
 from search.engine import launch
-from search.engine.interruption import Interruption
 from search.engine.runner import Runner
 from search.engine.store import Store
 from search.engine.workers import Message, Worker, WorkerPool
@@ -55,7 +54,7 @@ def test_out_of_memory_lowers_the_packing_and_the_trial_is_tried_again(tmp_path,
     pool = Crowded(Conditions(EASY, Precision(), tmp_path, "study", "data"))
     terminal = Terminal(Progress(4, EPOCHS, 2))
     publisher = Publisher(store.study, tmp_path, EASY, EPOCHS)
-    Runner(settings, store, pool, suggester("spaces.cnn", {}), terminal, publisher, math.inf).run(Interruption(list))
+    Runner(settings, store, pool, suggester("spaces.cnn", {}), terminal, publisher, math.inf).run()
     assert len(pool.workers) == 1  # the last one stays, whatever happens
     assert not pool.retire(pool.workers[0])
     assert pool.submitted == [(0, 2), (1, 2), (0, 1), (2, 1), (3, 1)]

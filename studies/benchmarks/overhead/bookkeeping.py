@@ -27,7 +27,6 @@ import optuna
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: modules are imported from there
 from search.engine import launch
-from search.engine.interruption import Interruption
 from search.engine.runner import Runner
 from search.engine.store import Store
 from search.settings import Settings
@@ -67,7 +66,7 @@ def bookkeeping(folder: Path, size: int, measured: int) -> Figures:
     found = {"resume": (time.process_time() - started, 0.0)}
     memory = (own_bytes() - before) / size
     with clock.running():
-        runner.run(Interruption(runner.last_words))
+        runner.run()
     for step, times in pool.times.items():
         every, inside = np.median(times, axis=0)
         found[step] = float(every), float(inside)
