@@ -24,14 +24,15 @@ class BadTrial(UserError):
 
 
 class SearchInterrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM has ended a search. Everything is kept; the next start goes on from there.
+    """Ctrl-C or SIGTERM has ended a search or a confirmation. What it has is kept; the next start goes on from there.
 
     Like KeyboardInterrupt, it passes by `except Exception`.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, stand: str | None = None) -> None:
         super().__init__(number)
         self.signal = number  # signal.SIGINT or signal.SIGTERM
+        self.stand = stand  # what is kept and how to go on, where nothing else has said so
 
     def __str__(self) -> str:
         return f"interrupted by {signal.Signals(self.signal).name}"

@@ -49,7 +49,7 @@ def guarded(command: Callable[[], int]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
     except SearchInterrupted as error:
-        return _interrupted(error.signal)
+        return _interrupted(error.signal, error.stand)
     except KeyboardInterrupt:
         return _interrupted(signal.SIGINT)
     except BrokenPipeError:  # the reader of our output has gone, `head` perhaps
@@ -62,8 +62,8 @@ def guarded(command: Callable[[], int]) -> int:
         return BAD_INPUT
 
 
-def _interrupted(number: int) -> int:
-    print("interrupted", file=sys.stderr)
+def _interrupted(number: int, stand: str | None = None) -> int:
+    print(f"interrupted: {stand}" if stand else "interrupted", file=sys.stderr)
     return 128 + number
 
 

@@ -5,13 +5,12 @@ fresh seeds, and measured on validation and test images alike: the difference to
 its optimism, and it is printed.
 """
 
+import contextlib
+import functools
 import logging
 import math
-import multiprocessing
 import statistics
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,36 +18,30 @@ import joblib
 import torch
 
 from search.data.tensors import SearchData, held_out
+from search.engine.fresh import Failure, Fresh, Task, fingerprint_of, train_fresh
+from search.engine.interruption import Interruption
+from search.engine.kept_trainings import KeptTrainings
 from search.engine.retrain import load_sound, read_part, search_data
-from search.measurement import PerImage, measure, standard_error
-from search.processes import hidden_main
-from search.results.best_yaml import Best, add_confirmation, load
+from search.errors import SearchInterrupted, UserError
+from search.measurement import PerImage, standard_error
+from search.results.best_yaml import Best, add_confirmation
 from search.settings import resolve_devices
 from search.training.evaluate import evaluate
+from search.training.file_faults import write_patiently
 from search.training.precision import Precision
-from search.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
 FRESH = 1_000_003  # added to the recorded seed for the first fresh one
 
 
-@dataclass(frozen=True)
-class Fresh:
-    """One training with a fresh seed, at the recorded number of epochs. Losses in nats."""
-
-    seed: int
-    train_loss: float
-    val_loss: float
-    test_loss: float
-    test_accuracy: float
-
-
 def confirm(path: Path, data_root: Path, device: str, seeds: int) -> dict[str, Any]:
     """Train with that many fresh seeds, measure on the test split, and write the figures into best.yaml.
 
-    Raises UserError where the data is not what the configuration was found on, and where best.pt is not the one that
-    belongs to best.yaml.
+    What an earlier start has trained is not trained again.
+
+    Raises UserError where the data is not what the configuration was found on, where best.pt is not the one that
+    belongs to best.yaml, and where a training fails. Raises SearchInterrupted after Ctrl-C or SIGTERM.
     """
     best = load_sound(path)
     best.require_weights()
@@ -57,7 +50,9 @@ def confirm(path: Path, data_root: Path, device: str, seeds: int) -> dict[str, A
     devices = resolve_devices(device)
     logger.info(f"{seeds} trainings of {best.epochs} epochs, each measured on {len(test.labels):,} test images")
     exported = _measure_exported(best, test)  # first: where it fails, nothing has been trained in vain
-    runs = _train_all(path, data, test, devices, [best.seed + FRESH + number for number in range(seeds)])
+    task = Task(path, fingerprint_of(path, best), data, test)
+    kept = KeptTrainings(path, task.identity(devices[0]))
+    runs = _train_missing(task, kept, devices, [best.seed + FRESH + number for number in range(seeds)])
     found = {
         **summarize(best, runs),
         "test_images": len(test.labels),
@@ -65,7 +60,8 @@ def confirm(path: Path, data_root: Path, device: str, seeds: int) -> dict[str, A
         "exported_test_loss_se": standard_error(exported.losses),
         "exported_test_accuracy": float(exported.correct.mean()),
     }
-    add_confirmation(path, best, found)
+    _record(path, best, found)
+    kept.remove()
     for line in describe(best, found):
         logger.info(line)
     return found
@@ -104,27 +100,58 @@ def _plus_minus(error: float | None) -> str:
     return "" if error is None else f" ± {error:.4f}"
 
 
-def _train_all(
-    path: Path, data: SearchData, test: SearchData, devices: Sequence[str], seeds: Sequence[int]
-) -> list[Fresh]:
-    """Side by side: on a CPU as many as there are cores, one on each GPU."""
-    places = joblib.cpu_count() if devices[0] == "cpu" else len(devices)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["search.engine.preload", "search.engine.confirm"])
-    with ProcessPoolExecutor(min(places, len(seeds)), context) as pool:
-        with hidden_main():
-            jobs = [
-                pool.submit(_train, path, data, test, devices[number % len(devices)], seed)
-                for number, seed in enumerate(seeds)
-            ]
-        runs = []
-        for job in as_completed(jobs):
-            runs.append(job.result())
-            logger.info(
-                f"[{len(runs)}/{len(seeds)}] val_loss {runs[-1].val_loss:.4f}  test_loss {runs[-1].test_loss:.4f}  "
-                f"accuracy {runs[-1].test_accuracy:.1%}"
-            )
-    return sorted(runs, key=lambda run: run.seed)
+def _train_missing(task: Task, kept: KeptTrainings, devices: Sequence[str], seeds: Sequence[int]) -> list[Fresh]:
+    """The trainings of all `seeds`, in that order; those that are kept are not trained again."""
+    missing = [seed for seed in seeds if seed not in kept.by_seed]
+    for training in (kept.by_seed[seed] for seed in seeds if seed not in missing):
+        logger.info(f"trained before: {_line(training)}")
+    with Interruption(lambda: None) as interruption:
+        failures = _train(task, kept, _places(devices), missing, interruption)
+    done = sum(seed in kept.by_seed for seed in seeds)
+    stand = f"{done} of {len(seeds)} trainings are kept, and the same command trains the others alone"
+    if done < len(seeds) and interruption.signal is not None:
+        raise SearchInterrupted(interruption.signal, stand)
+    if failures:
+        raise UserError(f"the training with seed {failures[0].seed} failed: {failures[0].reason}; {stand}")
+    return [kept.by_seed[seed] for seed in seeds]
+
+
+def _places(devices: Sequence[str]) -> Sequence[str]:
+    """The devices of trainings side by side: on a CPU as many as there are cores, one on each GPU."""
+    return list(devices) * joblib.cpu_count() if devices[0] == "cpu" else devices
+
+
+def _train(
+    task: Task, kept: KeptTrainings, places: Sequence[str], seeds: Sequence[int], interruption: Interruption
+) -> list[Failure]:
+    """Train each of `seeds` and keep it, until a signal is seen; returns those that failed."""
+    failures, told = list[Failure](), set[str]()
+
+    def go_on() -> bool:
+        interruption.beat()
+        return interruption.signal is None
+
+    def say(text: str) -> None:
+        if text not in told:
+            logger.warning(text)
+        told.add(text)
+
+    with contextlib.closing(train_fresh(task, seeds, places, go_on)) as results:
+        for number, result in enumerate(results, start=1):
+            if isinstance(result, Failure):
+                failures.append(result)
+                logger.warning(f"[{number}/{len(seeds)}] the training with seed {result.seed} failed: {result.reason}")
+            else:
+                logger.info(f"[{number}/{len(seeds)}] {_line(result)}")
+                keep = functools.partial(kept.add, result)
+                write_patiently(keep, kept.path.parent, say, lambda: not go_on())
+    return failures
+
+
+def _line(training: Fresh) -> str:
+    return (
+        f"val_loss {training.val_loss:.4f}  test_loss {training.test_loss:.4f}  accuracy {training.test_accuracy:.1%}"
+    )
 
 
 def _measure_exported(best: Best, test: SearchData) -> PerImage:
@@ -133,20 +160,11 @@ def _measure_exported(best: Best, test: SearchData) -> PerImage:
     return evaluate(best.trained(), test.to(torch.device("cpu")), images, Precision.of(best.environment))
 
 
-def _train(path: Path, data: SearchData, test: SearchData, device: str, seed: int) -> Fresh:
-    best, where = load(path), torch.device(device)
-    torch.set_num_threads(best.environment["threads"])
-    precision = Precision.of(best.environment)
-    trainer = Trainer(best.build_network, best.config, data.to(where), seed=seed, precision=precision)
-    for _ in range(best.epochs):
-        epoch = trainer.epoch()
-    on_device = test.to(where)
-    result = measure(epoch.train, epoch.val)
-    on_test = evaluate(trainer.averaged, on_device, on_device.val, precision)
-    return Fresh(
-        seed=seed,
-        train_loss=result.train_loss,
-        val_loss=result.val_loss,
-        test_loss=float(on_test.losses.mean(dtype="float64")),
-        test_accuracy=float(on_test.correct.mean()),
-    )
+def _record(path: Path, best: Best, found: Mapping[str, Any]) -> None:
+    """Raises UserError where best.yaml cannot be written."""
+    try:
+        add_confirmation(path, best, found)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}: {error.strerror}; mend that and start again, nothing is trained anew"
+        ) from None

@@ -25,7 +25,7 @@ def write_patiently(write: Callable[[], None], folder: Path, say: Say, interrupt
             write()
             return True
         except OSError as error:
-            say(f"cannot write to {folder}: {error.strerror}; {_remedy(error)}: the search waits, and goes on then")
+            say(f"cannot write to {folder}: {error.strerror}; {_remedy(error)}: gapsearch waits, and goes on then")
         retry_at = time.monotonic() + RETRY_SECONDS
         while time.monotonic() < retry_at:
             if interrupted():

@@ -64,7 +64,7 @@ def test_a_full_disk_for_weights_is_waited_for(tmp_path, full_disk, caplog):
     assert run_search(settings(tmp_path / "run")) is None
     caplog.handler.removeFilter(make_room)
     assert endings(tmp_path / "run") <= Counter(finished=6, hopeless=6)
-    line = f"cannot write to {tmp_path / 'run' / 'weights'}: No space left on device; make room there: the search waits"
+    line = f"cannot write to {tmp_path / 'run' / 'weights'}: No space left on device; make room there: gapsearch waits"
     assert [message.startswith(line) for message in caplog.messages if "No space" in message] == [True]
     assert list((tmp_path / "run" / "weights").glob("*.pt"))
 

@@ -134,7 +134,7 @@ def test_weights_wait_for_room(trial, undisturbed, full_disk):
     assert np.array_equal(load_weights(trial.weights)[1], outcome.val_losses)
     assert trial.told == 3 * [
         f"cannot write to {trial.weights.parent}: No space left on device; make room there: "
-        f"the search waits, and goes on then"
+        f"gapsearch waits, and goes on then"
     ]
     assert trial.checkpoint.exists()  # until the outcome has been recorded
 
@@ -152,7 +152,7 @@ def test_who_does_not_wait_for_room_finds_the_trial_as_it_was(trial, undisturbed
 
 def test_where_no_checkpoint_can_be_written_either_the_outcome_is_kept(trial, undisturbed, full_disk):
     full_disk |= {"weights": 10**6, "checkpoints": 10**6}
-    outcome = trial.run(interrupted=lambda: any("the search waits" in text for text in trial.told))
+    outcome = trial.run(interrupted=lambda: any("gapsearch waits" in text for text in trial.told))
     assert (outcome.stopped, outcome.history) == ("finished", undisturbed)
     assert list(trial.conditions.folder.rglob("*.pt")) == []
 

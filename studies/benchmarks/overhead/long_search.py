@@ -12,10 +12,10 @@ import argparse
 import contextlib
 import functools
 import gc
+import itertools
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,7 +55,7 @@ class Moment:
     """What the two processes have used up by then, in seconds by column, and what they hold."""
 
     trials: int
-    seconds: Counter[str]
+    seconds: dict[str, float]
     search_bytes: int  # that it shares with no other process
     worker_bytes: int
     search_descriptors: int
@@ -68,7 +68,7 @@ class Watch:
 
     every: int
     moments: list[Moment] = field(default_factory=list)
-    _spent: Counter[str] = field(default_factory=Counter)
+    _spent: dict[str, float] = field(default_factory=lambda: dict.fromkeys(COLUMNS, 0.0))
     _trials: int = 0
     _collecting: float = 0.0
 
@@ -113,7 +113,7 @@ class Watch:
         ticks = {"wall": time.monotonic(), "search": time.process_time(), "worker": used.user + used.system}
         return Moment(
             trials=self._trials,
-            seconds=self._spent + Counter(ticks),
+            seconds=self._spent | ticks,
             search_bytes=search.memory_full_info().uss,
             worker_bytes=worker.memory_full_info().uss,
             search_descriptors=search.num_fds(),
@@ -142,7 +142,7 @@ def table(moments: Sequence[Moment]) -> str:
     """Markdown: a row from each moment to the next, in milliseconds per trial; memory in MB and descriptors then."""
     header = ["trials", *COLUMNS, "search, MB", "worker, MB", "descriptors"]
     rows = [header, ["---:"] * len(header)]
-    for before, after in zip(moments, moments[1:], strict=False):
+    for before, after in itertools.pairwise(moments):
         rows.append(
             [
                 f"{before.trials:,} to {after.trials:,}",

@@ -1,0 +1,167 @@
+"""Trainings of one best.yaml with fresh seeds, each in a process of its own and measured on the test split."""
+
+import hashlib
+import json
+import multiprocessing
+import multiprocessing.connection
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import torch
+
+from search.data.tensors import SearchData
+from search.errors import UserError, described
+from search.measurement import measure
+from search.processes import end_with_parent, hidden_main, start_fork_server
+from search.results.best_yaml import Best, load
+from search.spaces import find_space, fingerprint
+from search.training.evaluate import evaluate
+from search.training.precision import Precision
+from search.training.trainer import Trainer
+
+ASKED = ("study", "trial", "space", "config", "epochs", "seed", "metrics", "data", "environment", "weights_sha256")
+TURN_SECONDS = 0.25  # how long to wait for a training before asking whether to go on
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """One training with a fresh seed, at the recorded number of epochs. Losses in nats."""
+
+    seed: int
+    train_loss: float
+    val_loss: float
+    test_loss: float
+    test_accuracy: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What became of a training instead."""
+
+    seed: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all these trainings share."""
+
+    path: Path  # of best.yaml; each process reads it, since what builds the network cannot be sent
+    configuration: str  # what `fingerprint_of` says of it
+    data: SearchData
+    test: SearchData
+
+    def identity(self, device: str) -> str:
+        """A hash of all that the figures depend on besides the seed."""
+        kind = torch.device(device).type
+        return _hash([self.configuration, self.data.fingerprint, self.test.fingerprint, kind, torch.__version__])
+
+
+@dataclass(frozen=True)
+class _Training:
+    """One that runs."""
+
+    seed: int
+    device: str
+    process: ForkServerProcess
+    connection: Connection
+
+    def result(self) -> Fresh | Failure:
+        """Once the connection has something to say."""
+        try:
+            said = self.connection.recv()
+        except (EOFError, OSError):
+            said = "its process was killed, perhaps for want of memory"
+        self.end()
+        return said if isinstance(said, Fresh) else Failure(self.seed, said)
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+def fingerprint_of(path: Path, best: Best) -> str:
+    """A hash of what a best.yaml asks for: its configuration, its images, how to train, and its space's source."""
+    source = getattr(find_space(best.space, path.parent), "__file__", None)
+    asked = {name: getattr(best, name) for name in ASKED}
+    return _hash([asked, fingerprint(source) if source else None])
+
+
+def train_fresh(
+    task: Task, seeds: Sequence[int], places: Sequence[str], go_on: Callable[[], bool]
+) -> Generator[Fresh | Failure, None, None]:
+    """Train `task` with each seed; what came of it, in the order in which the trainings end.
+
+    places: the device of each training that may run beside the others. Those that have not ended when `go_on` says no
+    are dropped.
+    """
+    start_fork_server()
+    waiting, free = deque(seeds), list(places)
+    running: dict[Connection, _Training] = {}
+    try:
+        while (waiting or running) and go_on():
+            while waiting and free:
+                started = _start(task, free.pop(0), waiting.popleft())
+                running[started.connection] = started
+            for connection in multiprocessing.connection.wait(list(running), TURN_SECONDS):
+                ended = running.pop(connection)  # type: ignore[call-overload]
+                free.append(ended.device)
+                yield ended.result()
+    finally:
+        for training in running.values():
+            training.end()
+
+
+def _start(task: Task, device: str, seed: int) -> _Training:
+    context = multiprocessing.get_context("forkserver")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs, task, device, seed), daemon=True)
+    with hidden_main():
+        process.start()
+    theirs.close()
+    return _Training(seed, device, process, ours)
+
+
+def _work(connection: Connection, task: Task, device: str, seed: int) -> None:
+    """A process's life: one training."""
+    for number in (signal.SIGINT, signal.SIGHUP):  # they reach the whole group; the parent ends this process
+        signal.signal(number, signal.SIG_IGN)
+    end_with_parent()
+    try:
+        connection.send(_train(task, device, seed))
+    except Exception as error:
+        connection.send(str(error) if isinstance(error, UserError) else described(error))
+
+
+def _train(task: Task, device: str, seed: int) -> Fresh:
+    """Raises UserError where best.yaml has become another one meanwhile."""
+    best, where = load(task.path), torch.device(device)
+    if fingerprint_of(task.path, best) != task.configuration:
+        raise UserError(f"{task.path} was written anew while it was confirmed")
+    torch.set_num_threads(best.environment["threads"])
+    precision = Precision.of(best.environment)
+    trainer = Trainer(best.build_network, best.config, task.data.to(where), seed=seed, precision=precision)
+    for _ in range(best.epochs):
+        epoch = trainer.epoch()
+    on_device = task.test.to(where)
+    result = measure(epoch.train, epoch.val)
+    on_test = evaluate(trainer.averaged, on_device, on_device.val, precision)
+    return Fresh(
+        seed=seed,
+        train_loss=result.train_loss,
+        val_loss=result.val_loss,
+        test_loss=float(on_test.losses.mean(dtype="float64")),
+        test_accuracy=float(on_test.correct.mean()),
+    )
+
+
+def _hash(content: object) -> str:
+    """Of what JSON can hold."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
