@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import functools
 import gc
-import itertools
 import sys
 import tempfile
 import time
@@ -102,6 +101,7 @@ class Watch:
         def counted(pool: WorkerPool, worker: Worker, job: Job) -> None:
             if self._trials and self._trials % self.every == 0 and worker.process is not None:
                 self.moments.append(self._moment(psutil.Process(worker.process.pid)))
+                print(header() if len(self.moments) == 1 else row(*self.moments[-2:]), flush=True)
             self._trials += 1
             submit(pool, worker, job)
 
@@ -138,21 +138,27 @@ def search(folder: Path, trials: int, watch: Watch) -> None:
         launch.run_search(settings)
 
 
-def table(moments: Sequence[Moment]) -> str:
-    """Markdown: a row from each moment to the next, in milliseconds per trial; memory in MB and descriptors then."""
-    header = ["trials", *COLUMNS, "search, MB", "worker, MB", "descriptors"]
-    rows = [header, ["---:"] * len(header)]
-    for before, after in itertools.pairwise(moments):
-        rows.append(
-            [
-                f"{before.trials:,} to {after.trials:,}",
-                *(f"{value:.1f}" for value in milliseconds(before, after).values()),
-                f"{after.search_bytes / 1e6:.1f}",
-                f"{after.worker_bytes / 1e6:.1f}",
-                f"{after.search_descriptors}, {after.worker_descriptors}",
-            ]
-        )
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+def header() -> str:
+    """Markdown: the first two lines of the table."""
+    names = ["trials", *COLUMNS, "search, MB", "worker, MB", "descriptors"]
+    return f"{_line(names)}\n{_line(['---:'] * len(names))}"
+
+
+def row(before: Moment, after: Moment) -> str:
+    """Markdown: milliseconds per trial from one moment to the next; memory in MB and descriptors then."""
+    return _line(
+        [
+            f"{before.trials:,} to {after.trials:,}",
+            *(f"{value:.1f}" for value in milliseconds(before, after).values()),
+            f"{after.search_bytes / 1e6:.1f}",
+            f"{after.worker_bytes / 1e6:.1f}",
+            f"{after.search_descriptors}, {after.worker_descriptors}",
+        ]
+    )
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def milliseconds(before: Moment, after: Moment) -> dict[str, float]:
@@ -177,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     watch = Watch(options.every)
     with tempfile.TemporaryDirectory() as scratch:
         search(Path(scratch) / "run", options.trials + 1, watch)
-    print(f"\n{table(watch.moments)}\n")
+    print()
     for name in ("search", "worker"):
         print(f"{name}: {growth(watch.moments, f'{name}_bytes') / 1000:.1f} kB per trial")
 
