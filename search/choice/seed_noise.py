@@ -56,7 +56,8 @@ def seed_std(runs: Sequence[Run], repeats: Sequence[Repeat]) -> float | None:
     Pooled: the sums of squares about each configuration's mean, by their degrees of freedom. The run that was repeated
     is counted too; as it was picked for its low loss, the figure errs upwards a little.
     """
-    losses = {run.number: [run.at_best.val_loss] for run in runs}
+    repeated = {repeat.trial for repeat in repeats}
+    losses = {run.number: [run.at_best.val_loss] for run in runs if run.number in repeated}
     for repeat in repeats:
         if repeat.trial in losses and math.isfinite(repeat.val_loss):
             losses[repeat.trial].append(repeat.val_loss)

@@ -43,8 +43,7 @@ class KeptWeights:
         What is damaged is set aside and noted; that run is compared without its per-image losses.
         """
         kept = {run.number: run for run in candidates(runs)}
-        closest = nearest(runs, self._conditions.constraints)
-        if not kept and closest is not None:
+        if not kept and (closest := nearest(runs, self._conditions.constraints)) is not None:
             kept = {closest.number: closest}
         for number, path in self._files():
             if number not in kept and number not in running:

@@ -1,7 +1,7 @@
 """Where a search stands: counted from what workers tell, shown by `search.show.terminal`."""
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +11,8 @@ from search.measurement import History
 from search.results.trial_result import TrialResult
 from search.show.text import duration
 from search.stopping.stopped import Stopped
+
+LAST = 4  # ended trials that are at hand
 
 
 @dataclass
@@ -46,10 +48,10 @@ class Progress:
         self.planned, self.epochs, self._workers = planned, epochs, workers
         self.done = self._done_before = done  # over all starts
         self.running: dict[int, Running] = {}  # by number
-        self.ended: list[TrialResult] = []  # at this start, in that order
+        self.last: deque[TrialResult] = deque(maxlen=LAST)  # that ended at this start, in that order
         self._stopped: Counter[str] = Counter()  # trials of this start, by what ended them
         self._epochs_saved = 0  # at this start
-        self._runs = list(runs)
+        self.front: list[Run] = front(runs)  # so far, by validation loss
         self._clock = clock
         self._began = clock()
 
@@ -64,14 +66,14 @@ class Progress:
     def end(self, trial: TrialResult) -> None:
         """A trial has ended."""
         self.running.pop(trial.number, None)
-        self.ended.append(trial)
+        self.last.append(trial)
         self._stopped[trial.ending] += 1
         if trial.ended:
             self.done += 1
         if trial.epochs_run:
             self._epochs_saved += self.epochs - trial.epochs_run
         if trial.complete and trial.run is not None:
-            self._runs.append(trial.run)
+            self.front = front([*self.front, trial.run])
 
     def drop(self, number: int) -> None:
         """A running trial is queued again."""
@@ -80,12 +82,7 @@ class Progress:
     @property
     def best(self) -> Run | None:
         """The feasible run of lowest validation loss."""
-        return min((run for run in self._runs if run.feasible), key=lambda run: run.at_best.val_loss, default=None)
-
-    @property
-    def front(self) -> list[Run]:
-        """The front so far, by validation loss."""
-        return front(self._runs)
+        return self.front[0] if self.front else None
 
     def seconds_left(self) -> float | None:
         """By the pace of this start; None before there is one, and at the end."""

@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 0.5
 FRONT_ROWS = 5
-ENDED_ROWS = 4
 NARROW, WIDE = 60, 100  # width, in characters, below which only the essential is shown, and from which everything is
 COLOURS: dict[str, str] = {Stopped.FINISHED: "green", Stopped.OVERFIT: "bold yellow", Stopped.HOPELESS: "dim"}
 
@@ -127,8 +126,8 @@ def view(progress: Progress, width: int) -> RenderableType:
     parts: list[RenderableType] = [_header(progress, width)]
     if progress.running:
         parts += [Text(), _table("running", list(progress.running.values()), _running_columns(progress.epochs), width)]
-    if progress.ended:
-        parts += [Text(), _table("ended", progress.ended[-ENDED_ROWS:], ENDED, width)]
+    if progress.last:
+        parts += [Text(), _table("ended", list(progress.last), ENDED, width)]
     if on_front := progress.front:
         parts += [Text(), _table("front so far", on_front[:FRONT_ROWS], FRONT, width)]
     if stops := progress.stops():
