@@ -1,8 +1,9 @@
 """Where a search stands: counts, time left, and an ended trial in half a line."""
 
 import pytest
-from builders import trial
+from builders import numbers, trial
 
+from search.choice.pareto import front
 from search.show.progress import Progress, describe
 from search.stopping.stopped import Stopped
 
@@ -85,3 +86,16 @@ def test_an_ended_trial_in_half_a_line():
     assert line == "trial   3  val_loss 0.5000  gap  0.1000  accuracy 87.5%  epoch  1 of  9  overfit "
     failed = trial(12, "PRUNED", Stopped.ERROR, val=(), train=(), reason="ValueError: no such layer")
     assert describe(failed) == "trial  12  error: ValueError: no such layer"
+
+
+def test_the_front_is_that_of_all_runs_and_the_last_few_trials_are_at_hand(clock):
+    gaps = [0.3, 0.1, 0.1, 0.2, 0.05, 0.3, 0.05, 0.0]
+    losses = [0.5, 0.6, 0.5, 0.4, 0.65, 0.3, 0.65, 0.69]
+    trials = [trial(n, val=[loss], train=[loss - gap]) for n, (loss, gap) in enumerate(zip(losses, gaps, strict=True))]
+    for first in range(len(trials)):  # those before were ended by an earlier start
+        progress = Progress(planned=10, epochs=1, workers=1, runs=[one.run for one in trials[:first]])
+        for one in trials[first:]:
+            progress.end(one)
+        assert numbers(progress.front) == numbers(front([one.run for one in trials])) == [5, 3, 2, 4, 6, 7]
+        assert progress.best == trials[5].run
+        assert numbers(progress.last) == list(range(max(first, 4), 8))
