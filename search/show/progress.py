@@ -30,7 +30,8 @@ class Progress:
     """Trials done, running and missing.
 
     planned: trials of all starts. epochs: of a whole run. done, runs: trials that earlier starts have ended, and the
-    COMPLETE ones' runs. clock: seconds that only grow.
+    COMPLETE ones' runs. further: trials that take finished ones further, which `planned` does not count. clock:
+    seconds that only grow.
     """
 
     def __init__(
@@ -40,18 +41,21 @@ class Progress:
         workers: int,
         *,
         done: int = 0,
+        further: int = 0,
         runs: Sequence[Run] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.planned, self.epochs, self._workers = planned, epochs, workers
-        self.done = self._done_before = done  # over all starts
+        self.done = done  # over all starts
         self.running: dict[int, Running] = {}  # by number
+        self._further = further  # still to end
         self.ended: list[TrialResult] = []  # at this start, in that order
         self._stopped: Counter[str] = Counter()  # trials of this start, by what ended them
         self._epochs_saved = 0  # at this start
         self._runs = list(runs)
         self._clock = clock
         self._began = clock()
+        self._missing_before = self._missing()
 
     def started(self, number: int) -> None:
         """A trial was handed to a worker."""
@@ -66,10 +70,14 @@ class Progress:
         self.running.pop(trial.number, None)
         self.ended.append(trial)
         self._stopped[trial.ending] += 1
-        if trial.ended:
+        if trial.continues is not None:
+            self._further -= 1
+        elif trial.ended:
             self.done += 1
         if trial.epochs_run:
             self._epochs_saved += self.epochs - trial.epochs_run
+        if trial.ended:
+            self._runs = [run for run in self._runs if run.number != trial.continues]
         if trial.complete and trial.run is not None:
             self._runs.append(trial.run)
 
@@ -89,10 +97,15 @@ class Progress:
 
     def seconds_left(self) -> float | None:
         """By the pace of this start; None before there is one, and at the end."""
-        ended, missing = self.done - self._done_before, self.planned - self.done
+        missing = self._missing()
+        ended = self._missing_before - missing
         if ended < self._workers or missing <= 0:
             return None
         return (self._clock() - self._began) / ended * missing
+
+    def _missing(self) -> int:
+        """Trials still to end, those that take finished ones further included."""
+        return max(self.planned - self.done, 0) + self._further
 
     def seconds_gone(self) -> float:
         """Since this start began."""
