@@ -69,18 +69,23 @@ def queue_longer(store: Store, conditions: Conditions, epochs: int) -> int:
         if trial.number not in lost:
             store.queue_further(trial.number)
     queued = store.queued_further()
-    going_on = [trial for trial in snapshot.trials if trial.number in queued and trial.epochs_run < epochs]
-    if going_on:
-        verbs = "were still improving and go on" if len(going_on) > 1 else "was still improving and goes on"
-        done = " and ".join(map(str, sorted({trial.epochs_run for trial in going_on})))
-        logger.info(f"{plural(len(going_on), 'finished run')} {verbs} from epoch {done} to {epochs}")
-    if lost:
-        numbers = ", ".join(map(str, lost))
-        logger.warning(
-            f"{plural(len(lost), 'finished run')} still improving, but left as it was: "
-            f"no sound checkpoint to go on from (trial {numbers})"
-        )
+    _say_who_goes_on([trial for trial in snapshot.trials if trial.number in queued], lost, epochs)
     return len(queued)
+
+
+def _say_who_goes_on(queued: Sequence[TrialResult], lost: Sequence[int], epochs: int) -> None:
+    """lost: numbers of the trials that would go on, had they their checkpoints."""
+    done = [trial.epochs_run for trial in queued if trial.epochs_run < epochs]
+    if done:
+        verbs = ("was", "goes") if len(done) == 1 else ("were", "go")
+        runs, since = plural(len(done), "finished run"), " or ".join(map(str, sorted(set(done))))
+        logger.info(f"{runs} {verbs[0]} still improving and {verbs[1]} on from epoch {since} to {epochs}")
+    if lost:
+        rest = "stays as it is" if len(lost) == 1 else "stay as they are"
+        logger.warning(
+            f"{plural(len(lost), 'run')} that could have gone on {rest}, for want of a sound checkpoint: "
+            f"{', '.join(f'trial {number}' for number in lost)}"
+        )
 
 
 def _checkpoint(conditions: Conditions, trial: TrialResult) -> Path:
