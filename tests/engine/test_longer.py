@@ -165,6 +165,21 @@ def test_killed_at_any_moment_no_result_is_lost_and_none_trained_twice(
     assert len(study_of(run).get_trials(states=(TrialState.COMPLETE,))) == 6
 
 
+def test_a_checkpoint_that_is_lost_meanwhile_costs_nothing(run, monkeypatch, said):
+    def lost(store):
+        for path in (run / "checkpoints").iterdir():
+            path.unlink()
+        return first(store)
+
+    first = Store.further_first
+    monkeypatch.setattr(Store, "further_first", lost)
+    taken = searched(run, LONG)
+    assert [trial.epochs_run for trial in taken.ended] == [SHORT] * 3
+    assert [trial.stopped for trial in taken.trials[3:]] == [Stopped.ERROR] * 3
+    assert said().count("error: DamagedFile: No such file or directory") == 3
+    assert len(searched(run, LONG).trials) == 6  # and they are not tried again
+
+
 @pytest.fixture
 def url(tmp_path):
     return f"sqlite:///{tmp_path / 'study.db'}"
