@@ -130,10 +130,11 @@ class Progress:
 def describe(trial: TrialResult) -> str:
     """An ended trial in half a line."""
     head = f"trial {trial.number:3d}"
+    origin = "" if trial.continues is None else f" (trial {trial.continues} went on)"
     if trial.run is None:
-        return f"{head}  {trial.ending}: {trial.reason}"
+        return f"{head}  {trial.ending}: {trial.reason}{origin}"
     at_best = trial.run.at_best
     return (
         f"{head}  val_loss {at_best.val_loss:.4f}  gap {at_best.gap:7.4f}  accuracy {at_best.val_accuracy:.1%}  "
-        f"epoch {trial.run.best_epoch + 1:2d} of {trial.epochs_run:2d}  {trial.ending:8s}"
+        f"epoch {trial.run.best_epoch + 1:2d} of {trial.epochs_run:2d}  {trial.ending:8s}{origin}"
     )

@@ -87,6 +87,7 @@ def test_an_ended_trial_in_half_a_line():
     assert line == "trial   3  val_loss 0.5000  gap  0.1000  accuracy 87.5%  epoch  1 of  9  overfit "
     failed = trial(12, "PRUNED", Stopped.ERROR, val=(), train=(), reason="ValueError: no such layer")
     assert describe(failed) == "trial  12  error: ValueError: no such layer"
+    assert describe(replace(failed, continues=3)).endswith("no such layer (trial 3 went on)")
 
 
 def test_a_run_that_goes_on_takes_the_place_of_the_shorter_one_and_is_not_counted(clock):
