@@ -8,6 +8,8 @@ from search.choice.constraints import Constraints
 from search.choice.fit import Fit, fit_regime
 from search.measurement import History, Measurement
 
+STILL_IMPROVING = 0.01  # of its loss, gained in the last quarter of the epochs: more of them would gain more
+
 
 @dataclass(frozen=True)
 class Run:
@@ -47,3 +49,15 @@ def best_epoch(val_loss: Sequence[float], gap: Sequence[float], constraints: Con
     finite = [epoch for epoch, loss in enumerate(val_loss) if math.isfinite(loss) and math.isfinite(gap[epoch])]
     feasible = [epoch for epoch in finite if constraints.met(val_loss[epoch], gap[epoch])]
     return min(feasible or finite, key=lambda epoch: val_loss[epoch], default=None)
+
+
+def last_gain(val_loss: Sequence[float], best: int | None) -> float:
+    """The share of its loss that a run lost in the last quarter of its epochs, the last one at least.
+
+    best: the best epoch, from 0. 0 where that is not the last one: the run has turned.
+    """
+    last = len(val_loss) - 1
+    if last < 1 or best != last:
+        return 0.0
+    before = val_loss[last - max(len(val_loss) // 4, 1)]
+    return 1 - val_loss[last] / before if math.isfinite(before) and before > 0 else 0.0

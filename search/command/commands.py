@@ -65,7 +65,8 @@ def report(folder: Path, storage: str | None, study: str | None) -> int:
 
     with open_study(storage_url(folder, storage), study) as stored:
         snapshot = read_snapshot(stored)
-    print(f"{len(snapshot.trials)} trials, {len(snapshot.ended)} of them ended", flush=True)  # the rest takes seconds
+    trials = sum(not trial.replaced for trial in snapshot.trials)
+    print(f"{trials} trials, {len(snapshot.ended)} of them ended", flush=True)  # the rest takes seconds
     print(printable(f"written: {write_report(folder, snapshot)}"))
     return 0
 

@@ -20,6 +20,7 @@ from search.data.tensors import SearchData, prepare
 from search.engine import machine
 from search.engine.corners import check_corners
 from search.engine.export import export
+from search.engine.longer import queue_longer
 from search.engine.owner import Owner, claim
 from search.engine.runner import Runner, SearchFailed
 from search.engine.store import Store
@@ -183,11 +184,12 @@ def _pool(
     store: Store,
     devices: list[str],
 ) -> WorkerPool:
-    """Workers for the trials that are missing; interrupted ones are queued again."""
+    """Workers for the trials that are missing and for those that go on; interrupted ones are queued again."""
     interrupted, done = store.requeue_interrupted(), store.count()
     missing = max(settings.trials - done, 0)
+    jobs = missing + queue_longer(store, conditions, settings.epochs)
     packed = 1
-    if settings.workers is None and devices[0].startswith("cuda") and missing > len(devices):
+    if settings.workers is None and devices[0].startswith("cuda") and jobs > len(devices):
         packed = machine.workers_per_gpu(settings.space, suggest, data, conditions.precision, devices)
     places = place_workers(settings.workers, devices, joblib.cpu_count(), packed=packed)
     before = f"; {done} done before" if done else ""
@@ -196,16 +198,16 @@ def _pool(
         f"{missing} trials of at most {settings.epochs} epochs on {plural(len(places), 'worker')} "
         f"({', '.join(dict.fromkeys(places))}; {conditions.precision}){before}{again}"
     )
-    return WorkerPool(places[: max(missing, 1)], keep(settings.space, settings.folder), data, conditions)
+    return WorkerPool(places[: max(jobs, 1)], keep(settings.space, settings.folder), data, conditions)
 
 
 def _runner(
     settings: Settings, suggest: Suggest, store: Store, pool: WorkerPool, deadline: float, owner: Owner
 ) -> Runner:
     """With a terminal and a dashboard that show what it does."""
-    done, runs = store.count(), store.snapshot().runs
-    workers = min(len(pool.workers), settings.trials - done)
-    progress = Progress(settings.trials, settings.epochs, workers, done=done, runs=runs)
+    done, further, runs = store.count(), len(store.queued_further()), store.snapshot().runs
+    workers = min(len(pool.workers), settings.trials - done + further)
+    progress = Progress(settings.trials, settings.epochs, workers, done=done, further=further, runs=runs)
     publisher = Publisher(store.study, settings.folder, pool.conditions.constraints, settings.epochs)
     return Runner(settings, store, pool, suggest, make_terminal(progress), publisher, deadline, owner.beat)
 

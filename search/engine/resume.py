@@ -1,7 +1,8 @@
 """Resuming: a trial that was interrupted is queued again, once, with the same parameters, seed and checkpoint.
 
 Each configuration has a lineage, its place in the order of drawing. Trials that repeat it after an interruption have
-the same one, so an interrupted search trains the same networks as one that was left alone.
+the same one, so an interrupted search trains the same networks as one that was left alone. So have trials that take a
+finished one further.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.results.schema import LINEAGE, QUEUED, REPLACES
+from search.results.schema import CONTINUES, LINEAGE, QUEUED, REPLACES
 
 
 def next_lineage(study: optuna.Study) -> int:
@@ -25,10 +26,17 @@ def requeue_running(study: optuna.Study) -> int:
     replaced = {trial.user_attrs.get(REPLACES) for trial in trials}
     running = [trial for trial in trials if trial.state == TrialState.RUNNING]
     for trial in running:
-        if trial.number not in replaced:  # else it was killed when it had been queued again and not yet ended
-            requeue(study, trial.number, trial.params, trial.user_attrs | _asked_for(trial))
-        study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        if trial.number in replaced:  # it was killed when it had been queued again and not yet ended
+            study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        else:
+            put_back(study, trial)
     return len(running)
+
+
+def put_back(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Put a running trial at the end of the queue: another one has its configuration from now on."""
+    requeue(study, trial.number, trial.params, trial.user_attrs | _asked_for(trial))
+    study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
 
 
 def requeue(study: optuna.Study, number: int, drawn: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
@@ -38,10 +46,17 @@ def requeue(study: optuna.Study, number: int, drawn: Mapping[str, Any], attribut
     """
     params = attributes.get(QUEUED) or drawn
     if LINEAGE in attributes:
-        marks = {LINEAGE: attributes[LINEAGE], QUEUED: dict(params), REPLACES: number}
-        study.enqueue_trial(dict(params), user_attrs=marks)
+        marks = {name: attributes[name] for name in (LINEAGE, CONTINUES) if name in attributes}
+        study.enqueue_trial(dict(params), user_attrs=marks | {QUEUED: dict(params), REPLACES: number})
     elif QUEUED in attributes:
         study.enqueue_trial(dict(params), user_attrs={REPLACES: number})
+
+
+def queue_further(study: optuna.Study, number: int) -> None:
+    """Queue a trial that takes a finished one further. That one is its result until the longer run has one."""
+    finished = study.get_trials(deepcopy=False)[number]
+    marks = {LINEAGE: finished.user_attrs[LINEAGE], QUEUED: finished.params, CONTINUES: number}
+    study.enqueue_trial(finished.params, user_attrs=marks)
 
 
 def _asked_for(trial: FrozenTrial) -> dict[str, Any]:

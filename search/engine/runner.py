@@ -1,6 +1,5 @@
 """The search itself: hand out trials within the budget, judge them while they run, recover what fails."""
 
-import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -12,9 +11,11 @@ from search.choice.choose import Choice, choose
 from search.choice.constraints import Constraints
 from search.choice.run import Run
 from search.choice.seed_noise import TOP, Repeat, plan_repeats, seed_std
+from search.engine.ending import result_of
 from search.engine.interruption import Interruption
+from search.engine.longer import KeptCheckpoints
 from search.engine.repeats import train_repeats
-from search.engine.store import EndedOutside, Store, result_of
+from search.engine.store import EndedOutside, Store
 from search.engine.weights import KeptWeights
 from search.engine.workers import STOP_SECONDS, Worker, WorkerPool
 from search.measurement import History
@@ -30,7 +31,6 @@ from search.training.trial import Conditions, Job, Notice, Outcome, Report, Stop
 
 TURN_SECONDS = 0.25  # how long to wait for workers before looking at the clock and at Ctrl-C
 MOST_LOSSES = {Stopped.ERROR: 3, Stopped.HUNG: 2}  # of workers by one trial, which is set aside then
-NOTICE_SECONDS = 600.0  # of silence, after which a notice is shown again
 ERRORS_IN_A_ROW = 3  # from the start: then it is no single trial's fault
 
 
@@ -63,7 +63,6 @@ class Runner:
         for trial in snapshot.ended:
             self._remember(trial.number, trial.history, trial.stopped)
         self.runs: list[Run] = list(snapshot.runs)
-        self._epochs_trained = sum(trial.epochs_run for trial in snapshot.ended)
         self._repeats = [Repeat(**stored) for stored in store.study.user_attrs.get(StudyAttribute.REPEATS, ())]
         self._retries: deque[Job] = deque()  # out of memory: each to be tried once more with nothing beside it
         self._retried: set[int] = set()
@@ -71,9 +70,9 @@ class Runner:
         self._hung: set[int] = set()  # trials whose worker was ended, since its report was overdue
         self._errors = 0  # in a row since the start; -1 once a trial has ended without one
         self._uncaptured: str | None = None
-        self._noticed: dict[str, float] = {}  # what workers tell of their files, and when they did so last
-        self._weights = KeptWeights(self._conditions, self._notice)
-        self._update_weights()
+        self._weights = KeptWeights(self._conditions, terminal.notice)
+        self._checkpoints = KeptCheckpoints(self._conditions, snapshot)
+        self._update_kept()
 
     def run(self) -> None:
         """Run until the trials are done, the time is over, or `interruption`, once entered, has seen a signal.
@@ -114,7 +113,10 @@ class Runner:
         self.interruption.beat()
 
     def _dispatch(self) -> None:
-        """Give idle workers a job: a retry once nothing else runs, or else a new trial while some are missing."""
+        """Give idle workers a job: a retry once nothing else runs, or else a trial while some are missing.
+
+        Those that take a finished one further are not counted among them.
+        """
         idle = self._pool.idle()
         if self._retries:
             if len(idle) == len(self._pool.workers):
@@ -123,11 +125,12 @@ class Runner:
         if any(worker.job is not None and worker.job.number in self._retried for worker in self._pool.workers):
             return
         for worker in idle:
-            if self._store.count() >= self._settings.trials:
+            if self._store.count() >= self._settings.trials and not self._store.further_first():
                 return
             trial, config, lineage = self._store.ask(self._suggest)
-            seed = self._store.trial_seed(lineage)
-            self._pool.submit(worker, Job(trial.number, config, seed, self._settings.epochs, lineage))
+            seed, continues = self._store.trial_seed(lineage), self._store.continues(trial.number)
+            job = Job(trial.number, config, seed, self._settings.epochs, lineage, continues=continues)
+            self._pool.submit(worker, job)
             self._terminal.started(trial.number)
 
     def _turn(self) -> None:
@@ -145,18 +148,11 @@ class Runner:
             elif isinstance(content, Outcome):
                 self._take_outcome(worker, job, content)
             elif isinstance(content, Notice):
-                self._notice(content.text)
+                self._terminal.notice(content.text)
             elif job.number in self._hung:
                 self._lost(worker, job, Stopped.HUNG, "it gave no report for too long")
             else:
                 self._lost(worker, job, Stopped.ERROR, "its worker process was killed, perhaps for want of memory")
-
-    def _notice(self, text: str) -> None:
-        """Show what workers tell of their files: once, though they say it again and again while it lasts."""
-        now = time.monotonic()
-        if now - self._noticed.get(text, -math.inf) > NOTICE_SECONDS:
-            self._terminal.note(text)
-        self._noticed[text] = now
 
     def _judge(self, report: Report) -> Stop | None:
         """Take in the curves of a running trial; a reason to stop it, or None."""
@@ -172,7 +168,8 @@ class Runner:
         """All trials are done: measure by how much seeds move the best of them, where the budget allows."""
         again = Counter(repeat.trial for repeat in self._repeats)
         jobs: list[Job] = []
-        for run in plan_repeats(self.runs, self._repeats, self._epochs_trained):
+        epochs_trained = sum(trial.epochs_run for trial in self._store.snapshot().ended)
+        for run in plan_repeats(self.runs, self._repeats, epochs_trained):
             again[run.number] += 1
             jobs.append(self._store.repeat_job(run.number, run.best_epoch + 1, again[run.number]))
         if jobs:
@@ -206,13 +203,14 @@ class Runner:
         trial = self._store.running(number)
         result = result_of(outcome, trial)
         self._publisher.attach_curves(result, trial)
-        recorded = self._record(outcome, worker.device)
-        if recorded is None:
+        result = self._record(outcome, worker.device) or replace(result, state="FAIL", stopped=Stopped.CANCELLED)
+        self._checkpoints.ended(result)
+        if result.ended:
+            self._ended(result, outcome.val_losses)
+        else:
             self._store.drop(number)
             self._hopeless.forget(number)
-            self._terminal.ended(replace(result, state="FAIL", stopped=Stopped.CANCELLED))
-            return
-        self._ended(recorded, job.lineage, outcome.val_losses)
+            self._terminal.ended(result)
 
     def _record(self, outcome: Outcome, device: str) -> TrialResult | None:
         """Tell the study how a trial ended; None where somebody has ended it from outside."""
@@ -223,15 +221,16 @@ class Runner:
         except EndedOutside:
             return None
 
-    def _ended(self, result: TrialResult, lineage: int, val_losses: np.ndarray | None) -> None:
-        """A trial has been recorded: choose anew, and show it. val_losses: per image, at its best epoch."""
-        self._conditions.checkpoint(lineage).unlink(missing_ok=True)  # not before: a kill must not cost the run
-        self._epochs_trained += result.epochs_run
+    def _ended(self, result: TrialResult, val_losses: np.ndarray | None) -> None:
+        """A trial has its result: choose anew, and show it. val_losses: per image, at its best epoch."""
+        if result.continues is not None:  # for which it stands from now on
+            self.runs = [run for run in self.runs if run.number != result.continues]
+            self._hopeless.forget(result.continues)
         if result.complete and result.run is not None:
             self.runs.append(result.run)
             if val_losses is not None:
                 self._weights.val_losses[result.number] = val_losses
-        self._update_weights()
+        self._update_kept()
         choice = self.choice()
         self._publisher.ended(result.number, self.runs, None if choice is None else choice.run.number)
         self._terminal.ended(result)
@@ -268,10 +267,11 @@ class Runner:
             if self._errors == ERRORS_IN_A_ROW:
                 raise SearchFailed(f"the first {ERRORS_IN_A_ROW} trials failed; the last one with {result.reason}")
 
-    def _update_weights(self) -> None:
-        """Keep the weights of the runs that may still be chosen, and of no other ended one."""
+    def _update_kept(self) -> None:
+        """Keep the files of the runs that may still be chosen, and of no other ended one."""
         running = {worker.job.number for worker in self._pool.workers if worker.job is not None}
         self._weights.update(self.runs, running)
+        self._checkpoints.update(self.runs)
 
     def last_words(self) -> None:
         """Leave the terminal and the machine as they were: the process is about to end."""

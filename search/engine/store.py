@@ -18,26 +18,24 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.choice.constraints import Constraints
-from search.choice.pareto import clearly_beaten
 from search.choice.run import Run
-from search.engine.resume import next_lineage, requeue, requeue_running
+from search.engine.ending import attributes_of, result_of, state_of, violations_of
+from search.engine.resume import next_lineage, put_back, queue_further, requeue, requeue_running
 from search.errors import BadTrial, UserError
 from search.measurement import History
-from search.results.schema import LINEAGE, SCHEMA, StudyAttribute, run_attributes, storable_history
+from search.results.schema import CONTINUES, LINEAGE, SCHEMA, StudyAttribute, storable_history
 from search.results.snapshot import StudySnapshot, read_snapshot
 from search.results.storage import create_study
 from search.results.trial_result import TrialResult
 from search.settings import flag_of
-from search.stopping.stopped import Stopped
 from search.training.trial import Job, Outcome
 
 logger = logging.getLogger(__name__)
 
 METRICS = ["val_loss", "gap"]
-UNUSABLE = 10.0  # violation of the constraints by a run that never had a finite loss: worse than any that had one
 WITHOUT_FLAG = {  # settings that are shown by another name than their flag's
     "dataset": "data set",
     "data_fingerprint": "data fingerprint",
@@ -69,8 +67,10 @@ class Store:
         self.identity = self.remember(StudyAttribute.IDENTITY, lambda: {"id": uuid.uuid4().hex})["id"]
         with _no_collection():
             self._next_lineage = next_lineage(self.study)
-        self._ended = len(self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
+        ended = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        self._ended = sum(CONTINUES not in trial.user_attrs for trial in ended)
         self._running: dict[int, Trial] = {}
+        self._continues: dict[int, int] = {}  # of the running trials those that take a finished one further, and which
         self._stored_at: dict[int, float] = {}
 
     def snapshot(self) -> StudySnapshot:
@@ -110,12 +110,35 @@ class Store:
         return self._running[number]
 
     def count(self) -> int:
-        """Trials that count towards `--trials`: finished ones and those running here."""
-        return self._ended + len(self._running)
+        """Trials that count towards `--trials`: finished ones and those running here, each configuration once."""
+        return self._ended + len(self._running) - len(self._continues)
 
     def requeue_interrupted(self) -> int:
         """Queue again what an earlier start left running (it was killed); returns how many."""
         return requeue_running(self.study)
+
+    def queue_further(self, number: int) -> None:
+        """Queue a trial that takes a finished one further; it does not count towards `--trials`."""
+        queue_further(self.study, number)
+
+    def queued_further(self) -> list[int]:
+        """The finished trials that queued ones are to take further, by number."""
+        waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        return [trial.user_attrs[CONTINUES] for trial in waiting if CONTINUES in trial.user_attrs]
+
+    def further_first(self) -> bool:
+        """Have the queue begin with a trial that takes a finished one further; False where it holds none."""
+        waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        further = [CONTINUES in trial.user_attrs for trial in waiting]
+        if not any(further):
+            return False
+        for _ in range(further.index(True)):
+            put_back(self.study, self._frozen(self.study.ask().number))
+        return True
+
+    def continues(self, number: int) -> int | None:
+        """The finished trial that a running one takes further, if it does."""
+        return self._continues.get(number)
 
     def ask(self, suggest: Callable[[Trial], dict[str, Any]]) -> tuple[Trial, dict[str, Any], int]:
         """A new trial, its configuration, and its lineage.
@@ -130,6 +153,8 @@ class Store:
         trial.set_user_attr("config", config)
         trial.set_user_attr(LINEAGE, lineage)
         self._next_lineage = max(self._next_lineage, lineage + 1)
+        if (continues := trial.user_attrs.get(CONTINUES)) is not None:
+            self._continues[trial.number] = continues
         return trial, config, lineage
 
     def _draw(self, suggest: Callable[[Trial], dict[str, Any]]) -> tuple[Trial, dict[str, Any]]:
@@ -151,13 +176,13 @@ class Store:
 
     def repeat_job(self, number: int, epochs: int, repeat: int) -> Job:
         """The configuration of an ended trial with the seed of its `repeat`-th repetition (from 1)."""
-        attributes = self._attributes(number)
+        attributes = self._frozen(number).user_attrs
         lineage = int(attributes[LINEAGE])
         return Job(number, attributes["config"], self.trial_seed(lineage, repeat), epochs, lineage, keeps=False)
 
     def recorded_seed(self, number: int) -> int:
         """The seed that an ended trial was trained with."""
-        return self.trial_seed(int(self._attributes(number)[LINEAGE]))
+        return self.trial_seed(int(self._frozen(number).user_attrs[LINEAGE]))
 
     def live(self, number: int, history: History) -> None:
         """Store the curves of a running trial, now and then. Raises EndedOutside."""
@@ -172,84 +197,47 @@ class Store:
 
     def interrupt(self, number: int) -> None:
         """A running trial did not end by itself: queue its parameters again."""
-        trial = self._running.pop(number)
+        trial = self._forget(number)
         requeue(self.study, number, trial.params, trial.user_attrs)
         self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
     def drop(self, number: int) -> None:
         """Forget a running trial that somebody has ended from outside."""
-        self._running.pop(number, None)
+        if number in self._running:
+            self._forget(number)
 
     def tell(self, outcome: Outcome, constraints: Constraints, device: str, before: Sequence[Run]) -> TrialResult:
-        """Record how a running trial ended, COMPLETE or PRUNED as judged beside the COMPLETE runs before it.
+        """Record how a running trial ended, judged beside the COMPLETE runs before it, see `state_of`.
 
         Raises EndedOutside where somebody was faster.
         """
-        trial = self._running.pop(outcome.number)
+        counts = outcome.number not in self._continues
+        trial = self._forget(outcome.number)
         try:
-            for key, value in _outcome_attributes(outcome, device).items():
+            for key, value in attributes_of(outcome, device).items():
                 trial.set_user_attr(key, value)
-            for key, violation in _violations(outcome.run, constraints).items():
+            for key, violation in violations_of(outcome.run, constraints).items():
                 trial.set_constraint(key, violation)
         except UpdateFinishedTrialError as error:
             raise EndedOutside from error
-        self._ended += 1
-        state = TrialState.COMPLETE if _is_complete(outcome, before) else TrialState.PRUNED
+        self._ended += counts
+        state = state_of(outcome, before, goes_further=not counts)
         values = list(outcome.run.objectives) if outcome.run and state == TrialState.COMPLETE else None
         self.study.tell(trial, values, state=state, skip_if_finished=True)
         return replace(result_of(outcome, trial), state=state.name, device=device)
 
-    def _attributes(self, number: int) -> dict[str, Any]:
-        return self.study.get_trials(deepcopy=False)[number].user_attrs
+    def _forget(self, number: int) -> Trial:
+        """A trial that runs here no more."""
+        self._continues.pop(number, None)
+        return self._running.pop(number)
 
-
-def result_of(outcome: Outcome, trial: Trial) -> TrialResult:
-    """A trial that is about to end."""
-    return TrialResult(
-        number=outcome.number,
-        state=TrialState.RUNNING.name,
-        run=outcome.run,
-        stopped=outcome.stopped,
-        reason=outcome.reason,
-        history=outcome.history,
-        params=trial.params,
-        distributions=trial.distributions,
-        config=trial.user_attrs.get("config", {}),
-        seconds=outcome.seconds,
-    )
+    def _frozen(self, number: int) -> FrozenTrial:
+        return self.study.get_trials(deepcopy=False)[number]
 
 
 def shown_name(setting: str) -> str:
     """A setting of `Settings.comparable` as a person knows it: its flag, where it has one."""
     return WITHOUT_FLAG.get(setting) or flag_of(setting)
-
-
-def _is_complete(outcome: Outcome, before: Sequence[Run]) -> bool:
-    """Whether a run's best epoch is its result, and not just what it had reached when it was given up."""
-    if outcome.run is None:
-        return False
-    if outcome.stopped == Stopped.FINISHED:
-        return True
-    return outcome.stopped.reached_best and outcome.run.feasible and not clearly_beaten(outcome.run, before)
-
-
-def _violations(run: Run | None, constraints: Constraints) -> dict[str, float]:
-    if run is None:
-        return dict.fromkeys(constraints.violations(1.0, 0.0), UNUSABLE)
-    return constraints.violations(run.at_best.val_loss, run.at_best.gap)
-
-
-def _outcome_attributes(outcome: Outcome, device: str) -> dict[str, Any]:
-    """The user attributes of a trial that has ended."""
-    at_best = {} if outcome.run is None else run_attributes(outcome.run)
-    return at_best | {
-        "stopped": outcome.stopped.value,
-        "reason": outcome.reason,
-        "epochs_run": len(outcome.history.get("val_loss", ())),
-        "seconds": round(outcome.seconds, 2),
-        "device": device,
-        "history": storable_history(outcome.history),
-    }
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from search.choice.choose import candidates, nearest
+from search.choice.constraints import Constraints
 from search.choice.run import Run
 from search.files import set_aside
 from search.training.checkpoint import load_weights
@@ -30,6 +31,14 @@ def read_weights(conditions: Conditions, run: Run) -> tuple[dict[str, torch.Tens
     return weights, losses
 
 
+def to_be_kept(runs: Sequence[Run], constraints: Constraints) -> list[Run]:
+    """The runs that may still be chosen; where nothing may be, the one that is nearest to it."""
+    if close := candidates(runs):
+        return close
+    closest = nearest(runs, constraints)
+    return [] if closest is None else [closest]
+
+
 class KeptWeights:
     """The weights in the run folder: those of the runs that may still be chosen, and of no other ended one."""
 
@@ -42,9 +51,7 @@ class KeptWeights:
 
         What is damaged is set aside and noted; that run is compared without its per-image losses.
         """
-        kept = {run.number: run for run in candidates(runs)}
-        if not kept and (closest := nearest(runs, self._conditions.constraints)) is not None:
-            kept = {closest.number: closest}
+        kept = {run.number: run for run in to_be_kept(runs, self._conditions.constraints)}
         for number, path in self._files():
             if number not in kept and number not in running:
                 path.unlink(missing_ok=True)

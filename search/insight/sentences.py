@@ -1,6 +1,5 @@
 """What a search teaches, in sentences: where a person would ask "so what?". Each appears only where it is true."""
 
-import math
 from collections.abc import Sequence
 from statistics import median
 
@@ -10,10 +9,8 @@ from search.insight.gap_drivers import GapDriver, gap_drivers
 from search.insight.importance import FEWEST, importances, measurements, reached_best, sampled
 from search.insight.tradeoff import tradeoff
 from search.results.trial_result import TrialResult
-from search.stopping.stopped import Stopped
 
 NEARLY_ALL = 0.75  # of the good runs, from which something is said of the whole study
-STILL_FALLING = 0.01  # of its loss that a run gained in its last quarter
 
 
 def sentences(trials: Sequence[TrialResult]) -> list[str]:
@@ -98,24 +95,14 @@ def underfitting(trials: Sequence[TrialResult]) -> list[str]:
 
 
 def _still_falling(good: Sequence[TrialResult]) -> list[str]:
-    gains = [_last_gain(trial) for trial in good]
-    falling = sum(gain >= STILL_FALLING for gain in gains)
+    falling = sum(trial.still_improving for trial in good)
     if falling < NEARLY_ALL * len(good):
         return []
     return [
         f"{falling} of the {len(good)} good runs were still improving when their epochs were over, "
-        f"by {median(gains):.1%} of val_loss in the last quarter: give them more with --epochs"
+        f"by {median(trial.last_gain for trial in good):.1%} of val_loss in the last quarter: "
+        "a larger --epochs goes on with them"
     ]
-
-
-def _last_gain(trial: TrialResult) -> float:
-    """The share of its loss that a run lost in the last quarter of its epochs; 0 where it was stopped or had turned."""
-    losses = trial.history.get("val_loss", [])
-    last = len(losses) - 1
-    if trial.run is None or trial.stopped != Stopped.FINISHED or len(losses) < 4 or trial.run.best_epoch != last:
-        return 0.0
-    before = losses[last - len(losses) // 4]
-    return 1 - losses[last] / before if math.isfinite(before) else 0.0
 
 
 def _nothing_to_close(good: Sequence[TrialResult]) -> list[str]:

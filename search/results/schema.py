@@ -37,6 +37,7 @@ class StudyAttribute(StrEnum):
 LINEAGE = "lineage"  # of a trial: the place of its configuration in the order of drawing, from 0
 QUEUED = "queued"  # of a trial that was queued again: all parameters that it has to draw
 REPLACES = "replaces"  # likewise: the number of the interrupted trial
+CONTINUES = "continues"  # of a trial that takes a finished one further, for more epochs: the number of that one
 
 
 def check_schema(study: optuna.Study) -> None:

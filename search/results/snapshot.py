@@ -1,16 +1,17 @@
 """A study at one moment: what graphs, notes, tables and the report tell of."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial, TrialState
 
 from search.choice.constraints import Constraints
 from search.choice.pareto import front
 from search.choice.run import Run
-from search.results.schema import REPLACES, StudyAttribute
+from search.results.schema import CONTINUES, REPLACES, StudyAttribute
 from search.results.trial_result import TrialResult, trial_result
 
 
@@ -73,16 +74,34 @@ def stored_constraints(study: optuna.Study) -> Constraints:
     return Constraints(baseline["val_loss"], study.user_attrs.get(StudyAttribute.SETTINGS, {}).get("max_gap"))
 
 
+def stand_ins(trials: Iterable[FrozenTrial]) -> dict[int, int]:
+    """Which trial stands for which, by number, where several have one configuration; so none counts twice.
+
+    - A trial that was queued again stands for the interrupted one.
+    - One that took a finished trial further stands for that one once it has a result of its own. Where it came to
+      none, the finished one stands for it.
+    """
+    found: dict[int, int] = {}
+    for trial in trials:
+        if REPLACES in trial.user_attrs:
+            found[trial.user_attrs[REPLACES]] = trial.number
+        if CONTINUES in trial.user_attrs:
+            shorter = trial.user_attrs[CONTINUES]
+            if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+                found[shorter] = trial.number
+            elif trial.state == TrialState.FAIL:
+                found[trial.number] = shorter  # until one that is queued again, of a higher number, stands for it
+    return found
+
+
 def _trial_results(study: optuna.Study, constraints: Constraints, chosen: int | None) -> tuple[TrialResult, ...]:
     """All trials, by number. The front is that of the COMPLETE ones."""
     frozen = study.get_trials(deepcopy=False)
+    stands_in = stand_ins(frozen)
     trials = [trial_result(trial, constraints, front=False, chosen=trial.number == chosen) for trial in frozen]
-    complete = [trial.run for trial in trials if trial.complete and trial.run is not None]
-    on_front = {run.number for run in front(complete)}
-    replaced = {trial.user_attrs.get(REPLACES) for trial in frozen}
-    return tuple(
-        replace(trial, front=trial.number in on_front, replaced=trial.number in replaced)
-        if trial.number in on_front or trial.number in replaced
-        else trial
-        for trial in trials
-    )
+    for number, other in stands_in.items():
+        trials[number] = replace(trials[number], replaced_by=other)
+    on_front = front([trial.run for trial in trials if trial.complete and trial.run is not None])
+    for run in on_front:
+        trials[run.number] = replace(trials[run.number], front=True)
+    return tuple(trials)

@@ -9,9 +9,9 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from search.choice.constraints import Constraints
-from search.choice.run import Run, run_at_best
+from search.choice.run import STILL_IMPROVING, Run, last_gain, run_at_best
 from search.measurement import History
-from search.results.schema import run_attributes, stored_history, stored_run
+from search.results.schema import CONTINUES, LINEAGE, run_attributes, stored_history, stored_run
 from search.stopping.stopped import Stopped
 
 
@@ -30,7 +30,9 @@ class TrialResult:
     params: dict[str, Any] = field(default_factory=dict)  # what was drawn
     distributions: dict[str, BaseDistribution] = field(default_factory=dict)  # from where, by parameter
     config: dict[str, Any] = field(default_factory=dict)  # what the space made of it
-    replaced: bool = False  # it was interrupted, and another trial has its configuration
+    lineage: int | None = None  # the place of its configuration in the order of drawing, from 0
+    continues: int | None = None  # number of the finished trial that it takes further, for more epochs
+    replaced_by: int | None = None  # number of the trial that stands for it, see `search.results.snapshot.stand_ins`
     seconds: float | None = None  # of training
     device: str | None = None
 
@@ -52,12 +54,17 @@ class TrialResult:
     @property
     def complete(self) -> bool:
         """Whether its best epoch is a result that may be chosen if it is feasible."""
-        return self.state == "COMPLETE"
+        return self.state == "COMPLETE" and not self.replaced
 
     @property
     def ended(self) -> bool:
         """Whether it has ended with a result, if only that it has none; it counts towards `--trials` then."""
-        return self.state in ("COMPLETE", "PRUNED")
+        return self.state in ("COMPLETE", "PRUNED") and not self.replaced
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another trial has its configuration and stands for it: this one is counted nowhere."""
+        return self.replaced_by is not None
 
     @property
     def running(self) -> bool:
@@ -68,6 +75,18 @@ class TrialResult:
     def reached_best(self) -> bool:
         """Whether its best epoch is its best for good. The figures of others are censored: they were given up."""
         return self.ended and self.run is not None and self.stopped is not None and self.stopped.reached_best
+
+    @property
+    def last_gain(self) -> float:
+        """The share of its loss that it lost in its last quarter; 0 where it was stopped before or had turned."""
+        if self.run is None or self.stopped != Stopped.FINISHED:
+            return 0.0
+        return last_gain(self.history.get("val_loss", ()), self.run.best_epoch)
+
+    @property
+    def still_improving(self) -> bool:
+        """Whether it was, when its epochs were over: more would have improved it further."""
+        return self.last_gain >= STILL_IMPROVING
 
     @property
     def ending(self) -> str:
@@ -97,6 +116,8 @@ def trial_result(trial: FrozenTrial, constraints: Constraints, *, front: bool, c
         params=trial.params,
         distributions=trial.distributions,
         config=attributes.get("config", {}),
+        lineage=attributes.get(LINEAGE),
+        continues=attributes.get(CONTINUES),
         seconds=attributes.get("seconds"),
         device=attributes.get("device"),
     )

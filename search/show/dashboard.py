@@ -115,7 +115,7 @@ class Publisher:
             self._draw(name, figure(snapshot))
         frozen = self._study.get_trials(deepcopy=False)
         for trial in snapshot.trials:
-            if trial.ended or trial.state == "FAIL":
+            if trial.state in ("COMPLETE", "PRUNED", "FAIL"):
                 self._note_trial(trial, frozen[trial.number])
         self._note_study(study_note(snapshot))
 

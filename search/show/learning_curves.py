@@ -68,7 +68,7 @@ def learning_curves(snapshot: StudySnapshot) -> go.Figure | None:
 def runs_that_matter(snapshot: StudySnapshot) -> list[TrialResult]:
     """The chosen trial, the front, those that run, and a few that were stopped; those with curves."""
     kinds: dict[str, list[TrialResult]] = {kind: [] for kind in ("chosen", *MOST_CURVES)}
-    for trial in snapshot.trials:
+    for trial in (trial for trial in snapshot.trials if not trial.replaced):
         if (kind := _kind(trial)) in kinds and any(map(drawable, trial.history.get("val_loss", ()))):
             kinds[kind].append(trial)
     for kind, most in MOST_CURVES.items():

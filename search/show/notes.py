@@ -35,6 +35,10 @@ def trial_note(trial: TrialResult, planned: int, constraints: Constraints) -> st
 
     Each is a paragraph, since the dashboard makes the page as wide as its longest attribute.
     """
+    if trial.state != "FAIL" and trial.replaced:
+        return f"{_end(trial, trial.epochs_run)}\n\nTrial {trial.replaced_by} went on with it and stands for it."
+    if trial.state == "FAIL" and trial.continues is not None and trial.stopped is not None:
+        return f"{_end(trial, planned)}\n\nIt went on with trial {trial.continues}, which stays as it was."
     if trial.state == "FAIL":
         return (
             f"Ended after {trial.epochs_run} of {planned} epochs without a result.\n\nIt was interrupted, and its "
@@ -162,6 +166,7 @@ def _further(snapshot: StudySnapshot) -> Iterator[str]:
     folder, trials = Path(snapshot.plan.get("out", "runs/NAME")), snapshot.plan.get("trials", 0)
     yield (
         f"**To go on:** start the same command again with a larger `--trials` than {trials}; what is here is kept. "
+        "With a larger `--epochs`, runs that were still improving go on. "
         "With these tools:"
     )
     yield ""

@@ -32,7 +32,8 @@ class Progress:
     """Trials done, running and missing.
 
     planned: trials of all starts. epochs: of a whole run. done, runs: trials that earlier starts have ended, and the
-    COMPLETE ones' runs. clock: seconds that only grow.
+    COMPLETE ones' runs. further: trials that take finished ones further, which `planned` does not count. clock:
+    seconds that only grow.
     """
 
     def __init__(
@@ -42,18 +43,21 @@ class Progress:
         workers: int,
         *,
         done: int = 0,
+        further: int = 0,
         runs: Sequence[Run] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.planned, self.epochs, self._workers = planned, epochs, workers
-        self.done = self._done_before = done  # over all starts
+        self.done = done  # over all starts
         self.running: dict[int, Running] = {}  # by number
         self.last: deque[TrialResult] = deque(maxlen=LAST)  # that ended at this start, in that order
+        self._further = further  # still to end
         self._stopped: Counter[str] = Counter()  # trials of this start, by what ended them
         self._epochs_saved = 0  # at this start
         self.front: list[Run] = front(runs)  # so far, by validation loss
         self._clock = clock
         self._began = clock()
+        self._missing_before = self._missing()
 
     def started(self, number: int) -> None:
         """A trial was handed to a worker."""
@@ -68,12 +72,14 @@ class Progress:
         self.running.pop(trial.number, None)
         self.last.append(trial)
         self._stopped[trial.ending] += 1
-        if trial.ended:
+        if trial.continues is not None:
+            self._further -= 1
+        elif trial.ended:
             self.done += 1
         if trial.epochs_run:
             self._epochs_saved += self.epochs - trial.epochs_run
         if trial.complete and trial.run is not None:
-            self.front = front([*self.front, trial.run])
+            self.front = front([*(run for run in self.front if run.number != trial.continues), trial.run])
 
     def drop(self, number: int) -> None:
         """A running trial is queued again."""
@@ -86,10 +92,15 @@ class Progress:
 
     def seconds_left(self) -> float | None:
         """By the pace of this start; None before there is one, and at the end."""
-        ended, missing = self.done - self._done_before, self.planned - self.done
+        missing = self._missing()
+        ended = self._missing_before - missing
         if ended < self._workers or missing <= 0:
             return None
         return (self._clock() - self._began) / ended * missing
+
+    def _missing(self) -> int:
+        """Trials still to end, those that take finished ones further included."""
+        return max(self.planned - self.done, 0) + self._further
 
     def seconds_gone(self) -> float:
         """Since this start began."""
@@ -114,10 +125,11 @@ class Progress:
 def describe(trial: TrialResult) -> str:
     """An ended trial in half a line."""
     head = f"trial {trial.number:3d}"
+    origin = "" if trial.continues is None else f" (trial {trial.continues} went on)"
     if trial.run is None:
-        return f"{head}  {trial.ending}: {trial.reason}"
+        return f"{head}  {trial.ending}: {trial.reason}{origin}"
     at_best = trial.run.at_best
     return (
         f"{head}  val_loss {at_best.val_loss:.4f}  gap {at_best.gap:7.4f}  accuracy {at_best.val_accuracy:.1%}  "
-        f"epoch {trial.run.best_epoch + 1:2d} of {trial.epochs_run:2d}  {trial.ending:8s}"
+        f"epoch {trial.run.best_epoch + 1:2d} of {trial.epochs_run:2d}  {trial.ending:8s}{origin}"
     )

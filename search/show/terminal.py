@@ -1,6 +1,7 @@
 """What the terminal shows while a search runs: a live view, or plain lines where the output is no terminal."""
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from search.stopping.stopped import Stopped
 logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 0.5
+NOTICE_SECONDS = 600.0  # of silence, after which a notice is shown again
 FRONT_ROWS = 5
 NARROW, WIDE = 60, 100  # width, in characters, below which only the essential is shown, and from which everything is
 COLOURS: dict[str, str] = {Stopped.FINISHED: "green", Stopped.OVERFIT: "bold yellow", Stopped.HOPELESS: "dim"}
@@ -51,6 +53,7 @@ class Terminal:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self._noticed: dict[str, float] = {}  # what was said again and again, and when last
 
     def __enter__(self) -> "Terminal":
         return self
@@ -64,6 +67,13 @@ class Terminal:
     def note(self, text: str) -> None:
         """A line of its own."""
         logger.info(text)
+
+    def notice(self, text: str) -> None:
+        """A line that is told again and again while its cause lasts, of files for example: it is shown once."""
+        now = time.monotonic()
+        if now - self._noticed.get(text, -math.inf) > NOTICE_SECONDS:
+            self.note(text)
+        self._noticed[text] = now
 
     def started(self, number: int) -> None:
         """A trial was handed to a worker."""

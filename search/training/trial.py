@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from search.choice.constraints import Constraints
-from search.choice.run import Run, best_epoch, run_at_best
+from search.choice.run import STILL_IMPROVING, Run, best_epoch, last_gain, run_at_best
 from search.data.tensors import DeviceData
 from search.measurement import History, measure, paired_z
 from search.stopping.base import Decision
@@ -37,6 +37,7 @@ class Job:
     epochs: int
     lineage: int  # number of the trial that first had this configuration
     keeps: bool = True  # whether checkpoints and weights are written
+    continues: int | None = None  # number of the finished trial that it takes further, from its checkpoint alone
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,14 @@ class Conditions:
     data: str  # fingerprint of the images and their labels
 
     def checkpoint(self, lineage: int) -> Path:
-        """Where the state of an unfinished run is kept until its end has been recorded."""
+        """Where the state of a run is kept until its end has been recorded, and of one that more epochs may improve."""
         return self.folder / "checkpoints" / f"{lineage}.pt"
 
     def identity(self, job: Job) -> dict[str, Any]:
         """What a checkpoint must have been made for, so that this job may go on from it."""
-        return {"study": self.study, "data": self.data, **asdict(job), "number": None, "epochs": None}
+        known = {"study": self.study, "data": self.data, **asdict(job), "number": None, "epochs": None}
+        del known["continues"]
+        return known
 
     def weights(self, number: int) -> Path:
         """Where the best-epoch weights of a trial are kept."""
@@ -134,9 +137,12 @@ def run_trial(
 
 
 def _begin(job: Job, make: Callable[[], Trainer], conditions: Conditions, say: Say) -> tuple[Trainer, RunState]:
-    """Where the checkpoint of the job left off; afresh where there is none that can be used."""
+    """Where the checkpoint of the job left off; afresh where there is none that can be used.
+
+    Raises DamagedFile where there is none for a job that takes a finished trial further: that one has its result.
+    """
     trainer, state, path = make(), RunState(OverfitRule()), conditions.checkpoint(job.lineage)
-    if not (job.keeps and path.is_file()):
+    if job.continues is None and not (job.keeps and path.is_file()):
         return trainer, state
     try:
         load_checkpoint(path, conditions.identity(job), trainer, state)
@@ -144,6 +150,8 @@ def _begin(job: Job, make: Callable[[], Trainer], conditions: Conditions, say: S
     except DamagedFile as damage:
         if damage.__cause__ is not None and is_memory_error(damage.__cause__):
             raise damage.__cause__ from None
+        if job.continues is not None:
+            raise
         discard_checkpoint(path, job.number, damage, say)
     return make(), RunState(OverfitRule())
 
@@ -193,7 +201,9 @@ def _leave_files(
     interrupted: Callable[[], bool],
     say: Say,
 ) -> Stop:
-    """Leave the weights of the best epoch. Who records the outcome removes the checkpoint.
+    """Leave the weights of the best epoch, and the last state where more epochs would improve it.
+
+    Who records the outcome removes the checkpoint of any other run.
 
     Returns how the trial ends: one that is interrupted while it waits for room for its weights goes on later.
     """
@@ -204,6 +214,9 @@ def _leave_files(
         written = write_patiently(lambda: save_weights(path, weights, state.best_losses), path.parent, say, interrupted)
         if not written and trainer is not None and _checkpoint(job, trainer, state, conditions, say):
             return Stop(Stopped.INTERRUPTED, "interrupted")
+    improving = last_gain(state.history.get("val_loss", ()), state.best_epoch) >= STILL_IMPROVING
+    if stop.stopped == Stopped.FINISHED and improving and trainer is not None:
+        _checkpoint(job, trainer, state, conditions, say)
     return stop
 
 

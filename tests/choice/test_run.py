@@ -7,7 +7,7 @@ from builders import exact_run, history, measurement
 
 from search.choice.constraints import Constraints
 from search.choice.fit import Fit
-from search.choice.run import best_epoch, run_at_best
+from search.choice.run import best_epoch, last_gain, run_at_best
 
 NAN, INF = math.nan, math.inf
 
@@ -65,3 +65,20 @@ def test_a_run_that_never_had_a_finite_loss_is_none(curves):
 
 def test_a_negative_gap_is_no_better_than_none():
     assert exact_run(0, 0.5, -0.25).objectives == (0.5, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("losses", "best", "gain"),
+    [
+        ([0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.6], 7, 0.25),  # against two epochs before
+        ([0.8, 0.4], 1, 0.5),  # the last quarter has one epoch at least
+        ([0.8, 0.4, 0.5], 1, 0.0),  # it has turned
+        ([0.2, 0.8, 0.6], 2, 0.25),  # the first did not respect the ceiling for the gap
+        ([0.4, 0.8, 0.2, 0.6], 3, -2.0),  # nor here the one before
+        ([0.8], 0, 0.0),
+        ([NAN, 0.4], 1, 0.0),
+        ([], None, 0.0),
+    ],
+)
+def test_the_last_gain(losses, best, gain):
+    assert last_gain(losses, best) == pytest.approx(gain)

@@ -5,7 +5,8 @@ from builders import EASY, outcome, run
 from optuna.trial import TrialState
 
 from search.choice.constraints import Constraints
-from search.engine.store import UNUSABLE, EndedOutside, Store
+from search.engine.ending import UNUSABLE
+from search.engine.store import EndedOutside, Store
 from search.results.schema import SCHEMA
 from search.spaces import suggester
 from search.stopping.stopped import Stopped

@@ -3,12 +3,13 @@
 import math
 
 import optuna
-from builders import snapshot, trial
-from optuna.trial import TrialState
+import pytest
+from builders import recorded_study, recorded_trial, snapshot, trial
+from optuna.trial import TrialState, create_trial
 
 from search import Search
 from search.results.schema import StudyAttribute
-from search.results.snapshot import read_snapshot, stored_constraints
+from search.results.snapshot import read_snapshot, stand_ins, stored_constraints
 from search.results.storage import open_study
 from search.stopping.stopped import Stopped
 
@@ -69,3 +70,43 @@ def test_trials_are_told_apart_by_how_they_ended():
 def test_an_earlier_start_may_have_planned_more_epochs():
     assert snapshot(trial(0), epochs=2).planned_epochs == 3
     assert snapshot(trial(0), epochs=5).planned_epochs == 5
+
+
+R, C, P, F = TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
+
+
+@pytest.mark.parametrize(
+    ("trials", "expected"),
+    [
+        ([(C, {}), (C, {})], {}),
+        ([(F, {}), (C, {"replaces": 0})], {0: 1}),
+        ([(C, {}), (C, {"continues": 0})], {0: 1}),
+        ([(C, {}), (P, {"continues": 0})], {0: 1}),
+        ([(C, {}), (R, {"continues": 0})], {}),
+        ([(C, {}), (F, {"continues": 0})], {1: 0}),  # given up
+        ([(C, {}), (F, {"continues": 0}), (R, {"continues": 0, "replaces": 1})], {1: 2}),  # interrupted
+        ([(C, {}), (F, {"continues": 0}), (C, {"continues": 0, "replaces": 1})], {0: 2, 1: 2}),
+        ([(C, {}), (C, {"continues": 0}), (C, {"continues": 1})], {0: 1, 1: 2}),  # longer twice
+    ],
+)
+def test_which_trial_stands_for_which(trials, expected):
+    frozen = []
+    for number, (state, marks) in enumerate(trials):
+        frozen.append(create_trial(state=state, value=0.5 if state == C else None, user_attrs=marks))
+        frozen[-1].number = number
+    assert stand_ins(frozen) == expected
+
+
+def test_a_trial_for_which_another_stands_counts_nowhere():
+    study = recorded_study([recorded_trial(0, val_loss=0.4, gap=0.0), recorded_trial(1, val_loss=0.5, gap=0.1)])
+    study.add_trial(replace_attributes(recorded_trial(2, val_loss=0.45, gap=0.05), continues=0))
+    taken = read_snapshot(study)
+    assert [trial.replaced_by for trial in taken.trials] == [2, None, None]
+    assert [trial.number for trial in taken.ended] == [run.number for run in taken.runs] == [1, 2]
+    assert [trial.front for trial in taken.trials] == [False, False, True]
+
+
+def replace_attributes(trial, **attributes):
+    """With further ones."""
+    trial.user_attrs = trial.user_attrs | attributes
+    return trial

@@ -1,5 +1,7 @@
 """Where a search stands: counts, time left, and an ended trial in half a line."""
 
+from dataclasses import replace
+
 import pytest
 from builders import numbers, trial
 
@@ -86,6 +88,7 @@ def test_an_ended_trial_in_half_a_line():
     assert line == "trial   3  val_loss 0.5000  gap  0.1000  accuracy 87.5%  epoch  1 of  9  overfit "
     failed = trial(12, "PRUNED", Stopped.ERROR, val=(), train=(), reason="ValueError: no such layer")
     assert describe(failed) == "trial  12  error: ValueError: no such layer"
+    assert describe(replace(failed, continues=3)).endswith("no such layer (trial 3 went on)")
 
 
 def test_the_front_is_that_of_all_runs_and_the_last_few_trials_are_at_hand(clock):
@@ -99,3 +102,14 @@ def test_the_front_is_that_of_all_runs_and_the_last_few_trials_are_at_hand(clock
         assert numbers(progress.front) == numbers(front([one.run for one in trials])) == [5, 3, 2, 4, 6, 7]
         assert progress.best == trials[5].run
         assert numbers(progress.last) == list(range(max(first, 4), 8))
+
+
+def test_a_run_that_goes_on_takes_the_place_of_the_shorter_one_and_is_not_counted(clock):
+    before = [trial(number, val=(0.5,), train=(0.5 - gap,)).run for number, gap in ((0, 0.0), (1, 0.3))]
+    progress = Progress(planned=2, epochs=20, workers=1, done=2, further=3, runs=before, clock=lambda: clock[0])
+    clock[0] = 10.0
+    progress.end(replace(ended(2, loss=0.3), continues=0))
+    assert (progress.done, progress.seconds_left()) == (2, pytest.approx(20))
+    progress.end(replace(ended(3, Stopped.HOPELESS, epochs=9, state="FAIL", loss=0.2), continues=1))
+    assert (progress.done, progress.seconds_left()) == (2, pytest.approx(5))
+    assert [run.number for run in progress.front] == [2]  # 0 would be on it with its smaller gap

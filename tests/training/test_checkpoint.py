@@ -1,6 +1,9 @@
 """What a trial writes while it trains, and how it goes on from there."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 from builders import CONFIG, job
 
@@ -8,6 +11,7 @@ from search.stopping.overfit import OverfitRule
 from search.training import trial as trials
 from search.training.checkpoint import RunState, load_checkpoint, load_weights, save_checkpoint, save_weights
 from search.training.precision import Precision
+from search.training.tensor_files import DamagedFile
 from search.training.trainer import Trainer
 from search.training.trial import run_trial
 from spaces import cnn
@@ -30,6 +34,40 @@ def test_an_interrupted_trial_goes_on_from_its_checkpoint_to_the_last_digit(digi
     assert rest.history == whole.history
     assert rest.run.best_epoch == whole.run.best_epoch
     assert conditions.checkpoint(2).is_file()  # until whoever records the outcome removes it
+
+
+def test_a_finished_run_goes_on_to_more_epochs_to_the_last_digit(digits, conditions):
+    data = digits.to(CPU)
+    whole = run_trial(job(6, number=1), cnn.build, data, conditions)
+    run_trial(job(3, number=2), cnn.build, data, conditions)
+    torch.manual_seed(99)
+    reported = []
+    further = replace(job(6, number=3), lineage=2, continues=2)
+    rest = run_trial(further, cnn.build, data, conditions, report=reported.append)
+    assert len(reported) == 3
+    assert (rest.history, rest.run.at_best) == (whole.history, whole.run.at_best)
+    weights, same = load_weights(conditions.weights(3)), load_weights(conditions.weights(1))
+    assert all(torch.equal(weights[0][name], same[0][name]) for name in same[0])
+    assert np.array_equal(weights[1], same[1])
+
+
+def test_the_last_state_is_left_where_more_epochs_would_improve_the_run(digits, conditions):
+    data = digits.to(CPU)
+    run_trial(job(3, number=1), cnn.build, data, conditions)
+    assert conditions.checkpoint(1).is_file()
+    run_trial(job(3, number=2, learning_rate=1e-9), cnn.build, data, conditions)
+    assert conditions.weights(2).is_file()
+    assert not conditions.checkpoint(2).exists()
+
+
+def test_a_run_that_is_to_go_on_does_not_start_afresh(digits, conditions):
+    data, further = digits.to(CPU), replace(job(2), continues=7)
+    with pytest.raises(DamagedFile, match="No such file"):
+        run_trial(further, cnn.build, data, conditions)
+    conditions.checkpoint(0).parent.mkdir()
+    conditions.checkpoint(0).write_bytes(b"garbage")
+    with pytest.raises(DamagedFile, match="not a zip file"):
+        run_trial(further, cnn.build, data, conditions)
 
 
 def test_a_state_comes_back_as_it_was_saved(digits, tmp_path):
