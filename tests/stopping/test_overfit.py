@@ -229,6 +229,7 @@ def test_the_state_has_names():
         "largest_since_best": 1.0,
         "largest_recovered": 2 * 4 / 5,
         "material_epochs": 1,
+        "recent": (2.0, 1.0, 3.0, 0.5, 1.5),
     }
 
 
