@@ -40,12 +40,14 @@ class OverfitRule(StoppingRule):
     - image noise: weak evidence must last. With k epochs of a material rise in a row, the present one included,
       k is at least `patience`, and the paired z of the per-image differences (now - best epoch, same images), times
       sqrt(k / patience), is above z. So few images need longer, not for ever;
-    - plain floats hide image noise. In its place stands the noise of the curve: k is at least twice the patience,
-      and counts only rises of more than z times the `curve_noise` of the last ten epochs;
     - own scatter: v - v* is more than `scatter` times the largest rise that this run has had before and
       recovered from, by reaching a new best after n' epochs; after n epochs it counts n'/n as much, for the
       first epochs of a run are its wildest;
     - t < t*: what was learned since is the training set.
+
+    Plain floats hide image noise, and are often of raw weights, which jump. There the noise of the curve stands for
+    both kinds of noise: k counts only rises of more than z times the `curve_noise` of the last ten epochs, and is at
+    least twice the patience.
 
     The first condition is Prechelt's GL ("Early Stopping - But When?", 1998); the others tell overfitting
     from noise, from a rate of learning that is too high, and from annealing.
@@ -101,7 +103,7 @@ class OverfitRule(StoppingRule):
         seen.largest_since_best = max(seen.largest_since_best, rise)
         z = paired_z(val_losses, seen.best_losses) if rise_z is None or math.isnan(rise_z) else rise_z
         seen.material_epochs = seen.material_epochs + 1 if self._counts(rise, train, z) else 0
-        if not self._beyond_noise(z) or train >= seen.best_train or rise <= self.scatter * seen.largest_recovered:
+        if train >= seen.best_train or not self._beyond_noise(rise, z):
             return Decision(False, seen.best_epoch)
         return Decision(True, seen.best_epoch, self._reason(train, rise, z))
 
@@ -135,12 +137,13 @@ class OverfitRule(StoppingRule):
         left = train if seen.epoch < self.last_drop else 0.0  # to be learned, by lower rates
         return rise > max(self.material * abs(seen.best_val), noise, left)
 
-    def _beyond_noise(self, z: float) -> bool:
-        """Whether the rise has lasted, and long enough for its z; NaN: z is not known."""
+    def _beyond_noise(self, rise: float, z: float) -> bool:
+        """Whether the rise has lasted, long enough for its z, and is above the own scatter; NaN: z is not known."""
         lasted = self._seen.material_epochs
         if math.isnan(z):
             return lasted >= 2 * self.patience
-        return lasted >= self.patience and z * math.sqrt(lasted / self.patience) > self.z
+        significant = z * math.sqrt(lasted / self.patience) > self.z
+        return lasted >= self.patience and significant and rise > self.scatter * self._seen.largest_recovered
 
     def _reason(self, train: float, rise: float, z: float) -> str:
         seen = self._seen
