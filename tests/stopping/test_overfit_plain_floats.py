@@ -68,7 +68,9 @@ def test_a_rise_counts_once_it_is_above_the_noise_of_the_curve(z, val, stop):
 
 def test_a_bump_that_a_run_has_recovered_from_is_no_noise_of_the_curve():
     bump = [1.0, 0.9, 5.0, 0.8, *(0.8 + 0.1 * epoch for epoch in range(1, 11))]
-    assert stop_of(OverfitRule(**PROMPT | {"scatter": 9.0}, z=2.5), FALLING, bump) == 9  # most are smooth from epoch 8 on
+    assert (
+        stop_of(OverfitRule(**PROMPT | {"scatter": 9.0}, z=2.5), FALLING, bump) == 9
+    )  # most are smooth from epoch 8 on
 
 
 def test_with_per_image_losses_the_noise_of_the_curve_is_not_asked_for():
