@@ -47,7 +47,7 @@ class OverfitRule(StoppingRule):
 
     Plain floats hide image noise. With them the noise of the curve stands for both kinds of noise: k counts only
     rises of more than z times the `curve_noise` of the last ten epochs, and is at least twice the patience. Give plain
-    floats of raw weights, which jump from epoch to epoch by more than image noise, and per-image losses of averaged ones.
+    floats of raw weights, which jump from epoch to epoch by more than image noise; per-image losses of averaged ones.
 
     The first condition is Prechelt's GL ("Early Stopping - But When?", 1998); the others tell overfitting
     from noise, from a rate of learning that is too high, and from annealing.
