@@ -61,10 +61,6 @@ def overfitting_run(seed, n=50, epochs=25):
         pytest.param({}, FALLING, [2, 1, 1.6, 0.9, 1.6, 1.6], 5, 3, id="and so does the patience"),
         pytest.param({}, FALLING, [-2, -4, -2.1, -2.1, -1.9, -1.9], 5, 1, id="negative losses"),
         pytest.param({}, FALLING, [1, 0, 0.1, 0.1], 3, 1, id="a best of zero"),
-        pytest.param({"scatter": 1.0}, FALLING, [2, 3.5, 1, 2.125, 1.9, 1.76], 5, 2, id="above its own scatter"),
-        pytest.param({"scatter": 2.0}, FALLING, [2, 3.5, 1, 3.25, 2.8, 2.52], 5, 2, id="twice its scatter"),
-        pytest.param({"scatter": 1.0}, FALLING, TWO_BUMPS, 9, 5, id="the largest bump counts"),
-        pytest.param({"scatter": 9.0}, FALLING, [2, 1, 1.6, 1.6], 3, 1, id="no bump yet, no scatter"),
         pytest.param({}, FALLING, [NAN, 2, INF, 1, NAN, 1.6, INF, 1.6], 7, 3, id="no number is no best"),
         pytest.param({}, FALLING, [2, -INF, 1, -INF, 1.6, 1.6], 5, 2, id="minus infinity is no best"),
         pytest.param({}, [3, 2, NAN, INF, 1, 1], [2, 1, *[1.6] * 4], 5, 1, id="training loss is no number now"),
@@ -96,6 +92,20 @@ def test_overfit_rule_on_per_image_losses(changed, late, stop):
     val = [four(2.0), four(1.0), *late]
     train = [four(loss) for loss in FALLING]
     assert replay(OverfitRule(**PROMPT | changed), train, val) == (stop, 1)
+
+
+@pytest.mark.parametrize(
+    ("scatter", "val", "stop", "best"),
+    [
+        pytest.param(1.0, [2, 3.5, 1, 2.125, 1.9, 1.76], 5, 2, id="above its own scatter"),
+        pytest.param(2.0, [2, 3.5, 1, 3.25, 2.8, 2.52], 5, 2, id="twice its scatter"),
+        pytest.param(1.0, TWO_BUMPS, 9, 5, id="the largest bump counts"),
+        pytest.param(9.0, [2, 1, 1.6, 1.6], 3, 1, id="no bump yet, no scatter"),
+    ],
+)
+def test_own_scatter(scatter, val, stop, best):
+    per_image = [four(loss) for loss in val]
+    assert replay(OverfitRule(**PROMPT | {"scatter": scatter, "patience": 2}), FALLING, per_image) == (stop, best)
 
 
 def test_pairing_compares_with_the_images_of_the_best_epoch():
@@ -200,7 +210,7 @@ def test_no_z_is_claimed_for_plain_floats():
     ("changed", "run"),
     [
         *[({"material": 0.02, "z": 2.0, "patience": 2}, overfitting_run(seed)) for seed in (0, 2, 4)],
-        ({"scatter": 1.0}, (FALLING, TWO_BUMPS)),
+        ({"scatter": 1.0, "patience": 2}, (FALLING, [four(loss) for loss in TWO_BUMPS])),
         ({"patience": 2}, (FALLING, [2, 1, *[1.6] * 4])),
     ],
 )
@@ -229,6 +239,7 @@ def test_the_state_has_names():
         "largest_since_best": 1.0,
         "largest_recovered": 2 * 4 / 5,
         "material_epochs": 1,
+        "recent": (2.0, 1.0, 3.0, 0.5, 1.5),
     }
 
 

@@ -90,7 +90,7 @@ def load(path: Path, baseline_loss: float | None = None) -> Table:
     Without a baseline the 90th percentile of the runs' best losses bounds the hypervolume. Raises ValueError with the
     file and the line if this is no curve table.
     """
-    runs = tuple(_run(record) for record in read_records(path))
+    runs = tuple(run_of(record) for record in read_records(path))
     finished = [run for run in runs if run.result(run.epochs) >= 0]
     if len(finished) < 2:
         raise ValueError(f"{path}: {len(finished)} runs with a finite loss; a search needs at least two")
@@ -105,7 +105,8 @@ def load(path: Path, baseline_loss: float | None = None) -> Table:
     )
 
 
-def _run(record: Mapping[str, Any]) -> Run:
+def run_of(record: Mapping[str, Any]) -> Run:
+    """The curves of a line of a table; a curve that it lacks, or ends early, is NaN."""
     history = record["history"]
     epochs = len(history["val_loss"])
 
