@@ -3,6 +3,7 @@
 The first optimizer of a process imports torch's compiler, whether it is used or not: 0.8 s.
 """
 
+import atexit
 import gc
 
 import torch
@@ -15,3 +16,4 @@ torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
 # share: 84 MB each, and 0.2 s.
 gc.collect()
 gc.freeze()
+atexit.register(gc.unfreeze)  # of the fork server itself: else libraries complain about what they find left
