@@ -27,14 +27,19 @@ class Kind:
 
     strike: Strike  # returns once the fault is over
     ends: bool  # whether a search may end by it, and is started again then
-    faults: int = 2  # in one search
     size: Size = SHORT
     workers: int | None = None  # None: one or two
     flags: tuple[str, ...] = ()
     disk: str | None = None  # the folder of the search that gets a small disk of its own
+    times: int | None = None  # faults in one search
     early: bool = False  # in the first seconds of a start, while the image cache is filled
     begins_anew: bool = False  # it takes the finished trials with it
     every: int = 1  # in every so manieth round of the campaign
+
+    @property
+    def faults(self) -> int:
+        """In one search; a start takes longer than most trials."""
+        return self.times or (3 if self.ends else 4)
 
 
 def on_workers(act: Callable[[psutil.Process, random.Random], None]) -> Strike:
@@ -179,7 +184,7 @@ def _signals() -> dict[str, Kind]:
 
 def _long(names: Sequence[str]) -> dict[str, Kind]:
     """The same in searches with long trials."""
-    return {f"{name}-long": replace(_SHORT[name], size=LONG, every=2) for name in names}
+    return {f"{name}-long": replace(_SHORT[name], size=LONG, times=2, every=2) for name in names}
 
 
 _SHORT = {
@@ -189,16 +194,16 @@ _SHORT = {
     "kill-same-trial": Kind(kill_same_trial, ends=False, workers=1),
     "kill-fork-server": Kind(kill_fork_server, ends=False),
     "stop-worker": Kind(stop_for(2.0, 5.0), ends=False),
-    "stop-worker-60-s": Kind(stop_for(60.0, 60.0), ends=False, every=2),
+    "stop-worker-60-s": Kind(stop_for(60.0, 60.0), ends=False, times=2, every=2),
     "stop-worker-for-ever": Kind(
-        on_workers(lambda worker, rng: worker.suspend()), ends=False, workers=1, flags=("--hang-after", "8")
+        on_workers(lambda worker, rng: worker.suspend()), ends=False, workers=1, flags=("--hang-after", "12")
     ),
     **_signals(),
     "disk-full": Kind(fill_disk(lambda search: search.folder), ends=True, disk=DISK),
     "disk-full-for-weights": Kind(fill_disk(lambda search: search.folder / "weights"), ends=False, disk=WEIGHTS_DISK),
     "lock": Kind(lock(3.0, 6.0), ends=False),
-    "lock-30-s": Kind(lock(30.0, 30.0), ends=False, every=2),
-    "lock-90-s": Kind(lock(90.0, 90.0), ends=False, every=2),
+    "lock-30-s": Kind(lock(30.0, 30.0), ends=False, times=2, every=2),
+    "lock-90-s": Kind(lock(90.0, 90.0), ends=False, times=2, every=2),
     "folder-moved": Kind(move_folder, ends=True),
     "study-deleted": Kind(delete_study, ends=True, begins_anew=True),
     "kill-while-cache-fills": Kind(kill_group, ends=True, early=True),
