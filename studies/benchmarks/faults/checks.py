@@ -122,12 +122,14 @@ def _strike(kind: Kind, search: Search, rng: random.Random, found: Found) -> Non
     """The faults, each at a random moment of a search that is running."""
     search.start()
     for fault in range(kind.faults):
+        if not search.running() and search.process.returncode == 0:
+            break  # it was faster
         fresh = fault == 0 or not search.running()
         if not search.running():
             _start_again(search, found)
         _wait_for_a_moment(kind, search, rng, fresh)
         if not search.running():
-            break  # it was faster
+            break
         search.look()
         kind.strike(search, rng)
         found.faults += 1
