@@ -163,7 +163,11 @@ def _wait_for_a_moment(kind: Kind, search: Search, rng: random.Random, fresh: bo
         count = search.count()
         wanted = min(count + rng.randint(1, 4), max(count + 1, search.size.trials - 1))
         search.until(lambda: search.count() >= wanted)
-        search.until(lambda: False, rng.uniform(0.0, 0.3))
+        if rng.random() < 0.5:
+            written = search.written()
+            search.until(lambda: search.written() > written)  # the next trial is in training
+        else:
+            search.until(lambda: False, rng.uniform(0.0, 0.3))
 
 
 def _start_again(search: Search, found: Found) -> None:

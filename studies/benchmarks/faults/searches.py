@@ -165,6 +165,10 @@ class Search:
         """Trials that have a result now."""
         return len(ended_of(read_trials(self.database)))
 
+    def written(self) -> int:
+        """Bytes about training steps so far."""
+        return self.steps.stat().st_size if self.steps.is_file() else 0
+
     def fork_server(self) -> psutil.Process | None:
         """The process that workers are forked from."""
         with contextlib.suppress(psutil.Error):
