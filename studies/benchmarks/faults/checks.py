@@ -153,8 +153,10 @@ def _wait_for_a_moment(kind: Kind, search: Search, rng: random.Random, fresh: bo
 
     A trial has ended since the fault before, in the same start: nobody hits the same one until it is given up.
     """
+    written = search.written()
     if kind.size == LONG:
-        search.until(lambda: False, rng.uniform(5.0, 50.0))
+        search.until(lambda: search.written() > written)
+        search.until(lambda: False, rng.uniform(0.0, 45.0))
     elif kind.early and rng.random() < 0.6:
         search.until(lambda: any(search.cache.rglob("*.tmp")), 8.0)
     elif kind.early or (fresh and rng.random() < 0.25):
