@@ -1,18 +1,24 @@
 """The server that worker processes are forked from, and workers that leave the user's script alone."""
 
 import contextlib
+import fcntl
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
 import types
 from collections.abc import Iterator, Mapping
 from multiprocessing import forkserver, resource_tracker
+from multiprocessing.util import get_temp_dir
+from pathlib import Path
 
 # Networks allocate and free megabytes in every step. glibc takes them from the system page by page, unless it may ask
 # for huge pages: a training step of one thread is 12% shorter in float32 then, 6% in bf16. Without glibc it is ignored.
 ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+
+MARK = "gapsearch.lock"  # in multiprocessing's temporary folder of a process of ours, which holds it locked
 
 _LOCK = threading.Lock()
 
@@ -22,6 +28,7 @@ def start_fork_server() -> None:
 
     Ctrl-C reaches the whole process group; in the middle of its imports it would end the server, so it is held back.
     """
+    mark_temporary_folder()
     forkserver.set_forkserver_preload(["search.engine.preload"])
     resource_tracker.ensure_running()  # the server would start it, which lets Ctrl-C through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the server inherits that
@@ -30,6 +37,33 @@ def start_fork_server() -> None:
             forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def mark_temporary_folder() -> None:
+    """Remove the temporary folders of killed processes of ours, and have this one's known as such.
+
+    multiprocessing keeps the server's socket in one, and removes it unless it is killed. The system lifts the lock of
+    a dead process, so that is certain, in containers with process numbers of their own too.
+    """
+    folder = Path(get_temp_dir())
+    with contextlib.suppress(OSError):  # a leftover does no harm
+        if not (folder / MARK).exists():
+            new = folder / f"new-{MARK}"  # it is locked before it has the name that others look for
+            fcntl.flock(os.open(new, os.O_CREAT | os.O_RDWR), fcntl.LOCK_EX)  # never closed: until the process ends
+            new.rename(folder / MARK)
+        for mark in folder.parent.glob(f"pymp-*/{MARK}"):
+            if _is_free(mark):
+                shutil.rmtree(mark.parent, ignore_errors=True)
+
+
+def _is_free(lock: Path) -> bool:
+    """Whether nobody holds that file locked, and it is not somebody else's."""
+    try:
+        with open(lock, "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except OSError:  # also of a user whom it does not belong to
+        return False
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The server that worker processes are forked from."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -38,3 +39,35 @@ worker.join()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, start_new_session=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "from a worker\n", "")
+
+
+STARTS = """
+import sys, time
+from search.processes import start_fork_server
+start_fork_server()
+print("started", flush=True)
+time.sleep(float(sys.argv[1]))
+"""
+
+
+def test_a_start_removes_the_temporary_folders_of_killed_ones_and_no_other(tmp_path):
+    def start(seconds):
+        process = subprocess.Popen(
+            [sys.executable, "-c", STARTS, seconds], stdout=subprocess.PIPE, start_new_session=True,
+            env=os.environ | {"TMPDIR": str(tmp_path)},
+        )  # fmt: skip
+        assert process.stdout.readline() == b"started\n"
+        return process
+
+    strangers = tmp_path / "pymp-stranger"
+    strangers.mkdir()
+    living = start("60")
+    its_own = set(tmp_path.glob("pymp-*")) - {strangers}
+    killed = start("60")
+    assert len(set(tmp_path.glob("pymp-*"))) == 3
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    start("0").communicate()
+    assert set(tmp_path.glob("pymp-*")) == {strangers} | its_own
+    living.terminate()
+    living.communicate()

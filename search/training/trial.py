@@ -24,7 +24,7 @@ from search.training.precision import Precision
 from search.training.tensor_files import DamagedFile
 from search.training.trainer import Build, Epoch, Interrupted, Trainer
 
-CHECKPOINT_SECONDS = 15.0
+CHECKPOINT_SECONDS = 15.0  # of training that an interruption costs at most, or else one epoch
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,8 @@ def _train(
         stop = _first_stop(decisions) or answer
         if stop is not None and (state.epochs < job.epochs or stop.stopped in (Stopped.DIVERGED, Stopped.CANCELLED)):
             return stop
-        if job.keeps and time.monotonic() - last_checkpoint > CHECKPOINT_SECONDS:
+        after_the_next = time.monotonic() - last_checkpoint + epoch.seconds
+        if job.keeps and after_the_next > CHECKPOINT_SECONDS:
             _checkpoint(job, trainer, state, conditions, say)
             last_checkpoint = time.monotonic()
     return Stop(Stopped.FINISHED)

@@ -1,21 +1,24 @@
-"""A real search on digits is killed, interrupted, locked out; nothing is lost, and it ends where it would have."""
+"""A real search on digits is killed, interrupted, locked out: nothing is lost, and it ends where it would have."""
 
 import contextlib
 import os
-import random
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections import Counter
+from dataclasses import replace
 
 import optuna
-import psutil
 import pytest
 from builders import ROOT
 
+from studies.benchmarks.faults import checks
+from studies.benchmarks.faults.kinds import KINDS
+from studies.benchmarks.faults.searches import Size
+
 optuna.logging.set_verbosity(optuna.logging.WARNING)
+SIZE = Size(trials=6, epochs=4)
 SMALL = ("--train-size", "200", "--val-size", "100", "--epochs", "4", "--trials", "12")
 
 
@@ -64,41 +67,29 @@ def results(folder):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """A search with one worker that ran to its end."""
-    folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    process = start(folder, "--workers", "1")
-    assert process.wait(180) == 0
-    return folder
+def campaign(tmp_path_factory):
+    """A function that runs one search of the benchmark, a short one, with faults of a kind; returns what was found."""
+    place = tmp_path_factory.mktemp("campaign")
+    expected = checks.undisturbed(SIZE, place / "undisturbed", place / "cache")
+    assert len(expected) == SIZE.trials
+
+    def run(kind, seed, faults):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(KINDS, kind, replace(KINDS[kind], size=SIZE, times=faults))
+            return checks.search_with_faults(kind, seed, place / kind, place / "cache", expected)
+
+    return run
 
 
-def test_killed_and_started_again_it_ends_as_if_it_had_been_left_alone(undisturbed, tmp_path):
-    folder, rng = tmp_path / "run", random.Random(0)
-    for kills in range(3):
-        process = start(folder, "--workers", "1")
-        wait_until(lambda: ended(folder) >= 3 * kills + rng.randint(1, 3) or process.poll() is not None)  # noqa: B023
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    assert start(folder, "--workers", "1").wait(180) == 0
-    assert results(folder) == results(undisturbed)
-    assert Counter(trial.state.name for trial in study_of(folder).trials).keys() <= {"COMPLETE", "PRUNED", "FAIL"}
-
-
-def test_workers_that_are_killed_again_and_again_end_no_search(tmp_path):
-    folder, rng = tmp_path / "run", random.Random(1)
-    process = start(folder, "--workers", "2")
-    wait_until(lambda: ended(folder) >= 1)
-    for _ in range(6):
-        workers = workers_of(process.pid)
-        if workers:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                rng.choice(workers).kill()
-        time.sleep(0.7)
-    output, _ = process.communicate(timeout=180)
-    assert process.returncode == 0, output
-    trials = [trial for trial in study_of(folder).trials if trial.state.name in ("COMPLETE", "PRUNED")]
-    assert sorted(trial.user_attrs["lineage"] for trial in trials) == list(range(12))
-    assert "error" not in {trial.user_attrs["stopped"] for trial in trials}
+@pytest.mark.parametrize(
+    ("kind", "seed", "faults", "compared"),
+    [("kill-group", 1, 1, 1), ("kill-worker", 4, 2, 0), ("SIGTERM", 0, 1, 1)],  # one worker, two, one
+)
+def test_nothing_is_lost_by_faults_at_random_moments(campaign, kind, seed, faults, compared):
+    found = campaign(kind, seed, faults)
+    assert not found.bad, found
+    assert found.faults > 0
+    assert found.compared == compared
 
 
 def test_ctrl_c_ends_a_search_within_seconds_while_another_process_holds_its_database(tmp_path):
@@ -128,11 +119,3 @@ def test_a_hang_up_of_the_terminal_keeps_everything(tmp_path):
     process.send_signal(signal.SIGHUP)
     assert process.wait(30) == 128 + signal.SIGHUP
     assert not [trial for trial in study_of(folder).trials if trial.state.name == "RUNNING"]
-
-
-def workers_of(pid):
-    """The worker processes of a search."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        servers = [child for child in psutil.Process(pid).children() if "forkserver" in " ".join(child.cmdline())]
-        return [child for server in servers for child in server.children()]
-    return []

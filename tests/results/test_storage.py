@@ -110,6 +110,14 @@ def test_what_is_no_url_is_told_before_anything_is_trained(tmp_path, url):
         create_study(Settings(name="s", dataset="digits", out=tmp_path, storage=url).storage_url, "s")
 
 
+def test_the_log_of_a_small_database_stays_small(tmp_path):
+    """A disk of 4 MB was filled by it, and then no start could go on."""
+    study = create_study(default_storage_url(tmp_path), "s")
+    for number in range(600):
+        study.set_user_attr("curve", "x" * 1000 + str(number))
+    assert 0 < (tmp_path / "study.db-wal").stat().st_size < 1.5 * 2**20
+
+
 @pytest.fixture
 def locked(tmp_path):
     """A function that has another connection hold a database for so many seconds; and its URL."""

@@ -1,6 +1,7 @@
 """What a trial writes while it trains, and how it goes on from there."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -68,6 +69,24 @@ def test_a_run_that_is_to_go_on_does_not_start_afresh(digits, conditions):
     conditions.checkpoint(0).write_bytes(b"garbage")
     with pytest.raises(DamagedFile, match="not a zip file"):
         run_trial(further, cnn.build, data, conditions)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "saved"), [(4.0, [3, 6]), (7.0, [2, 4, 6]), (8.0, [1, 2, 3, 4, 5, 6]), (20.0, [1, 2, 3, 4, 5, 6])]
+)
+def test_an_interruption_costs_15_s_or_an_epoch(digits, conditions, monkeypatch, seconds, saved):
+    """Of epochs of 4 s the third ends after 12 s; without a checkpoint the fourth would be lost after 15.9 s."""
+    times, epoch, written = [0.0], Trainer.epoch, []
+
+    def timed(trainer):
+        times.append(times[-1] + seconds)
+        return replace(epoch(trainer), seconds=seconds)
+
+    monkeypatch.setattr(Trainer, "epoch", timed)
+    monkeypatch.setattr(trials, "time", SimpleNamespace(monotonic=lambda: times[-1]))
+    monkeypatch.setattr(trials, "save_checkpoint", lambda *arguments: written.append(arguments[-1].epochs))
+    run_trial(job(6, number=1), cnn.build, digits.to(CPU), conditions)
+    assert written == saved
 
 
 def test_a_state_comes_back_as_it_was_saved(digits, tmp_path):

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -10,20 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from studies.benchmarks.faults.kinds import KINDS, Kind, small_disk
-from studies.benchmarks.faults.searches import TRIALS, Search, Trial, ended_of, read_precision, read_trials
+from studies.benchmarks.faults.repeated import read_steps, repeated
+from studies.benchmarks.faults.searches import IMAGES, LONG, Search, Size, Trial, ended_of, read_trials
 
 MOST_STARTS = 4  # after the last fault; one that needs more needs a person
-END_SECONDS = 20.0  # for a search to end once it is told to; then it counts as one that hangs
+END_SECONDS = 30.0  # for a search to end once it is told to; then it counts as one that hangs
 WHOLE_SECONDS = 240.0  # for a start to come to its end
 CLEAN_SECONDS = 10.0  # for processes and files to go
+MOST_EPOCHS, MOST_SECONDS = 1.0, 15.0  # that an interruption may cost: either of the two
 
 
-@dataclass(frozen=True)
-class Outcomes:
-    """What a search came to."""
-
-    precision: str  # in which it trained, measured at its first start
-    trials: list[tuple[Any, ...]]
+Outcomes = list[tuple[Any, ...]]  # what became of each configuration of a search, in the order of drawing
 
 
 @dataclass
@@ -47,14 +45,16 @@ class Found:
     files: int = 0  # scratch files left then
     differs: int = 0  # results that are not those of the undisturbed search; with one worker
     compared: int = 0  # searches with one worker that were compared
-    epochs_again: int = 0  # trained twice: an upper bound, all that an interrupted trial can have trained
+    resumed: int = 0  # trials that were taken up again after they had trained
+    epochs_again: float = 0.0  # trained twice
     seconds_again: float = 0.0  # of training, for one interruption at most
+    costly: int = 0  # interruptions that cost more than an epoch and more than 15 s
     skipped: str = ""  # why it was not run
     notes: list[str] = field(default_factory=list)
 
     BAD = (
         *("lost", "running", "duplicates", "missing", "errors", "ended", "hangs", "refused", "tracebacks"),
-        *("processes", "files", "differs"),
+        *("processes", "files", "differs", "costly"),
     )
 
     @property
@@ -63,29 +63,34 @@ class Found:
         return any(getattr(self, name) for name in self.BAD)
 
 
-def undisturbed(place: Path, cache: Path) -> Outcomes:
+def undisturbed(size: Size, place: Path, cache: Path) -> Outcomes:
     """What a search with one worker comes to that is left alone; fills the image cache too."""
-    search = Search(place, 1, cache=cache)
+    search = Search(place, 1, cache, size)
     search.start()
     code = search.wait(WHOLE_SECONDS)
     trials = ended_of(read_trials(search.database))
     if code != 0:
         raise SystemExit(f"the undisturbed search ended with {code}:\n{search.log.read_text()}")
-    found = Outcomes(read_precision(search.database), outcomes(trials))
     search.clear()
-    return found
+    return outcomes(trials)
 
 
-def outcomes(trials: Mapping[int, Trial]) -> list[tuple[Any, ...]]:
+def outcomes(trials: Mapping[int, Trial]) -> Outcomes:
     """In the order of drawing."""
     return sorted(trial.outcome() for trial in trials.values())
 
 
 def search_with_faults(name: str, seed: int, place: Path, cache: Path, expected: Outcomes) -> Found:
-    """Run one search with faults of one kind, until it ends by itself; everything is a function of the seed."""
+    """Run one search with faults of one kind, until it ends by itself; everything is a function of the seed.
+
+    cache: filled. expected: what the undisturbed search of that size came to, with the same cache: what is measured on
+    a machine, which number format is faster, is kept there.
+    """
     kind, found, rng = KINDS[name], Found(name, seed), random.Random(f"{name} {seed}")
     workers = kind.workers or rng.choice((1, 2))
-    search = Search(place, workers, kind.flags, None if kind.early else cache)
+    search = Search(
+        place, workers, _without_images(cache, place / "cache") if kind.early else cache, kind.size, kind.flags
+    )
     with contextlib.ExitStack() as stack:
         stack.callback(search.clear)
         if kind.disk is not None:
@@ -103,15 +108,28 @@ def search_with_faults(name: str, seed: int, place: Path, cache: Path, expected:
     return found
 
 
+def _without_images(cache: Path, copy: Path) -> Path:
+    """A cache with what was measured alone."""
+    for path in cache.rglob("*.json"):
+        if path.name != "meta.json":  # of images
+            target = copy / path.relative_to(cache)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+    return copy
+
+
 def _strike(kind: Kind, search: Search, rng: random.Random, found: Found) -> None:
     """The faults, each at a random moment of a search that is running."""
     search.start()
-    for _ in range(kind.faults):
+    for fault in range(kind.faults):
+        if not search.running() and search.process.returncode == 0:
+            break  # it was faster
+        fresh = fault == 0 or not search.running()
         if not search.running():
             _start_again(search, found)
-        _wait_for_a_moment(kind, search, rng)
+        _wait_for_a_moment(kind, search, rng, fresh)
         if not search.running():
-            break  # it was faster
+            break
         search.look()
         kind.strike(search, rng)
         found.faults += 1
@@ -122,6 +140,7 @@ def _strike(kind: Kind, search: Search, rng: random.Random, found: Found) -> Non
             search.wait(END_SECONDS)
         if kind.begins_anew:
             search.seen.clear()
+            search.steps.unlink(missing_ok=True)
         else:
             search.look()
         if not search.running() and search.process.returncode != 0 and not kind.ends:
@@ -129,16 +148,28 @@ def _strike(kind: Kind, search: Search, rng: random.Random, found: Found) -> Non
             found.notes.append(f"ended with {search.process.returncode} after the fault")
 
 
-def _wait_for_a_moment(kind: Kind, search: Search, rng: random.Random) -> None:
-    """Some moments are in the first seconds, most while trials run."""
-    if kind.early and rng.random() < 0.6:
-        search.until(lambda: search.cache is not None and any(search.cache.rglob("*.tmp")), 8.0)
-    elif kind.early or rng.random() < 0.25:
+def _wait_for_a_moment(kind: Kind, search: Search, rng: random.Random, fresh: bool) -> None:
+    """Some moments are in the first seconds of a start, most while trials run.
+
+    A trial has ended since the fault before, in the same start: nobody hits the same one until it is given up.
+    """
+    written = search.written()
+    if kind.size == LONG:
+        search.until(lambda: search.written() > written)
+        search.until(lambda: False, rng.uniform(0.0, 45.0))
+    elif kind.early and rng.random() < 0.6:
+        search.until(lambda: any(search.cache.rglob("*.tmp")), 8.0)
+    elif kind.early or (fresh and rng.random() < 0.25):
         search.until(lambda: False, rng.uniform(0.2, 6.0))
     else:
-        wanted = search.count() + rng.randint(0 if search.count() else 1, 4)
-        search.until(lambda: search.count() >= min(wanted, TRIALS - 1))
-        search.until(lambda: False, rng.uniform(0.0, 0.3))
+        count = search.count()
+        wanted = min(count + rng.randint(1, 4), max(count + 1, search.size.trials - 1))
+        search.until(lambda: search.count() >= wanted)
+        if rng.random() < 0.5:
+            written = search.written()
+            search.until(lambda: search.written() > written)  # the next trial is in training
+        else:
+            search.until(lambda: False, rng.uniform(0.0, 0.3))
 
 
 def _start_again(search: Search, found: Found) -> None:
@@ -179,14 +210,14 @@ def _check(kind: Kind, search: Search, found: Found, expected: Outcomes) -> None
     found.running = sum(trial.state == "RUNNING" for trial in trials.values())
     lineages = Counter(trial.lineage for trial in ended.values())
     found.duplicates = sum(lineages.values()) - len(lineages)
-    found.missing = len(set(range(TRIALS)) - lineages.keys())
+    found.missing = len(set(range(search.size.trials)) - lineages.keys())
     bad = [trial for trial in ended.values() if trial.attributes.get("stopped") in ('"error"', '"hung"')]
     found.errors = len(bad)
     found.notes += [f"trial {trial.number}: {trial.attributes.get('reason')}" for trial in bad]
-    if search.workers == 1 and read_precision(search.database) == expected.precision:
+    if search.workers == 1:
         found.compared = 1
-        found.differs = len(set(expected.trials) - set(outcomes(ended)))
-    _count_again(trials, found)
+        found.differs = len(set(expected) - set(outcomes(ended)))
+    _count_again(search, found)
     said = search.log.read_text(errors="replace")
     found.tracebacks = said.count("Traceback (most recent call last)")
     deadline = time.monotonic() + CLEAN_SECONDS
@@ -197,14 +228,15 @@ def _check(kind: Kind, search: Search, found: Found, expected: Outcomes) -> None
     found.notes += [f"left: {', '.join(files)}"] if files else []
 
 
-def _count_again(trials: Mapping[int, Trial], found: Found) -> None:
-    """An interrupted trial has trained at most as many epochs as the one that took its place."""
-    by_lineage = {trial.lineage: trial for trial in trials.values() if trial.ended}
-    for trial in trials.values():
-        successor = by_lineage.get(trial.lineage)
-        if trial.state == "FAIL" and trial.lineage is not None and successor is not None:
-            found.epochs_again += int(successor.attributes.get("epochs_run", 0))
-            found.seconds_again = max(found.seconds_again, float(successor.attributes.get("seconds", 0)))
+def _count_again(search: Search, found: Found) -> None:
+    for cost in repeated(read_steps(search.steps)):
+        epochs = cost.images / IMAGES
+        found.resumed += 1
+        found.epochs_again += epochs
+        found.seconds_again = max(found.seconds_again, cost.seconds)
+        if epochs > MOST_EPOCHS and cost.seconds > MOST_SECONDS:
+            found.costly += 1
+            found.notes.append(f"{epochs:.1f} epochs, {cost.seconds:.1f} s trained twice")
 
 
 def _last_lines(search: Search) -> str:

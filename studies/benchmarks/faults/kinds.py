@@ -7,17 +7,17 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
 import psutil
 
-from studies.benchmarks.faults.searches import NAME, Search
+from studies.benchmarks.faults.searches import LONG, NAME, SHORT, Search, Size
 
 Strike = Callable[[Search, random.Random], None]
-DISK = "16m"  # a run folder takes up to 8 MB: the log of the database alone 4 MB
+DISK = "6m"  # a run folder takes up to 5 MB: the report, while it is replaced, 4 MB
 WEIGHTS_DISK = "1m"
 
 
@@ -27,13 +27,19 @@ class Kind:
 
     strike: Strike  # returns once the fault is over
     ends: bool  # whether a search may end by it, and is started again then
-    faults: int = 1  # in one search
+    size: Size = SHORT
     workers: int | None = None  # None: one or two
     flags: tuple[str, ...] = ()
     disk: str | None = None  # the folder of the search that gets a small disk of its own
+    times: int | None = None  # faults in one search
     early: bool = False  # in the first seconds of a start, while the image cache is filled
     begins_anew: bool = False  # it takes the finished trials with it
-    rare: bool = False  # long
+    every: int = 1  # in every so manieth round of the campaign
+
+    @property
+    def faults(self) -> int:
+        """In one search; a start takes longer than most trials."""
+        return self.times or (3 if self.ends else 4)
 
 
 def on_workers(act: Callable[[psutil.Process, random.Random], None]) -> Strike:
@@ -79,11 +85,15 @@ def kill_fork_server(search: Search, rng: random.Random) -> None:
             server.kill()
 
 
-def stop_for_a_while(worker: psutil.Process, rng: random.Random) -> None:
-    """As a laptop that sleeps."""
-    worker.suspend()
-    time.sleep(rng.uniform(2.0, 5.0))
-    worker.resume()
+def stop_for(shortest: float, longest: float) -> Strike:
+    """A worker stands still for some seconds, as those of a laptop that sleeps."""
+
+    def act(worker: psutil.Process, rng: random.Random) -> None:
+        worker.suspend()
+        time.sleep(rng.uniform(shortest, longest))
+        worker.resume()
+
+    return on_workers(act)
 
 
 def signalled(number: int, times: int) -> Strike:
@@ -130,7 +140,7 @@ def lock(shortest: float, longest: float) -> Strike:
 
 def move_folder(search: Search, rng: random.Random) -> None:
     """Somebody moves the run folder; the next start names it where it is now, or it is put back."""
-    moved = search.folder.with_name("moved")
+    moved = search.folder.with_name(f"{search.folder.name}-moved")
     search.until(lambda: search.count() > 0)
     search.folder.rename(moved)
     ended = search.wait(30)
@@ -166,31 +176,36 @@ def _signals() -> dict[str, Kind]:
     numbers = {"SIGTERM": signal.SIGTERM, "SIGHUP": signal.SIGHUP, "SIGINT": signal.SIGINT}
     words = {1: "", 2: "-twice"}
     return {
-        f"{name}{words[times]}": Kind(signalled(number, times), ends=True, faults=2)
+        f"{name}{words[times]}": Kind(signalled(number, times), ends=True)
         for name, number in numbers.items()
         for times in (1, 2)
     }
 
 
-KINDS = {
-    "kill-group": Kind(kill_group, ends=True, faults=2),
-    "kill-parent": Kind(kill_parent, ends=True, faults=2),
-    "kill-worker": Kind(on_workers(lambda worker, rng: worker.kill()), ends=False, faults=3),
-    "kill-same-trial": Kind(kill_same_trial, ends=False, faults=2, workers=1),
-    "kill-fork-server": Kind(kill_fork_server, ends=False, faults=2),
-    "stop-worker": Kind(on_workers(stop_for_a_while), ends=False, faults=2),
+def _long(names: Sequence[str]) -> dict[str, Kind]:
+    """The same in searches with long trials."""
+    return {f"{name}-long": replace(_SHORT[name], size=LONG, times=2, every=2) for name in names}
+
+
+_SHORT = {
+    "kill-group": Kind(kill_group, ends=True),
+    "kill-parent": Kind(kill_parent, ends=True),
+    "kill-worker": Kind(on_workers(lambda worker, rng: worker.kill()), ends=False),
+    "kill-same-trial": Kind(kill_same_trial, ends=False, workers=1),
+    "kill-fork-server": Kind(kill_fork_server, ends=False),
+    "stop-worker": Kind(stop_for(2.0, 5.0), ends=False),
+    "stop-worker-60-s": Kind(stop_for(60.0, 60.0), ends=False, times=2, every=2),
     "stop-worker-for-ever": Kind(
-        on_workers(lambda worker, rng: worker.suspend()), ends=False, faults=2, flags=("--hang-after", "8")
+        on_workers(lambda worker, rng: worker.suspend()), ends=False, workers=1, flags=("--hang-after", "12")
     ),
     **_signals(),
     "disk-full": Kind(fill_disk(lambda search: search.folder), ends=True, disk=DISK),
-    "disk-full-for-weights": Kind(
-        fill_disk(lambda search: search.folder / "weights"), ends=False, faults=2, disk=WEIGHTS_DISK
-    ),
-    "lock": Kind(lock(3.0, 6.0), ends=False, faults=2),
-    "lock-30-s": Kind(lock(30.0, 30.0), ends=False, rare=True),
-    "lock-90-s": Kind(lock(90.0, 90.0), ends=False, rare=True),
+    "disk-full-for-weights": Kind(fill_disk(lambda search: search.folder / "weights"), ends=False, disk=WEIGHTS_DISK),
+    "lock": Kind(lock(3.0, 6.0), ends=False),
+    "lock-30-s": Kind(lock(30.0, 30.0), ends=False, times=2, every=2),
+    "lock-90-s": Kind(lock(90.0, 90.0), ends=False, times=2, every=2),
     "folder-moved": Kind(move_folder, ends=True),
     "study-deleted": Kind(delete_study, ends=True, begins_anew=True),
-    "kill-while-cache-fills": Kind(kill_group, ends=True, faults=2, early=True),
+    "kill-while-cache-fills": Kind(kill_group, ends=True, early=True),
 }
+KINDS = _SHORT | _long(["kill-group", "kill-parent", "kill-worker", "SIGTERM"])

@@ -2,10 +2,10 @@
 
     python studies/benchmarks/faults/run.py [--faults 200] [--seed S] [--out DIR] [--only KIND] [--jobs N]
 
-Each search is one on digits (200 images, 4 epochs, 12 trials) with one or more faults of one kind. It is started again
-with the same command until it ends by itself. Then its study, its processes and its files are looked at; with one
-worker its results are compared with those of a search that was left alone. The n-th search has the seed S + n, so
-`--only KIND --seed SEED --faults 1` repeats a single one. DIR gets the table as faults.csv.
+Each search is one on digits (200 images; 12 trials of 4 epochs, or 3 of 20 long ones) with faults of one kind. It is
+started again with the same command until it ends by itself. Then its study, its processes and its files are looked at;
+with one worker its results are compared with those of a search that was left alone. The n-th search has the seed
+S + n, so `--only KIND --seed SEED --faults 1` repeats a single one. DIR gets the table as faults.csv.
 
 A full disk needs the right to mount one; where that is missing, these kinds are skipped.
 """
@@ -22,10 +22,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: modules are imported from there
-from studies.benchmarks.faults.checks import Found, Outcomes, search_with_faults, undisturbed
+from studies.benchmarks.faults.checks import Found, search_with_faults, undisturbed
 from studies.benchmarks.faults.kinds import KINDS
 
-RARE = 4  # long kinds come in every so manieth round only
 COLUMNS = {
     "lost": "finished trials lost",
     "running": "left running",
@@ -39,8 +38,8 @@ COLUMNS = {
     "processes": "processes left",
     "files": "files left",
     "differs": "results that differ",
+    "costly": "too much trained twice",
 }
-FIGURES = {"epochs_again": "epochs trained twice, at most", "seconds_again": "seconds of it for one fault, at most"}
 
 
 def main() -> None:
@@ -68,8 +67,8 @@ def main() -> None:
 def campaign(options: argparse.Namespace, place: Path) -> list[Found]:
     """Searches with faults, some side by side, until there were enough faults."""
     cache = place / "cache"
-    expected = undisturbed(place / "undisturbed", cache)
-    print(f"undisturbed: {len(expected.trials)} trials, {expected.precision}", flush=True)
+    sizes = dict.fromkeys(KINDS[name].size for name in options.only or KINDS)
+    expected = {size: undisturbed(size, place / "undisturbed", cache) for size in sizes}
     names, began, found = kinds_in_turn(options.only), time.monotonic(), list[Found]()
     seeds = itertools.count(options.seed)
     planned = 0
@@ -80,7 +79,8 @@ def campaign(options: argparse.Namespace, place: Path) -> list[Found]:
             while len(pending) < options.jobs and planned < options.faults and not late:
                 name, seed = next(names), next(seeds)
                 planned += KINDS[name].faults
-                pending.add(pool.submit(one, name, seed, place, cache, expected))
+                goal = expected[KINDS[name].size]
+                pending.add(pool.submit(search_with_faults, name, seed, place / str(seed), cache, goal))
             if not pending:
                 return found
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
@@ -90,18 +90,10 @@ def campaign(options: argparse.Namespace, place: Path) -> list[Found]:
                 tell(search, sum(each.faults for each in found), options.faults)
 
 
-def one(name: str, seed: int, place: Path, cache: Path, expected: Outcomes) -> Found:
-    """One search in a folder of its own."""
-    return search_with_faults(name, seed, place / str(seed), cache, expected)
-
-
 def kinds_in_turn(only: Sequence[str] | None) -> Iterator[str]:
-    """The kinds without end, long ones less often."""
-    for turn in itertools.count():
-        for name, kind in KINDS.items():
-            if only is None and (not kind.rare or turn % RARE == 1):
-                yield name
-        yield from only or ()
+    """Without end: those named, or all, long ones less often."""
+    for turn in itertools.count(1):
+        yield from only or (name for name, kind in KINDS.items() if turn % kind.every == 0)
 
 
 def tell(search: Found, faults: int, wanted: int) -> None:
@@ -133,8 +125,9 @@ def rows_of(found: Sequence[Found]) -> list[dict[str, str]]:
             "compared": str(sum(search.compared for search in searches)),
         }
         row |= {title: str(sum(getattr(search, key) for search in searches)) for key, title in COLUMNS.items()}
-        row[FIGURES["epochs_again"]] = str(sum(search.epochs_again for search in searches))
-        row[FIGURES["seconds_again"]] = f"{max((search.seconds_again for search in searches), default=0.0):.2f}"
+        row["taken up again"] = str(sum(search.resumed for search in searches))
+        row["epochs trained twice"] = f"{sum(search.epochs_again for search in searches):.2f}"
+        row["seconds of it at most"] = f"{max((search.seconds_again for search in searches), default=0.0):.2f}"
         if searches or name == "all":
             rows.append(row)
     return rows

@@ -17,10 +17,27 @@ from typing import Any, NamedTuple
 import psutil
 
 ROOT = Path(__file__).resolve().parents[3]
-TRIALS = 12
-SIZE = ("--train-size", "200", "--val-size", "100", "--epochs", "4", "--trials", str(TRIALS))
+SPACE = Path(__file__).with_name("counted_space.py")
+IMAGES = 200  # to train on
 NAME = "digits"
 ENDED = ("COMPLETE", "PRUNED")
+
+
+class Size(NamedTuple):
+    """How much a search has to do."""
+
+    trials: int
+    epochs: int
+    seconds: float = 0.0  # that an image takes longer
+
+    def flags(self) -> list[str]:
+        """Of the study's script."""
+        sizes = {"trials": self.trials, "epochs": self.epochs, "train-size": IMAGES, "val-size": 100}
+        return [part for name, value in sizes.items() for part in (f"--{name}", str(value))]
+
+
+SHORT = Size(trials=12, epochs=4)
+LONG = Size(trials=3, epochs=20, seconds=0.01)  # 40 s a trial: with checkpoints
 
 
 class Trial(NamedTuple):
@@ -69,14 +86,6 @@ def read_trials(database: Path, seconds: float = 1.0) -> dict[int, Trial] | None
     return None
 
 
-def read_precision(database: Path) -> str:
-    """The number format of the study: a start measures which is faster, and results differ between the two."""
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(database, timeout=10.0)) as connection:
-        found = connection.execute("SELECT value_json FROM study_user_attributes WHERE key = 'precision'").fetchone()
-        return "" if found is None else str(found[0])
-    return ""
-
-
 def ended_of(trials: dict[int, Trial] | None) -> dict[int, Trial]:
     """Those with a result."""
     return {number: trial for number, trial in (trials or {}).items() if trial.ended}
@@ -88,8 +97,9 @@ class Search:
 
     place: Path  # everything of it lies here
     workers: int
+    cache: Path
+    size: Size = SHORT
     flags: Sequence[str] = ()
-    cache: Path | None = None  # image cache; None: one of its own, empty
     process: subprocess.Popen[bytes] = field(init=False)
     starts: int = 0
     parents: list[int] = field(default_factory=list)
@@ -98,8 +108,8 @@ class Search:
     def __post_init__(self) -> None:
         self.folder = self.place / "run"
         self.scratch = self.place / "t"  # a short path: sockets of the fork server lie in it
-        self.cache = self.cache or self.place / "cache"
         self.log = self.place / "log.txt"
+        self.steps = self.place / "steps.txt"  # each training step of each worker; see counted_space.py
         for folder in (self.scratch, self.cache):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -111,13 +121,18 @@ class Search:
     def start(self) -> None:
         """Start it in a process group of its own."""
         script = str(ROOT / "studies" / "digits.py")
-        command = [sys.executable, script, *SIZE, "--workers", str(self.workers), "--out", str(self.folder)]
+        command = [sys.executable, script, *self.size.flags(), "--space", str(SPACE)]
+        command += ["--workers", str(self.workers), "--out", str(self.folder), *self.flags]
         environment = os.environ | {
-            "PYTHONPATH": str(ROOT), "TMPDIR": str(self.scratch), "XDG_CACHE_HOME": str(self.cache)
-        }  # fmt: skip
+            "PYTHONPATH": str(ROOT),
+            "TMPDIR": str(self.scratch),
+            "XDG_CACHE_HOME": str(self.cache),
+            "FAULTS_STEPS": str(self.steps),
+            "FAULTS_SECONDS": str(self.size.seconds),
+        }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, *self.flags], stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=environment
+                command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=environment
             )
         self.starts += 1
         self.parents.append(self.process.pid)
@@ -150,6 +165,10 @@ class Search:
         """Trials that have a result now."""
         return len(ended_of(read_trials(self.database)))
 
+    def written(self) -> int:
+        """Bytes about training steps so far."""
+        return self.steps.stat().st_size if self.steps.is_file() else 0
+
     def fork_server(self) -> psutil.Process | None:
         """The process that workers are forked from."""
         with contextlib.suppress(psutil.Error):
@@ -180,9 +199,14 @@ class Search:
         return left
 
     def left_files(self) -> list[str]:
-        """Scratch files, checkpoints of ended trials and shared memory that nobody needs any more."""
-        assert self.cache is not None
-        found = [*self.folder.rglob("*.tmp"), *self.folder.glob("checkpoints/*"), *self.scratch.glob("[!.]*")]
+        """Scratch files, checkpoints and shared memory that nobody needs any more.
+
+        Finished runs may keep theirs: a longer search goes on from them.
+        """
+        trials = ended_of(read_trials(self.database)).values()
+        finished = {f"{trial.lineage}.pt" for trial in trials if trial.attributes.get("stopped") == '"finished"'}
+        checkpoints = [path for path in self.folder.glob("checkpoints/*") if path.name not in finished]
+        found = [*self.folder.rglob("*.tmp"), *checkpoints, *self.scratch.glob("[!.]*")]
         found = [path for path in found if not path.name.startswith("torchinductor_")]  # torch's own cache
         found += self.cache.rglob("*.tmp")
         found += [path for pid in self.parents for path in Path("/dev/shm").glob(f"torch_{pid}_*")]

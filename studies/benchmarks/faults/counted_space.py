@@ -1,0 +1,44 @@
+"""The `cnn` space; its networks write down every training step of a worker, so that work done twice can be seen.
+
+FAULTS_STEPS in the environment names the file, FAULTS_SECONDS how much longer each image takes: with it, trials last
+as long as those of large networks, and two cores are enough for several of them.
+"""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from spaces import cnn
+from spaces.cnn import Ranges, suggest
+
+__all__ = ["Ranges", "build", "suggest"]
+
+
+def build(config: Mapping[str, Any], *, channels: int, image_size: tuple[int, int], classes: int) -> torch.nn.Module:
+    """The network of `spaces.cnn`, counted."""
+    return Counted(cnn.build(config, channels=channels, image_size=image_size, classes=classes))
+
+
+class Counted(torch.nn.Module):
+    """A network that knows how often it was trained; a checkpoint keeps the number."""
+
+    step: torch.Tensor
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("step", torch.zeros((), dtype=torch.long))
+        self._seed = torch.initial_seed()  # of this trial, and of those that go on with it
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (n, c, h, w) -> logits (n, classes)."""
+        if self.training and multiprocessing.parent_process() is not None:
+            time.sleep(float(os.environ["FAULTS_SECONDS"]) * len(images))
+            self.step += 1
+            with open(os.environ["FAULTS_STEPS"], "a") as file:
+                file.write(f"{self._seed} {os.getpid()} {int(self.step)} {len(images)} {time.time()}\n")
+        return self.network(images)
