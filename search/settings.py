@@ -29,6 +29,8 @@ class Settings:
     dataset: str  # a key of `search.data.datasets.SOURCES`
     space: str = DEFAULT_SPACE  # `cnn` and the like, a module's dotted name, or a Python file's path
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # parameter -> (lowest, highest)
+    start: bool = True  # first try the configurations that the space names
+    start_from: str | Path | None = None  # a best.yaml, or its run folder, whose configuration is tried before those
     trials: int = 40  # in all, over every start of this search
     epochs: int = 20  # of each trial, at most
     workers: int | None = None  # trials side by side; None for as many as pay

@@ -36,6 +36,9 @@ class Space(Protocol):
         `learning_rate` and `augmentation` are read by training; see `search.training.recipe.Recipe` for what
         stands in for those that are missing.
     build: configuration, `channels=`, `image_size=` (height, width), `classes=` -> network with logits (n, classes).
+
+    It may have a third one, `start`: nothing -> the configurations that a search tries first, in that order, each a
+    dict of the parameters that `suggest` draws, by name. One that is missing there is drawn.
     """
 
     def suggest(self, trial: "Trial") -> dict[str, Any]: ...
@@ -86,6 +89,26 @@ def suggester(space: str, ranges: Mapping[str, tuple[float, float]]) -> Suggest:
     except (AttributeError, TypeError) as error:
         raise UserError(f"the space {space} cannot take the ranges {dict(ranges)}: {error}") from error
     return functools.partial(_checked, space, functools.partial(module.suggest, ranges=changed))  # type: ignore[call-arg]
+
+
+def named_start(space: str) -> list[dict[str, Any]]:
+    """The configurations that the space's `start` names, as JSON gives them back; none where it has no such function.
+
+    Raises UserError where that function fails, or returns anything but a list of dicts for JSON.
+    """
+    module = load_space(space)
+    start = getattr(module, "start", None)
+    if not callable(start):
+        return []
+    try:
+        named = json.loads(json.dumps(start()))
+    except Exception as error:
+        raise UserError(
+            f"start of the space {space} failed: {described(error, getattr(module, '__file__', None))}; mend it"
+        ) from error
+    if not isinstance(named, list) or not all(isinstance(one, dict) for one in named):
+        raise UserError(f"start of the space {space} returned {_kind(named)}; it must return a list of dicts")
+    return named
 
 
 def short_name(space: str) -> str:

@@ -1,4 +1,4 @@
-"""Families of networks: each module holds the ranges, `suggest(trial) -> config` and `build(config, ...)`."""
+"""Families of networks: each module holds ranges, `suggest(trial) -> config`, `build(config, ...)` and `start()`."""
 
 from typing import Protocol
 

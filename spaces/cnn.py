@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import nn
 
-from spaces._ranges import Ranges, suggest
+from spaces._ranges import Ranges, start, suggest
 from spaces._shapes import averaged, checked_depth, stem_stride
 
-__all__ = ["Ranges", "build", "suggest"]
+__all__ = ["Ranges", "build", "start", "suggest"]
 
 SMALLEST_POOLED = 8  # images with a shorter side are not pooled any more
 LARGEST_HEAD = 4  # the classifier sees feature maps averaged down to at most this side

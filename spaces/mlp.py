@@ -39,6 +39,21 @@ def suggest(trial: Trial, ranges: Ranges | None = None) -> dict[str, Any]:
     }
 
 
+def start() -> list[dict[str, Any]]:
+    """What a search tries first: a default configuration."""
+    return [
+        {
+            "depth": 2,
+            "width": 256,
+            "dropout": 0.2,
+            "weight_decay": 0.05,
+            "batch_size": 64,
+            "augmentation": 0.1,
+            "learning_rate": 2e-3,
+        }
+    ]
+
+
 def build(config: Mapping[str, Any], *, channels: int, image_size: tuple[int, int], classes: int) -> nn.Module:
     """The network of `config`: images (n, channels, *image_size) -> logits (n, classes).
 

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from spaces._ranges import Ranges, suggest
+from spaces._ranges import Ranges, start, suggest
 from spaces._shapes import averaged, checked_depth, stem_stride
 
-__all__ = ["Ranges", "build", "suggest"]
+__all__ = ["Ranges", "build", "start", "suggest"]
 
 SMALLEST_HALVED = 8  # maps with a shorter side are not halved any more
 STAGES = 3

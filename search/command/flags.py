@@ -31,7 +31,7 @@ def _workers(text: str) -> int | None:
         raise UserError(f"--workers is {text}; write a number, or auto") from None
 
 
-IMAGES = "images"
+SPACE, IMAGES = "what is searched and chosen", "images"
 # a flag shows in the list of processes, with the password that may be in it
 STORAGE_UNSET = "that in the environment variable GAPSEARCH_STORAGE, or else SQLite in the run folder"
 GROUPS = {
@@ -40,8 +40,9 @@ GROUPS = {
         Flag("epochs", int, "E", "epochs of each trial, at most"),
         Flag("timeout", float, "SECONDS", "end after that long; what runs then is queued again"),
     ),
-    "what is searched and chosen": (
+    SPACE: (
         Flag("space", full_name, "NAME", CHOICES),
+        Flag("start-from", Path, "best.yaml", "try its configuration first, in a new search"),
         Flag("max-gap", float, "G", "a ceiling for the gap: what exceeds it is never chosen"),
         Flag("seed", int, "S", "of splits, sampler and training"),
     ),
@@ -82,6 +83,8 @@ def add_flags(parser: argparse.ArgumentParser, study: Mapping[str, Any]) -> None
         group = parser.add_argument_group(title)
         for flag in flags:
             _add(group, flag, defaults)
+        if title == SPACE:
+            _add_no_start(group)
         if title == IMAGES:
             _add_image_flags(group, defaults)
 
@@ -104,6 +107,16 @@ def _add(group: argparse._ArgumentGroup, flag: Flag, defaults: Mapping[str, Any]
         metavar=flag.metavar,
         default=argparse.SUPPRESS,
         help=text.replace("%", "%%"),  # of a folder's name, perhaps
+    )
+
+
+def _add_no_start(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--no-start",
+        action="store_false",
+        dest="start",
+        default=argparse.SUPPRESS,
+        help="do not begin with the configurations that the space names",
     )
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import optuna
 import torch
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import FrozenTrial
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 
+from search.engine.drawing import Drawn, draw, value_at
 from search.errors import UserError, described
 from search.spaces import Space, Suggest, load_space
 from search.training.precision import one_thread
@@ -40,13 +40,10 @@ MIDDLE, LOW, HIGH = Corner(0.5), Corner(0.0), Corner(1.0)
 
 
 @dataclass(frozen=True)
-class Point:
+class Point(Drawn):
     """What a space draws at a corner."""
 
     corner: Corner
-    config: dict[str, Any]  # what the space returned
-    params: dict[str, Any]  # what was drawn for it
-    distributions: dict[str, BaseDistribution]  # from where
 
 
 def check_corners(space: str, suggest: Suggest, shape: tuple[int, int, int], classes: int) -> None:
@@ -165,29 +162,8 @@ class _TrialRun:
 
 
 def _draw(suggest: Suggest, corner: Corner) -> Point:
-    trial = optuna.create_study(sampler=_Sampler(corner)).ask()
-    config = suggest(trial)
-    return Point(corner, config, trial.params, trial.distributions)
-
-
-class _Sampler(optuna.samplers.BaseSampler):
-    """Draws the values at a corner. So a space meets a genuine trial, with all that it can do."""
-
-    def __init__(self, corner: Corner) -> None:
-        self._corner = corner
-
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return {}
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return {}
-
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> object:
-        return _value(param_distribution, self._corner[param_name])
+    drawn = draw(suggest, lambda name, distribution: value_at(distribution, corner[name]))
+    return Point(drawn.config, drawn.params, drawn.distributions, corner)
 
 
 def _places(distribution: BaseDistribution) -> list[float]:
@@ -198,15 +174,3 @@ def _places(distribution: BaseDistribution) -> list[float]:
         last = len(distribution.choices) - 1
         return [number / last for number in range(last + 1)]
     return [0.0, 1.0]
-
-
-def _value(distribution: BaseDistribution, place: float) -> object:
-    """The value at a place between 0 and 1, on the scale that the parameter is drawn on."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[round(place * (len(distribution.choices) - 1))]
-    assert isinstance(distribution, IntDistribution | FloatDistribution)
-    low, high, step = distribution.low, distribution.high, distribution.step
-    value = low * (high / low) ** place if distribution.log else low + (high - low) * place
-    if step is not None:
-        value = low + round((value - low) / step) * step
-    return type(low)(min(max(value, low), high))

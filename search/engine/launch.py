@@ -23,6 +23,7 @@ from search.engine.export import export
 from search.engine.longer import queue_longer
 from search.engine.owner import Owner, claim
 from search.engine.runner import Runner, SearchFailed
+from search.engine.start import begin, first_trials
 from search.engine.store import Store
 from search.engine.workers import WorkerPool, place_workers
 from search.errors import UserError, described
@@ -54,12 +55,14 @@ def run_search(settings: Settings) -> int | None:
     cache.remove_leftovers()
     data = load_data(settings)
     check_corners(settings.space, suggest, data.shape, len(data.classes))
+    first = first_trials(settings, suggest)
     make_folder(settings.folder)
     url = settings.storage_url
     with _lock(settings.folder), _owned(settings, url) as (store, owner), _explained(settings, url, owner):
         for name in (".", "checkpoints", "weights"):
             remove_leftovers(settings.folder / name)
         describe_search(settings, data, store)
+        begin(store, settings, first)
         _announce(data)
         conditions = _conditions(settings, suggest, data, store, torch.device(devices[0]))
         pool = _pool(settings, suggest, data, conditions, store, devices)

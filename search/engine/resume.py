@@ -11,7 +11,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.results.schema import CONTINUES, LINEAGE, QUEUED, REPLACES
+from search.results.schema import CONTINUES, LINEAGE, QUEUED, REPLACES, START
 
 
 def next_lineage(study: optuna.Study) -> int:
@@ -44,12 +44,12 @@ def requeue(study: optuna.Study, number: int, drawn: Mapping[str, Any], attribut
 
     One that was interrupted while it was first drawn is dropped: the next trial draws the same parameters.
     """
-    params = attributes.get(QUEUED) or drawn
+    params = attributes.get(QUEUED, {}) | drawn  # somebody may have queued some parameters and left others to draw
+    marks = {name: attributes[name] for name in (LINEAGE, CONTINUES, START) if name in attributes}
     if LINEAGE in attributes:
-        marks = {name: attributes[name] for name in (LINEAGE, CONTINUES) if name in attributes}
-        study.enqueue_trial(dict(params), user_attrs=marks | {QUEUED: dict(params), REPLACES: number})
+        study.enqueue_trial(params, user_attrs=marks | {QUEUED: params, REPLACES: number})
     elif QUEUED in attributes:
-        study.enqueue_trial(dict(params), user_attrs={REPLACES: number})
+        study.enqueue_trial(params, user_attrs=marks | {REPLACES: number})
 
 
 def queue_further(study: optuna.Study, number: int) -> None:

@@ -127,6 +127,7 @@ class Runner:
         for worker in idle:
             if self._store.count() >= self._settings.trials and not self._store.further_first():
                 return
+            self._store.queue_first()
             trial, config, lineage = self._store.ask(self._suggest)
             seed, continues = self._store.trial_seed(lineage), self._store.continues(trial.number)
             job = Job(trial.number, config, seed, self._settings.epochs, lineage, continues=continues)

@@ -26,7 +26,7 @@ from search.engine.ending import attributes_of, result_of, state_of, violations_
 from search.engine.resume import next_lineage, put_back, queue_further, requeue, requeue_running
 from search.errors import BadTrial, UserError
 from search.measurement import History
-from search.results.schema import CONTINUES, LINEAGE, SCHEMA, StudyAttribute, storable_history
+from search.results.schema import CONTINUES, LINEAGE, SCHEMA, START, StudyAttribute, storable_history
 from search.results.snapshot import StudySnapshot, read_snapshot
 from search.results.storage import create_study
 from search.results.trial_result import TrialResult
@@ -72,6 +72,7 @@ class Store:
         self._running: dict[int, Trial] = {}
         self._continues: dict[int, int] = {}  # of the running trials those that take a finished one further, and which
         self._stored_at: dict[int, float] = {}
+        self._first: dict[str, dict[str, Any]] = {}  # what is tried first, by name: those that were not queued yet
 
     def snapshot(self) -> StudySnapshot:
         """What the study says now."""
@@ -104,6 +105,26 @@ class Store:
         """Record `content` under `key` in place of what was there, for those who look at the study."""
         if self.study.user_attrs.get(key) != content:
             self.study.set_user_attr(key, content)
+
+    def begin_with(self, first: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Have a new search try these parameters first, in that order; False where it has begun already.
+
+        They are recorded at once, so that a search that was killed goes on with those that it had not yet tried.
+        """
+        new = StudyAttribute.START not in self.study.user_attrs
+        recorded = self.remember(StudyAttribute.START, lambda: first if self._next_lineage == 0 else {})
+        queued = {trial.user_attrs.get(START) for trial in self.study.get_trials(deepcopy=False)}
+        self._first = {name: params for name, params in recorded.items() if name not in queued}
+        return new and self._next_lineage == 0
+
+    def queue_first(self) -> None:
+        """Queue the next of what is tried first, where nothing waits.
+
+        One by one: an interrupted trial, which is queued again, comes before those that it came before.
+        """
+        if self._first and not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            name = next(iter(self._first))
+            self.study.enqueue_trial(self._first.pop(name), user_attrs={START: name})
 
     def running(self, number: int) -> Trial:
         """A trial that was asked for here and has not ended."""

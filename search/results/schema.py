@@ -31,6 +31,7 @@ class StudyAttribute(StrEnum):
     CHOICE = "choice"  # trial, band (numbers), because; None where nothing may be chosen
     OWNER = "owner"  # the search that runs on it, see `search.engine.owner.Sign`; None once it has ended
     FOLDER = "folder"  # the run folder, absolute: where the files lie that the trials tell of
+    START = "start"  # what is tried first: the parameters of each, by its name, in that order
     REPEATS = "repeats"  # a list of `search.choice.seed_noise.Repeat`
 
 
@@ -38,6 +39,7 @@ LINEAGE = "lineage"  # of a trial: the place of its configuration in the order o
 QUEUED = "queued"  # of a trial that was queued again: all parameters that it has to draw
 REPLACES = "replaces"  # likewise: the number of the interrupted trial
 CONTINUES = "continues"  # of a trial that takes a finished one further, for more epochs: the number of that one
+START = "start"  # of a trial that is tried first: where its configuration comes from, its name in the study's START
 
 
 def check_schema(study: optuna.Study) -> None:

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 from search.choice.constraints import Constraints
 from search.choice.run import STILL_IMPROVING, Run, last_gain, run_at_best
 from search.measurement import History
-from search.results.schema import CONTINUES, LINEAGE, run_attributes, stored_history, stored_run
+from search.results.schema import CONTINUES, LINEAGE, START, run_attributes, stored_history, stored_run
 from search.stopping.stopped import Stopped
 
 
@@ -31,6 +31,7 @@ class TrialResult:
     distributions: dict[str, BaseDistribution] = field(default_factory=dict)  # from where, by parameter
     config: dict[str, Any] = field(default_factory=dict)  # what the space made of it
     lineage: int | None = None  # the place of its configuration in the order of drawing, from 0
+    start: str | None = None  # of one that was tried first: where its configuration comes from, `cnn 1` perhaps
     continues: int | None = None  # number of the finished trial that it takes further, for more epochs
     replaced_by: int | None = None  # number of the trial that stands for it, see `search.results.snapshot.stand_ins`
     seconds: float | None = None  # of training
@@ -117,6 +118,7 @@ def trial_result(trial: FrozenTrial, constraints: Constraints, *, front: bool, c
         distributions=trial.distributions,
         config=attributes.get("config", {}),
         lineage=attributes.get(LINEAGE),
+        start=attributes.get(START),
         continues=attributes.get(CONTINUES),
         seconds=attributes.get("seconds"),
         device=attributes.get("device"),

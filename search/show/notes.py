@@ -31,10 +31,17 @@ def markdown(text: object) -> str:
 
 
 def trial_note(trial: TrialResult, planned: int, constraints: Constraints) -> str:
-    """In two sentences: how an ended trial ended, and what came of it. planned: epochs of a whole run.
+    """In two sentences: how an ended trial ended, and what came of it; in a third why it was tried first.
 
-    Each is a paragraph, since the dashboard makes the page as wide as its longest attribute.
+    planned: epochs of a whole run. Each is a paragraph, since the dashboard makes the page as wide as its longest
+    attribute.
     """
+    begun = f"\n\nOne of those tried first: {markdown(trial.start)}." if trial.start else ""
+    return _outcome(trial, planned, constraints) + begun
+
+
+def _outcome(trial: TrialResult, planned: int, constraints: Constraints) -> str:
+    """How an ended trial ended, and what came of it."""
     if trial.state != "FAIL" and trial.replaced:
         return f"{_end(trial, trial.epochs_run)}\n\nTrial {trial.replaced_by} went on with it and stands for it."
     if trial.state == "FAIL" and trial.continues is not None and trial.stopped is not None:

@@ -32,6 +32,7 @@ def search_of(task: Task) -> Search:
         name="throughput",
         dataset="FashionMNIST",
         ranges={name: (value, value) for name, value in fixed.items()} | free,
+        start=False,
         trials=task.trials,
         epochs=task.epochs,
         out=task.folder / "run",
