@@ -204,10 +204,10 @@ def recorded_study(trials, name="by hand", max_gap=None, chosen=None, storage=No
 
 
 def settings(folder: Path, **changes) -> Settings:
-    """Of a small search on digits."""
+    """Of a small search on digits, all of whose trials are drawn."""
     return Settings(**{
         "name": "digits", "dataset": "digits", "trials": 6, "epochs": 3, "workers": 2, "device": "cpu", "out": folder,
-        "train_size": 200, "val_size": 100, "ranges": RANGES,
+        "train_size": 200, "val_size": 100, "ranges": RANGES, "start": False,
     } | changes)  # fmt: skip
 
 

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from search.data import datasets
 from search.data.tensors import prepare
 from search.engine.corners import corners
+from search.engine.start import first_trials
 from search.measurement import measure
+from search.settings import Settings
 from search.spaces import BUILT_IN
 from search.training.linear_baseline import fit_baseline
 from search.training.precision import PLAIN
@@ -119,6 +121,21 @@ def test_ranges_are_kept_to(name):
         config = family(name).suggest(study.ask(), narrow)
         assert config["width"] in (9, 10)
         assert 0.1 <= config["dropout"] <= 0.2
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_is_tried_first_lies_within_the_ranges_and_names_every_parameter(name):
+    named = [trial.params for trial in first_trials(Settings("s", "digits", space=name), family(name).suggest)]
+    assert named == family(name).start()
+    assert 1 <= len(named) <= 5
+    assert all(one.keys() == config_at(name, 0.0).keys() for one in named)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("shape", SIZES)
+def test_what_is_tried_first_works_on_any_image(name, shape):
+    for config in family(name).start():
+        assert network(name, config, shape)(torch.empty(2, *shape, device="meta")).shape == (2, 10)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -126,6 +126,7 @@ def search_call(snapshot: StudySnapshot) -> str:
         "image_size": settings.get("image_size") if folder else None,
         "space": _space(snapshot),
         "ranges": {name: tuple(ends) for name, ends in settings.get("ranges", {}).items()} or None,
+        "start": None if any(trial.start for trial in snapshot.trials) else False,
         "trials": snapshot.plan.get("trials"),
         "epochs": snapshot.plan.get("epochs"),
         **{name: settings.get(name) for name in ("train_size", "val_size", "seed", "max_gap", "flip")},

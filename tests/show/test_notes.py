@@ -59,6 +59,11 @@ def test_two_sentences_for_a_trial(ended, constraints, first, second):
     assert trial_note(ended, 20, constraints) == f"{first}\n\n{second}"
 
 
+def test_a_third_sentence_for_one_of_those_tried_first():
+    third = trial_note(trial(0, start="my_space.py 2"), 20, CEILING).split("\n\n")[2]
+    assert third == r"One of those tried first: my\_space.py 2."
+
+
 def test_the_study_note_says_what_which_and_why():
     ranges = {"distributions": drawn_trials(2)[0].distributions}
     note = study_note(

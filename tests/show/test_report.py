@@ -150,7 +150,7 @@ def test_the_code_to_search_anew_makes_the_same_search():
     exec(code.replace(".run()", "").replace("Search(", "search = Search(", 1), namespace)
     search = namespace["search"]
     assert search.comparable("ab12", 8, 400, 200, False) == read_snapshot(recorded_study([])).settings
-    assert (search.name, search.trials, search.epochs) == ("by hand", 20, 10)
+    assert (search.name, search.trials, search.epochs, search.start) == ("by hand", 20, 10, False)
 
 
 @pytest.fixture
