@@ -20,7 +20,7 @@ from search.study import parse
 STUDIES = sorted(path.name for path in (ROOT / "studies").glob("*.py"))
 FLAGS = [
     *("--trials", "--epochs", "--workers", "--device", "--out", "--storage", "--data-root", "--train-size"),
-    *("--val-size", "--seed", "--timeout", "--max-gap"),
+    *("--val-size", "--seed", "--timeout", "--max-gap", "--no-start", "--start-from"),
 ]
 
 

@@ -21,6 +21,7 @@ import search
 from search.engine.launch import run_search
 
 AWKWARD = str(Path(__file__).parent / "awkward_space.py")
+DIGITS = (sys.executable, str(ROOT / "studies" / "digits.py"), "--no-start")  # its first networks are small then
 SMALL = ("--train-size", "200", "--val-size", "100", "--epochs", "3")
 
 
@@ -146,7 +147,7 @@ def test_a_ceiling_for_the_gap_is_respected_or_nothing_is_chosen(tmp_path, said)
 
 
 def test_ctrl_c_ends_within_five_seconds_and_keeps_everything(tmp_path):
-    command = [sys.executable, str(ROOT / "studies" / "digits.py"), "--workers", "2", "--epochs", "400", "--out", "run"]
+    command = [*DIGITS, "--workers", "2", "--epochs", "400", "--out", "run"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True)
     wait_for(lambda: has_history(tmp_path / "run"))
     os.killpg(process.pid, signal.SIGINT)
@@ -168,7 +169,7 @@ def test_ctrl_c_ends_within_five_seconds_and_keeps_everything(tmp_path):
 
 
 def test_a_killed_search_queues_again_what_it_left_running(tmp_path):
-    command = [sys.executable, str(ROOT / "studies" / "digits.py"), *SMALL[:4], "--epochs", "400", "--workers", "1",
+    command = [*DIGITS, *SMALL[:4], "--epochs", "400", "--workers", "1",
                "--out", "run"]  # fmt: skip
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
     wait_for(lambda: has_history(tmp_path / "run"))
@@ -182,7 +183,7 @@ def test_a_killed_search_queues_again_what_it_left_running(tmp_path):
 
 
 def test_a_trial_failed_from_the_dashboard_does_not_end_the_search(tmp_path):
-    command = [sys.executable, str(ROOT / "studies" / "digits.py"), "--workers", "1", "--trials", "2",
+    command = [*DIGITS, "--workers", "1", "--trials", "2",
                "--epochs", "40", "--out", "run", *SMALL[:4]]  # fmt: skip
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     wait_for(lambda: has_history(tmp_path / "run"))
@@ -194,7 +195,7 @@ def test_a_trial_failed_from_the_dashboard_does_not_end_the_search(tmp_path):
 
 
 def test_two_searches_in_one_folder_are_refused(tmp_path):
-    command = [sys.executable, str(ROOT / "studies" / "digits.py"), "--epochs", "400", "--workers", "1", "--out", "run"]
+    command = [*DIGITS, "--epochs", "400", "--workers", "1", "--out", "run"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
     wait_for(lambda: has_history(tmp_path / "run"))
     with pytest.raises(search.errors.UserError, match="another search is running"):
