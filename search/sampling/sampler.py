@@ -41,13 +41,14 @@ class ScalarizingSampler(BaseSampler):
         self._weight = float(self._rng.uniform(0.0, gap_weight))
         self._random_first = random_first
         self._single = TPESampler(seed=seed, n_startup_trials=random_first)
+        self._trials: list[FrozenTrial] = []  # that it learns from
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """The parameters that all ended trials have: those are drawn together."""
-        ended = _ended(study)
-        if len(ended) < self._random_first:
+        """The parameters that all trials have: those are drawn together."""
+        self._trials = _most_telling(_ended(study), self._weight)
+        if len(self._trials) < self._random_first:
             return {}
-        space = intersection_search_space(ended, include_pruned=True)
+        space = intersection_search_space(self._trials, include_pruned=True)
         return {name: distribution for name, distribution in space.items() if not distribution.single()}
 
     def sample_relative(
@@ -57,9 +58,8 @@ class ScalarizingSampler(BaseSampler):
         if not search_space:
             return {}
         cube = UnitCube(search_space)
-        ended = _most_telling(_ended(study), self._weight)
-        points = cube.points([one.params for one in ended])
-        surrogate = Surrogate(cube.features(points), _robust(_values(ended, self._weight)))
+        points = cube.points([one.params for one in self._trials])
+        surrogate = Surrogate(cube.features(points), _robust(_values(self._trials, self._weight)))
         best = points[np.argsort(surrogate.expected(), kind="stable")[:BEST]]
         running = [one.params for one in _running(study) if search_space.keys() <= one.params.keys()]
         if running:
@@ -72,11 +72,9 @@ class ScalarizingSampler(BaseSampler):
     ) -> Any:  # noqa: ANN401
         """A parameter that only some trials have: by Optuna's TPE; at random in the beginning."""
         single = optuna.create_study(sampler=self._single)
-        ended = _most_telling(_ended(study), self._weight)
-        values = _values(ended, self._weight)
         single.add_trials(
             create_trial(params=one.params, distributions=one.distributions, value=value)
-            for one, value in zip(ended, values, strict=True)
+            for one, value in zip(self._trials, _values(self._trials, self._weight), strict=True)
         )
         return single.ask({param_name: param_distribution}).params[param_name]
 
