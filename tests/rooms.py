@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 FRONT = ("", "__main__", "api", "command", "study")  # what people call; "" is search/__init__.py
 LIBRARY = (  # what the engine may import
-    *("choice", "data", "insight", "results", "show", "stopping", "training"),
+    *("choice", "data", "insight", "results", "sampling", "show", "stopping", "training"),
     *("errors", "files", "log", "measurement", "processes", "settings", "spaces"),
 )
 MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or single modules of a room
@@ -26,15 +26,18 @@ MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or sing
     "training": ("choice", "data", "errors", "files", "measurement", "stopping"),
     "results": ("choice", "errors", "files", "measurement", "spaces", "stopping.stopped"),
     "insight": ("choice", "measurement", "results", "stopping.stopped"),
+    "sampling": ("results",),
     "show": ("choice", "errors", "files", "insight", "log", "measurement", "results", "settings", "stopping.stopped"),
     "engine": LIBRARY,
     **dict.fromkeys(FRONT, (*LIBRARY, *FRONT, "engine")),
 }
 NEVER = {  # libraries that a room does not know, wherever the import stands
-    "torch": ("choice", "insight", "stopping"),
+    "torch": ("choice", "insight", "sampling", "stopping"),
     "optuna": ("choice", "data", "stopping", "training"),
 }
-NOT_AT_IMPORT = {"torch": ("choice", "insight", "results", "stopping")}  # nor by way of others: it takes seconds
+NOT_AT_IMPORT = {
+    "torch": ("choice", "insight", "results", "sampling", "stopping")
+}  # nor by way of others: it takes seconds
 WRITING = (  # calls by which a study is changed
     *("create_study", "enqueue_trial", "set_constraint", "set_user_attr", "tell"),
     *("save_note", "save_plotly_graph_object", "upload_artifact"),

@@ -30,6 +30,7 @@ from search.results.schema import CONTINUES, LINEAGE, SCHEMA, START, StudyAttrib
 from search.results.snapshot import StudySnapshot, read_snapshot
 from search.results.storage import create_study
 from search.results.trial_result import TrialResult
+from search.sampling.sampler import ScalarizingSampler
 from search.settings import flag_of
 from search.training.trial import Job, Outcome
 
@@ -168,7 +169,7 @@ class Store:
         interrupted search with one worker draws what it would have drawn without the interruption.
         """
         seed = int(np.random.SeedSequence([self._seed, self._next_lineage]).generate_state(1)[0])
-        self.study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True)
+        self.study.sampler = ScalarizingSampler(seed)
         trial, config = self._draw(suggest)
         lineage = int(trial.user_attrs.get(LINEAGE, self._next_lineage))
         trial.set_user_attr("config", config)

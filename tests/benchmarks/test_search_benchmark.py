@@ -1,0 +1,97 @@
+"""The benchmark of samplers: surrogates, simulated searches, start configurations."""
+
+import json
+
+import numpy as np
+import optuna
+import pytest
+
+from studies.benchmarks.search.candidates import CANDIDATES
+from studies.benchmarks.search.run import TABLES, line
+from studies.benchmarks.search.simulation import Problem, Simulation, epoch_cost
+from studies.benchmarks.search.starts import DEFAULT, learned
+from studies.benchmarks.search.surrogate import SEED_STD, Recorded, Surrogate, cross_validated
+
+
+@pytest.fixture(scope="module")
+def surrogate(tmp_path_factory):
+    """Of 60 made-up runs of 12 epochs whose loss depends on learning rate and width alone."""
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("table") / "made_up.jsonl"
+    with path.open("w") as file:
+        for seed in range(60):
+            config = DEFAULT | {
+                "width": int(rng.integers(8, 49)),
+                "learning_rate": float(np.exp(rng.uniform(np.log(5e-4), np.log(1e-2)))),
+                "dropout": float(rng.random() / 2),
+                "depth": int(rng.integers(2, 7)),
+                "kernel_size": int(rng.choice([3, 5])),
+                "weight_decay": float(10 ** rng.uniform(-2, 0.4)),
+                "batch_size": int(rng.integers(32, 257)),
+                "augmentation": float(rng.random()),
+            }
+            end = 0.5 + 0.2 * np.log(config["learning_rate"] / 2e-3) ** 2 + 4 / config["width"]
+            val = end * (1 + 1 / np.arange(1, 13))
+            history = {"val_loss": val, "train_loss": 0.8 * val, "gap": 0.2 * val, "val_rise_z": -np.ones(12)}
+            history |= {"val_loss_se": 0.02 * val, "gap_se": 0.02 * val}
+            known = {name: curve.tolist() for name, curve in history.items()}
+            file.write(json.dumps({"config": config, "seed": seed, "history": known}) + "\n")
+    return Surrogate(Recorded.read(path))
+
+
+def test_a_surrogate_predicts_what_depends_on_the_configuration(surrogate):
+    loss, _ = cross_validated(surrogate.table)
+    assert loss > 0.9
+    good, bad = (DEFAULT | {"learning_rate": rate, "width": 40} for rate in (2e-3, 9e-3))
+    assert surrogate.expected(good)[0] < surrogate.expected(bad)[0]
+
+
+def test_a_drawn_run_ends_at_what_is_expected_but_for_the_seed(surrogate):
+    config, rng = surrogate.table.configs[0], np.random.default_rng(0)
+    runs = [surrogate.draw(config, rng) for _ in range(200)]
+    ends = np.log([min(run["val_loss"]) for run in runs])
+    assert np.mean(ends) == pytest.approx(np.log(surrogate.expected(config)[0]), abs=4 * SEED_STD / np.sqrt(200))
+    assert np.std(ends) == pytest.approx(SEED_STD, rel=0.2)
+    assert all(np.allclose(np.subtract(run["val_loss"], run["train_loss"]), run["gap"]) for run in runs)
+
+
+def test_a_simulated_search_tells_as_many_trials_as_asked_for_and_repeats(surrogate):
+    problem = Problem.on(surrogate)
+    searches = [Simulation(problem, CANDIDATES["random"], seed, [DEFAULT]) for seed in (3, 3, 4)]
+    first, again, other = [search.run(20, (5, 20)) for search in searches]
+    assert first == again != other
+    assert searches[0].configs[0] == pytest.approx(surrogate.clipped(DEFAULT))
+    assert len(searches[0].configs) == 20
+    assert len(searches[0].runs) < 20  # some were given up
+    assert searches[0].epochs_trained < 20 * 12
+    assert all(0.4 < loss < 2 and volume >= 0 for loss, volume in first)
+
+
+@pytest.mark.parametrize("name", [name for name in CANDIDATES if not name.startswith("Optuna's")])
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_every_sampler_draws_within_the_ranges(surrogate, name):
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    search = Simulation(Problem.on(surrogate), CANDIDATES[name], 0)
+    search.run(15, ())
+    for config in search.configs.values():
+        for parameter, distribution in surrogate.table.distributions.items():
+            assert distribution.low <= config[parameter] <= distribution.high
+
+
+def test_a_larger_network_costs_more():
+    small, large = DEFAULT | {"width": 8}, DEFAULT | {"width": 48}
+    assert epoch_cost(small) < epoch_cost(large)
+
+
+def test_start_configurations_are_far_from_one_another_and_better_than_most(surrogate):
+    configs = learned([surrogate], count=4)
+    assert configs[0] == DEFAULT
+    assert len(configs) == 4
+    losses = [surrogate.expected(config)[0] for config in configs[1:]]
+    assert max(losses) < np.median(np.exp(surrogate.table.ends[:, 0]))
+
+
+def test_a_row_of_the_table():
+    figures = np.stack([np.full((5, 2), 0.5), np.full((5, 2), 0.7)])
+    assert line("name", figures).startswith("| name | 0.6000 | 0.6000 | 0.6000 | 0.6000 | 0.6000 ± 0.1000 | 0.6 ± 0.1")
+    assert all(table.is_file() for table in TABLES)
