@@ -181,7 +181,7 @@ def _train(
         if stop is not None and (state.epochs < job.epochs or stop.stopped in (Stopped.DIVERGED, Stopped.CANCELLED)):
             return stop
         after_the_next = time.monotonic() - last_checkpoint + epoch.seconds
-        if job.keeps and after_the_next > CHECKPOINT_SECONDS:
+        if job.keeps and state.epochs < job.epochs and after_the_next > CHECKPOINT_SECONDS:
             _checkpoint(job, trainer, state, conditions, say)
             last_checkpoint = time.monotonic()
     return Stop(Stopped.FINISHED)

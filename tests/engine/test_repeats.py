@@ -17,6 +17,7 @@ def test_a_search_repeats_its_best_and_a_second_start_does_not(tmp_path):
     assert len({repeat["val_loss"] for repeat in repeats}) == len(repeats)  # another seed, another result
     assert len(study_of(tmp_path / "run").trials) == 30  # they are no trials
     assert {path.suffix for path in (tmp_path / "run" / "weights").iterdir()} == {".pt"}
-    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+    lineages = {f"{trial.user_attrs['lineage']}.pt" for trial in study_of(tmp_path / "run").trials}
+    assert {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()} <= lineages  # of finished trials
     assert run_search(small) is None
     assert study_of(tmp_path / "run").user_attrs["repeats"] == repeats
