@@ -42,6 +42,8 @@ def paused_policies() -> dict[str, Paused]:
     """The policies that predict; new ones, as they note the time that it takes."""
     return {
         "paused, Gaussian process": Paused(Gaussian),
+        "paused, two epochs first": Paused(Gaussian, first=2),
+        "paused, until 5% are left": Paused(Gaussian, rest=0.05),
         "paused, without parameters": Paused(Gaussian, config=False),
         "paused, ridge regression": Paused(Ridge),
     }
@@ -93,8 +95,8 @@ def _against(table: Table, draws: Draws, figures: Sequence[Figures], line: Seque
 
 def more_than_line(one: Mapping[str, float], line: Sequence[Mapping[str, float]], name: str) -> float:
     """A figure minus that of our rules at as many epochs, between neighbours of one search; beyond the ends, theirs."""
-    points = sorted((rules["epochs"], rules[name]) for rules in line)
-    return one[name] - float(np.interp(one["epochs"], *zip(*points, strict=True)))
+    epochs, theirs = zip(*sorted((rules["epochs"], rules[name]) for rules in line), strict=True)
+    return one[name] - float(np.interp(one["epochs"], epochs, theirs))
 
 
 def _cell(name: str, value: float, error: float) -> str:

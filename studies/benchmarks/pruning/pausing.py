@@ -11,7 +11,7 @@ from search.choice.choose import USEFUL
 from studies.benchmarks.pruning.policies import overfit_stop
 from studies.benchmarks.pruning.prediction import LOWEST, Forecast, Model
 from studies.benchmarks.pruning.replay import Run
-from studies.benchmarks.pruning.side_by_side import side_by_side
+from studies.benchmarks.pruning.side_by_side import WORKERS, side_by_side
 
 DRAWS = 256  # of all ends, for the chances
 
@@ -27,15 +27,17 @@ class Paused:
 
     model: Callable[[], Model]
     config: bool = True  # whether the models know the parameters
-    first: int = 2
+    first: int = 3
     chunk: int = 3
     whole: int = 4
     rest: float = 0.15
     gain: float = 0.01
+    workers: int = WORKERS
     seconds: list[float] = field(default_factory=list, compare=False)
 
     def __call__(self, runs: Sequence[Run], rng: np.random.Generator) -> list[int]:
-        return side_by_side(_Desk(self, runs, rng.standard_normal((DRAWS, 2, len(runs)))), len(runs))
+        desk = _Desk(self, runs, rng.standard_normal((DRAWS, 2, len(runs))))
+        return side_by_side(desk, len(runs), self.workers)
 
 
 class _Desk:

@@ -118,8 +118,8 @@ def run_of(record: Mapping[str, Any]) -> Run:
         values[: len(given)] = given
         return values
 
-    curves = (read(name) for name in ("train_loss", "val_loss", "val_loss_se", "val_rise_z", "test_loss"))
-    return Run(*curves, config=record.get("config", {}))
+    names = ("train_loss", "val_loss", "val_loss_se", "val_rise_z", "test_loss")
+    return Run(**{name: read(name) for name in names}, config=record.get("config", {}))
 
 
 Policy = Callable[[Sequence[Run], np.random.Generator], list[int]]

@@ -26,7 +26,7 @@ class Desk(Protocol):
         """Told of every epoch of a run: whether its worker goes on with it."""
 
 
-def side_by_side(desk: Desk, runs: int, workers: int = WORKERS) -> list[int]:
+def side_by_side(desk: Desk, runs: int, workers: int) -> list[int]:
     """Train until no worker has a run; the number of epochs that each run got."""
     given = [0] * runs
     at: list[int | None] = [None] * workers
@@ -43,16 +43,17 @@ def side_by_side(desk: Desk, runs: int, workers: int = WORKERS) -> list[int]:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """The rules of this search with four workers. again: a run that was stopped waits, and is judged again.
+    """The rules of this search with several workers. again: a run that was stopped waits, and is judged again.
 
     It is taken up before any new run starts, once it is not hopeless any more.
     """
 
     hopeless: Settings = ()
     again: bool = False
+    workers: int = WORKERS
 
     def __call__(self, runs: Sequence[Run], rng: np.random.Generator) -> list[int]:
-        return side_by_side(_Rules(runs, self), len(runs))
+        return side_by_side(_Rules(runs, self), len(runs), self.workers)
 
 
 class _Rules:
