@@ -94,6 +94,23 @@ def test_gains_go_from_best_epoch_to_best_epoch():
     assert gains(one, 3, 4) == (0.0, 0.0)
 
 
+def test_a_gaussian_process_by_hand():
+    """Three runs, one feature, a process of the linear part alone: the regression of Bayes.
+
+    Weights of the features are normal with variance 1, noise has r; so with y standardized to (-1, 0, 1) / u the slope
+    is x'y / (x'x + r), and 0.05, the lowest r, is the most likely one for a straight line.
+    """
+    x, y = np.array([[-1.0], [0.0], [1.0]]), np.array([3.0, 5.0, 7.0])
+    fitted = Gaussian()
+    fitted.fit(x, y)
+    mean, sd = fitted.predict(np.array([[2.0]]))
+    assert fitted._kernel[0] == 1.0
+    assert mean == pytest.approx(5 + 2 * 2 * 2 / 2.05)  # slope 2 shrunk by x'x / (x'x + r) = 2 / 2.05
+    misfit = (1 + 1) / (2 / 3) - (2 / (2 / 3) ** 0.5) ** 2 / 2.05  # times r: y'y - (x'y)^2 / (x'x + r), y by its unit
+    variance = (misfit / 0.05 + 1) / 4
+    assert sd == pytest.approx((2 / 3) ** 0.5 * 2 * math.sqrt(variance * (4 * 0.05 / 2.05 + 0.05)))
+
+
 @pytest.mark.parametrize("model", [Gaussian, Ridge])
 def test_a_model_finds_a_line(model):
     rng = np.random.default_rng(0)
@@ -172,18 +189,18 @@ def test_the_useful_front_of_a_draw():
 
 
 def test_chances_by_hand():
-    """Two runs with losses of 1 and 2 and the same gap; in one of two draws the second falls to 2 / e, below the other.
+    """Losses of 1 and 1.05, the same gap; in one of two draws the second run falls to 1.05 / e, far below the other.
 
     In that draw it is alone on the front; in the other draw the first one is.
     """
-    now = np.array([[1.0, 0.1], [2.0, 0.1]])
+    now = np.array([[1.0, 0.1], [1.05, 0.1]])
     changes = np.zeros((2, 2, 2))
     changes[0, 0, 1] = 1.0
     found, size = chances(now, changes, gain=0.01)
     assert found.tolist() == [0.0, 0.5]  # the first run is on a front, but no better than now
     assert size == 1.0
     changes[1, 1, 1] = -1.0  # a run that falls no further keeps its gap
-    assert chances(now, changes, gain=0.01)[0].tolist() == [0.0, 0.5]
+    assert chances(now, changes, gain=0.01)[1] == 1.0
     assert chances(now, changes, gain=2.0)[0].tolist() == [0.0, 0.0]  # log 3 is more than 1
 
 
@@ -216,10 +233,12 @@ def test_chances_count_per_epoch_left(monkeypatch):
     assert [number for number, _ in order[12:]] == [1] * 6 + [2] * 6
 
 
-def test_the_line_of_our_rules_is_followed_between_its_points():
-    line = [{"epochs": 0.4, "loss": 0.1}, {"epochs": 0.2, "loss": 0.3}]
-    assert paused.more_than_line({"epochs": 0.25, "loss": 0.3}, line, "loss") == pytest.approx(0.05)
-    assert paused.more_than_line({"epochs": 0.1, "loss": 0.3}, line, "loss") == pytest.approx(0.0)
+@pytest.mark.parametrize(
+    ("epochs", "weights"),
+    [(0.3, [0, 0.75, 0.25]), (0.2, [0.5, 0.5, 0]), (0.05, [1, 0, 0]), (0.9, [0, 0, 1])],
+)
+def test_our_rules_at_as_many_epochs(epochs, weights):
+    assert paused.between(epochs, [0.15, 0.25, 0.45]) == pytest.approx(weights)
 
 
 def test_the_error_of_draws_without_replacement():

@@ -9,7 +9,7 @@ searches.
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +33,9 @@ COLUMNS = {  # name in the summary -> heading
 AGAINST = ("loss", "hypervolume_lost", "front_far")
 LEGEND = """\
 epochs used, test loss, volume lost and front lost as in run.py. far lost: runs of the useful front that ended more than
-4% worse, two standard deviations between seeds. against z: minus what our rules have at as many epochs, search by
-search, between the values of z. ms: of a prediction. ± is a standard error over runs: each search leaves out runs of
-the table."""
+4% worse, two standard deviations between seeds. against z: minus that of our rules on the same searches, between
+the two z that use as many epochs on average. ms: of a prediction, on average. ± is a standard error over runs: each
+search leaves out runs of the table."""
 
 
 def paused_policies() -> dict[str, Paused]:
@@ -43,6 +43,7 @@ def paused_policies() -> dict[str, Paused]:
     return {
         "paused, Gaussian process": Paused(Gaussian),
         "paused, two epochs first": Paused(Gaussian, first=2),
+        "paused, until 30% are left": Paused(Gaussian, rest=0.3),
         "paused, until 5% are left": Paused(Gaussian, rest=0.05),
         "paused, without parameters": Paused(Gaussian, config=False),
         "paused, ridge regression": Paused(Ridge),
@@ -83,20 +84,20 @@ def _figures(table: Table, draws: Draws, figures: Sequence[Figures]) -> list[str
 
 
 def _against(table: Table, draws: Draws, figures: Sequence[Figures], line: Sequence[Sequence[Figures]]) -> list[str]:
+    """Differences from our rules, at the two neighbouring z that together use as many epochs."""
+    used = [float(np.mean([one.summary()["epochs"] for one in rules])) for rules in line]
+    weights = between(float(np.mean([one.summary()["epochs"] for one in figures])), used)
     cells = []
     for name in AGAINST:
-        differences = [
-            more_than_line(one.summary(), [rules.summary() for rules in search], name)
-            for one, search in zip(figures, zip(*line, strict=True), strict=True)
-        ]
-        cells.append(_cell("loss", float(np.mean(differences)), draws.error(table, differences)))
+        theirs = np.array([[one.summary()[name] for one in rules] for rules in line])
+        differences = [one.summary()[name] for one in figures] - weights @ theirs
+        cells.append(_cell("loss", float(np.mean(differences)), draws.error(table, list(differences))))
     return cells
 
 
-def more_than_line(one: Mapping[str, float], line: Sequence[Mapping[str, float]], name: str) -> float:
-    """A figure minus that of our rules at as many epochs, between neighbours of one search; beyond the ends, theirs."""
-    epochs, theirs = zip(*sorted((rules["epochs"], rules[name]) for rules in line), strict=True)
-    return one[name] - float(np.interp(one["epochs"], epochs, theirs))
+def between(epochs: float, line: Sequence[float]) -> np.ndarray:
+    """Weights of the points of a rising line that make `epochs` on average; beyond its ends, of the last point."""
+    return np.array([np.interp(epochs, line, unit) for unit in np.eye(len(line))])
 
 
 def _cell(name: str, value: float, error: float) -> str:
@@ -107,7 +108,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", type=Path, nargs="+", metavar="TABLE")
-    parser.add_argument("--searches", type=int, default=20, help="replayed under each policy (default %(default)s)")
+    parser.add_argument("--searches", type=int, default=50, help="replayed under each policy (default %(default)s)")
     parser.add_argument("--runs", type=int, default=80, help="in each search, if the table has as many (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(arguments)
