@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from builders import ROOT
 
 from studies.benchmarks.bootstrap import left_out_error
 from studies.benchmarks.pruning import paused, pausing
@@ -252,3 +253,16 @@ def test_left_out_error_of_a_mean_is_its_standard_error():
     values = rng.normal(size=100)
     means = [rng.choice(values, size=80, replace=False).mean() for _ in range(4000)]
     assert left_out_error(means, 80, 100) == pytest.approx(values.std(ddof=1) / 10, rel=0.05)
+
+
+def test_the_command_prints_every_policy_and_names_what_is_no_table(tmp_path, capsys):
+    table = ROOT / "studies" / "benchmarks" / "tables" / "fashion_light.jsonl.gz"
+    assert paused.main([str(table), "--searches", "2", "--runs", "10"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "fashion_light: 20 runs, 2 searches of 10"
+    cells = {line.split(" | ")[0]: line.count(" | ") for line in lines if line.startswith("| ")}
+    assert {f"| {name}" for name in (*paused.LINE, *paused.paused_policies())} < set(cells)
+    assert len(set(cells.values())) == 1
+    (tmp_path / "bad.jsonl").write_text("{}\n")
+    assert paused.main([str(tmp_path / "bad.jsonl")]) == 2
+    assert "line 1: no run" in capsys.readouterr().err

@@ -116,6 +116,14 @@ def test_one_percent_is_not_lost():
     assert judge(table(*runs), [runs[2], runs[0]], [1, 2]).best_lost == 1
 
 
+@pytest.mark.parametrize(("first", "lost", "far"), [(1.005, 0, 0), (1.03, 1, 0), (1.05, 1, 1)])
+def test_two_deviations_between_seeds_are_far(first, lost, far):
+    front, other = run([first, 1.0], test=[1, 1]), run([2.0, 2.0], test=[1, 1])
+    figures = judge(table(front, other), [front, other], [1, 2])
+    assert (figures.front, figures.front_lost, figures.front_far) == (1, lost, far)
+    assert figures.summary()["front_far"] == far
+
+
 def test_the_worst_tenth_is_a_mean_of_searches():
     figures = pruning_figures(loss=[0.0] * 18 + [0.1, 0.3])
     assert figures.summary()["loss_worst_tenth"] == pytest.approx(0.2)
