@@ -133,6 +133,7 @@ class Figures:
     epochs: list[float]  # epochs used, as a share of those that no pruning uses
     loss: list[float]  # test loss of the selected run relative to no pruning
     hypervolume_lost: list[float]
+    kept_volume_lost: list[float] = field(default_factory=list)  # the same, of the runs that kept their best alone
     front: int = 0  # runs of the useful front
     front_lost: int = 0  # those of them that lost their best epoch
     front_far: int = 0  # those of them that lost it by more than two standard deviations between seeds
@@ -153,6 +154,7 @@ class Figures:
             "front_lost": _share(self.front_lost, self.front),
             "front_far": _share(self.front_far, self.front),
             "hypervolume_lost": float(np.mean(self.hypervolume_lost)),
+            "kept_volume_lost": float(np.mean(self.kept_volume_lost)) if self.kept_volume_lost else math.nan,
             "overfit_stopped": _share(self.stopped, self.overfitting),
             "overfit_in_time": _share(self.in_time, self.overfitting),
             "overfit_late": float(np.mean(self.late)) if self.late else math.nan,
@@ -174,10 +176,13 @@ def judge(table: Table, runs: Sequence[Run], given: Sequence[int]) -> Figures:
     stopped = [i for i in overfitting if given[i] < whole[i]]
     late = {i: (given[i] - 1 - runs[i].result(whole[i])) / whole[i] for i in stopped}
     volume = hypervolume(table, runs, whole)
+    kept = [(run, epochs) for run, epochs in zip(runs, given, strict=True) if not _lost(run, epochs)]
+    kept_volume = hypervolume(table, [run for run, _ in kept], [epochs for _, epochs in kept])
     return Figures(
         epochs=[sum(given) / sum(whole)],
         loss=[selected_loss(table, runs, given) / selected_loss(table, runs, whole) - 1],
         hypervolume_lost=[1 - hypervolume(table, runs, given) / volume if volume else 0.0],
+        kept_volume_lost=[1 - kept_volume / volume if volume else 0.0],
         front=len(useful),
         front_lost=sum(_lost(runs[i], given[i]) for i in useful),
         front_far=sum(_lost(runs[i], given[i], FAR) for i in useful),
