@@ -79,7 +79,7 @@ def test_what_stopping_cost_is_worked_out_by_hand():
     whole = 0.6 * 0.8 + 0.58 * (0.2 - 0.01) + 0.2 * 0.01  # GOOD (0.4, 0.2), SLOW (0.42, 0.01) and POOR (0.8, 0)
     left = 0.6 * 0.8 + 0.2 * 0.2  # SLOW (0.8, 0) and POOR (0.9, 0)
     assert figures.hypervolume_lost == [pytest.approx(1 - left / whole)]
-    assert figures.kept_volume_lost == [pytest.approx(1 - (0.6 * 0.8) / whole)]  # GOOD alone is not worse
+    assert figures.kept_volume_lost == [pytest.approx(1 - 0.6 * 0.8 / whole)]  # of GOOD alone: the others are far worse
 
 
 def test_another_selection_changes_the_test_loss():

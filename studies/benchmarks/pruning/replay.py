@@ -133,7 +133,7 @@ class Figures:
     epochs: list[float]  # epochs used, as a share of those that no pruning uses
     loss: list[float]  # test loss of the selected run relative to no pruning
     hypervolume_lost: list[float]
-    kept_volume_lost: list[float] = field(default_factory=list)  # the same, of the runs that kept their best alone
+    kept_volume_lost: list[float] = field(default_factory=list)  # the same, of the runs alone that are not far worse
     front: int = 0  # runs of the useful front
     front_lost: int = 0  # those of them that lost their best epoch
     front_far: int = 0  # those of them that lost it by more than two standard deviations between seeds
@@ -176,7 +176,7 @@ def judge(table: Table, runs: Sequence[Run], given: Sequence[int]) -> Figures:
     stopped = [i for i in overfitting if given[i] < whole[i]]
     late = {i: (given[i] - 1 - runs[i].result(whole[i])) / whole[i] for i in stopped}
     volume = hypervolume(table, runs, whole)
-    kept = [(run, epochs) for run, epochs in zip(runs, given, strict=True) if not _lost(run, epochs)]
+    kept = [(run, epochs) for run, epochs in zip(runs, given, strict=True) if not _lost(run, epochs, FAR)]
     kept_volume = hypervolume(table, [run for run, _ in kept], [epochs for _, epochs in kept])
     return Figures(
         epochs=[sum(given) / sum(whole)],
