@@ -79,6 +79,7 @@ def test_what_stopping_cost_is_worked_out_by_hand():
     whole = 0.6 * 0.8 + 0.58 * (0.2 - 0.01) + 0.2 * 0.01  # GOOD (0.4, 0.2), SLOW (0.42, 0.01) and POOR (0.8, 0)
     left = 0.6 * 0.8 + 0.2 * 0.2  # SLOW (0.8, 0) and POOR (0.9, 0)
     assert figures.hypervolume_lost == [pytest.approx(1 - left / whole)]
+    assert figures.kept_volume_lost == [pytest.approx(1 - 0.6 * 0.8 / whole)]  # of GOOD alone: the others are far worse
 
 
 def test_another_selection_changes_the_test_loss():
@@ -114,6 +115,14 @@ def test_one_percent_is_not_lost():
     runs = [run([1.01, 1.0], test=[1, 1]), run([1.02, 1.0], test=[1, 1]), run([NAN, 1.0], test=[1, 1])]
     assert [judge(table(one), [one, runs[0]], [1, 2]).best_lost for one in runs[:2]] == [0, 1]
     assert judge(table(*runs), [runs[2], runs[0]], [1, 2]).best_lost == 1
+
+
+@pytest.mark.parametrize(("first", "lost", "far"), [(1.005, 0, 0), (1.03, 1, 0), (1.05, 1, 1)])
+def test_two_deviations_between_seeds_are_far(first, lost, far):
+    front, other = run([first, 1.0], test=[1, 1]), run([2.0, 2.0], test=[1, 1])
+    figures = judge(table(front, other), [front, other], [1, 2])
+    assert (figures.front, figures.front_lost, figures.front_far) == (1, lost, far)
+    assert figures.summary()["front_far"] == far
 
 
 def test_the_worst_tenth_is_a_mean_of_searches():

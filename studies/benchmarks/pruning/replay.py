@@ -20,6 +20,7 @@ from studies.benchmarks.curve_tables import read_records
 RISE = 0.05  # an overfitting run ends with a validation loss this much above its best
 FIRST = 0.70  # and its best epoch lies in this first part of the run
 LOST = 0.01  # a run that ends worse by more than this has lost its best epoch
+FAR = 0.04  # and by more than this, far: two standard deviations of the loss between seeds, 2% each
 IN_TIME = (
     0.20  # of the planned epochs: a run that overfits is stopped in time if it is stopped this soon after its best
 )
@@ -34,6 +35,7 @@ class Run:
     val_loss_se: np.ndarray
     val_rise_z: np.ndarray
     test_loss: np.ndarray
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def epochs(self) -> int:
@@ -116,7 +118,8 @@ def run_of(record: Mapping[str, Any]) -> Run:
         values[: len(given)] = given
         return values
 
-    return Run(*(read(name) for name in ("train_loss", "val_loss", "val_loss_se", "val_rise_z", "test_loss")))
+    names = ("train_loss", "val_loss", "val_loss_se", "val_rise_z", "test_loss")
+    return Run(**{name: read(name) for name in names}, config=record.get("config", {}))
 
 
 Policy = Callable[[Sequence[Run], np.random.Generator], list[int]]
@@ -130,8 +133,10 @@ class Figures:
     epochs: list[float]  # epochs used, as a share of those that no pruning uses
     loss: list[float]  # test loss of the selected run relative to no pruning
     hypervolume_lost: list[float]
+    kept_volume_lost: list[float] = field(default_factory=list)  # the same, of the runs alone that are not far worse
     front: int = 0  # runs of the useful front
     front_lost: int = 0  # those of them that lost their best epoch
+    front_far: int = 0  # those of them that lost it by more than two standard deviations between seeds
     overfitting: int = 0  # runs that overfit
     stopped: int = 0  # those of them that did not go to the end
     in_time: int = 0  # those of them that were stopped at most 20% of the planned epochs after their best
@@ -147,7 +152,9 @@ class Figures:
             "loss": float(np.mean(self.loss)),
             "loss_worst_tenth": float(np.mean(worst)),
             "front_lost": _share(self.front_lost, self.front),
+            "front_far": _share(self.front_far, self.front),
             "hypervolume_lost": float(np.mean(self.hypervolume_lost)),
+            "kept_volume_lost": float(np.mean(self.kept_volume_lost)) if self.kept_volume_lost else math.nan,
             "overfit_stopped": _share(self.stopped, self.overfitting),
             "overfit_in_time": _share(self.in_time, self.overfitting),
             "overfit_late": float(np.mean(self.late)) if self.late else math.nan,
@@ -169,12 +176,16 @@ def judge(table: Table, runs: Sequence[Run], given: Sequence[int]) -> Figures:
     stopped = [i for i in overfitting if given[i] < whole[i]]
     late = {i: (given[i] - 1 - runs[i].result(whole[i])) / whole[i] for i in stopped}
     volume = hypervolume(table, runs, whole)
+    kept = [(run, epochs) for run, epochs in zip(runs, given, strict=True) if not _lost(run, epochs, FAR)]
+    kept_volume = hypervolume(table, [run for run, _ in kept], [epochs for _, epochs in kept])
     return Figures(
         epochs=[sum(given) / sum(whole)],
         loss=[selected_loss(table, runs, given) / selected_loss(table, runs, whole) - 1],
         hypervolume_lost=[1 - hypervolume(table, runs, given) / volume if volume else 0.0],
+        kept_volume_lost=[1 - kept_volume / volume if volume else 0.0],
         front=len(useful),
         front_lost=sum(_lost(runs[i], given[i]) for i in useful),
+        front_far=sum(_lost(runs[i], given[i], FAR) for i in useful),
         overfitting=len(overfitting),
         stopped=len(stopped),
         in_time=sum(share <= IN_TIME for share in late.values()),
@@ -215,13 +226,13 @@ def hypervolume(table: Table, runs: Sequence[Run], given: Sequence[int]) -> floa
     return area
 
 
-def _lost(run: Run, epochs: int) -> bool:
-    """Whether the run was stopped before its best epoch and is more than 1% worse for that."""
+def _lost(run: Run, epochs: int, margin: float = LOST) -> bool:
+    """Whether the run was stopped before its best epoch and is worse for that by more than this share of the loss."""
     best = run.result(run.epochs)
     if best < epochs:  # -1, never a finite loss, included
         return False
     reached = run.result(epochs)
-    return reached < 0 or bool(run.val_loss[reached] > run.val_loss[best] + LOST * abs(run.val_loss[best]))
+    return reached < 0 or bool(run.val_loss[reached] > run.val_loss[best] + margin * abs(run.val_loss[best]))
 
 
 def _share(part: int, whole: int) -> float:
@@ -229,13 +240,18 @@ def _share(part: int, whole: int) -> float:
 
 
 def searches(table: Table, policy: Policy, count: int, size: int, seed: int) -> Figures:
+    """Figures of `each_search`, pooled."""
+    return pool(each_search(table, policy, count, size, seed))
+
+
+def each_search(table: Table, policy: Policy, count: int, size: int, seed: int) -> list[Figures]:
     """`count` searches of `size` runs, drawn in random order and without replacement; the same for every policy."""
     figures = []
     for search in range(count):
         rng = np.random.default_rng([seed, search])
         runs = [table.runs[i] for i in rng.permutation(len(table.runs))[:size]]
         figures.append(judge(table, runs, policy(runs, rng)))
-    return pool(figures)
+    return figures
 
 
 def standard_errors(table: Table, policy: Policy, resamples: int, count: int, size: int, seed: int) -> dict[str, float]:
