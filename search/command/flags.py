@@ -31,6 +31,7 @@ def _workers(text: str) -> int | None:
         raise UserError(f"--workers is {text}; write a number, or auto") from None
 
 
+CHOSEN = "what is searched and chosen"
 IMAGES = "images"
 # a flag shows in the list of processes, with the password that may be in it
 STORAGE_UNSET = "that in the environment variable GAPSEARCH_STORAGE, or else SQLite in the run folder"
@@ -40,7 +41,7 @@ GROUPS = {
         Flag("epochs", int, "E", "epochs of each trial, at most"),
         Flag("timeout", float, "SECONDS", "end after that long; what runs then is queued again"),
     ),
-    "what is searched and chosen": (
+    CHOSEN: (
         Flag("space", full_name, "NAME", CHOICES),
         Flag("max-gap", float, "G", "a ceiling for the gap: what exceeds it is never chosen"),
         Flag("seed", int, "S", "of splits, sampler and training"),
@@ -82,6 +83,14 @@ def add_flags(parser: argparse.ArgumentParser, study: Mapping[str, Any]) -> None
         group = parser.add_argument_group(title)
         for flag in flags:
             _add(group, flag, defaults)
+        if title == CHOSEN:
+            group.add_argument(
+                "--no-race",
+                dest="race",
+                action="store_false",
+                default=argparse.SUPPRESS,
+                help="leave out the race of the best with fresh seeds; the expected figures are then those of one seed",
+            )
         if title == IMAGES:
             _add_image_flags(group, defaults)
 
