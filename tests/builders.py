@@ -226,6 +226,7 @@ def best_content(**others):
                "parameters": sum(p.numel() for p in model.parameters())}  # fmt: skip
     return {
         "study": "digits", "trial": 3, "space": "spaces.cnn", "config": dict(CONFIG), "epochs": 2, "seed": 7,
+        "expected": {"loss": 0.13, "loss_interval": [0.1, 0.16], "accuracy": 0.96, "gap": 0.05, "seeds": 2},
         "metrics": figures,
         "choice": {"because": "it is", "over": [1], "stopped": "finished", "baseline_loss": 0.2, "max_gap": None},
         "data": {"name": "digits", "fingerprint": "0" * 16, "classes": list("0123456789"), "image_size": [8, 8],

@@ -35,8 +35,11 @@ def candidates(runs: Sequence[Run], most: int = 50) -> list[Run]:
     if not feasible:
         return []
     best = min(feasible, key=lambda run: run.at_best.val_loss)
-    reach = max(USEFUL * best.at_best.val_loss, 2 * math.sqrt(2) * best.at_best.val_loss_se)
-    close = [run for run in feasible if run.at_best.val_loss - best.at_best.val_loss <= reach]
+
+    def reach(run: Run) -> float:  # by the errors of both: a lucky run reports a small one of its own
+        return max(USEFUL * best.at_best.val_loss, 2 * math.hypot(run.at_best.val_loss_se, best.at_best.val_loss_se))
+
+    close = [run for run in feasible if run.at_best.val_loss - best.at_best.val_loss <= reach(run)]
     return sorted(close, key=lambda run: run.at_best.val_loss)[:most]
 
 
@@ -49,13 +52,18 @@ def nearest(runs: Sequence[Run], constraints: Constraints) -> Run | None:
     )
 
 
-def choose(runs: Sequence[Run], val_losses: Mapping[int, np.ndarray], seed_std: float | None = None) -> Choice | None:
+def choose(
+    runs: Sequence[Run], val_losses: Mapping[int, np.ndarray], seed_std: float | None = None, trainings: int = 1
+) -> Choice | None:
     """Choose within noise; None where no run is feasible.
 
-    1. The band: feasible runs whose validation loss d above the lowest may be noise, d <= z sqrt(i^2 + 2 s^2). i is
+    trainings: of each run, with as many seeds, whose means its figures are.
+
+    1. The band: feasible runs whose validation loss d above the lowest may be noise, d <= z sqrt(i^2 + 2 s^2 / k). i is
        the image noise: the standard error of the paired difference where `val_losses` holds both runs' per-image losses
        (shape (n,), by number), else of the unpaired one. s is the seed noise: `seed_std`, the standard deviation
-       of a validation loss over seeds (nats), which both runs have; left out where it was not measured. z is `BAND_Z`.
+       of a validation loss over seeds (nats), which both runs have; left out where it was not measured. k is
+       `trainings`, z is `BAND_Z`.
     2. Of the band, the runs that no other of the band beats in both objectives.
     3. Of these the smallest gap; gaps within a standard error of it tie, and ties go to the lower
        validation loss, then to fewer parameters.
@@ -64,21 +72,21 @@ def choose(runs: Sequence[Run], val_losses: Mapping[int, np.ndarray], seed_std: 
     if not close:
         return None
     best = close[0]
-    seeds = math.sqrt(2) * (seed_std or 0.0)
+    seeds = math.sqrt(2 / trainings) * (seed_std or 0.0)
     band = [
         run
         for run in close
         if run.at_best.val_loss - best.at_best.val_loss
-        <= BAND_Z * math.hypot(_difference_se(run, best, val_losses), seeds)
+        <= BAND_Z * math.hypot(difference_se(run, best, val_losses), seeds)
     ]
     qualified = front(band)
     smallest = min(qualified, key=lambda run: run.objectives[1])
     tied = [run for run in qualified if run.objectives[1] - smallest.objectives[1] <= _finite(smallest.at_best.gap_se)]
     chosen = min(tied, key=lambda run: (run.at_best.val_loss, run.parameters, run.number))
-    return Choice(chosen, tuple(band), _reason(chosen, best, band, smallest, seed_std))
+    return Choice(chosen, tuple(band), _reason(chosen, best, band, smallest, seed_std, trainings))
 
 
-def _difference_se(run: Run, best: Run, val_losses: Mapping[int, np.ndarray]) -> float:
+def difference_se(run: Run, best: Run, val_losses: Mapping[int, np.ndarray]) -> float:
     """Of the difference in validation loss, from the images; 0 where nothing finite is known of it."""
     if run.number in val_losses and best.number in val_losses:
         error = paired_difference(val_losses[run.number], val_losses[best.number])[1]
@@ -91,12 +99,13 @@ def _finite(error: float) -> float:
     return error if math.isfinite(error) else 0.0
 
 
-def _reason(chosen: Run, best: Run, band: Sequence[Run], smallest: Run, seed_std: float | None) -> str:
+def _reason(chosen: Run, best: Run, band: Sequence[Run], smallest: Run, seed_std: float | None, trainings: int) -> str:
     lowest = f"{best.at_best.val_loss:.4f}"
+    loss = "validation loss" if trainings == 1 else f"mean validation loss over {trainings} seeds"
     noise = "noise" if seed_std is None else f"noise (seeds alone: {seed_std:.4f})"
     if len(band) == 1:
-        return f"the lowest validation loss, {lowest}, and no other run is within {noise} of it"
-    close = f"of the {len(band)} runs whose validation loss is within {noise} of the lowest ({lowest})"
+        return f"the lowest {loss}, {lowest}, and no other run is within {noise} of it"
+    close = f"of the {len(band)} runs whose {loss} is within {noise} of the lowest ({lowest})"
     if chosen is smallest:
         return f"{close}, it has the smallest gap"
     return f"{close}, it has the lowest loss among those whose gap is within noise of the smallest"

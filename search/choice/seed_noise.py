@@ -1,53 +1,51 @@
-"""Seed noise: by how much a validation loss changes when the same configuration is trained with another seed.
-
-It is measured, where the budget allows, by training the best few once or twice more after the last trial.
-"""
+"""Seed noise: by how much a validation loss changes when the same configuration is trained with another seed."""
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from search.choice.choose import candidates
 from search.choice.run import Run
-
-TOP = 3  # configurations that are repeated
-ROUNDS = 2  # repeats of each, if both are affordable
-SHARE = 0.15  # of the epochs trained so far, which the repeats may cost
+from search.measurement import Measurement
 
 
 @dataclass(frozen=True)
 class Repeat:
-    """What a trial's configuration came to with another seed."""
+    """What a trial's configuration came to with another seed, after as many epochs as the trial took to its best one.
+
+    Measured at its last epoch, so nothing about it was picked. Losses are infinite where the training failed.
+    """
 
     trial: int  # number of the trial that is repeated
+    index: int  # of the seed, from 1; the same index is the same seed for all trials
     seed: int
-    val_loss: float  # the lowest within as many epochs as the trial took to its best one, in nats
-    gap: float  # at that epoch
+    val_loss: float  # in nats
+    train_loss: float
+    val_accuracy: float  # in [0, 1]
+    train_accuracy: float
     epochs: int  # trained
 
+    @property
+    def gap(self) -> float:
+        """`val_loss - train_loss`, signed."""
+        return self.val_loss - self.train_loss
 
-def plan_repeats(runs: Sequence[Run], done: Sequence[Repeat], epochs_trained: int) -> list[Run]:
-    """The runs to train again, best first; each appears once for each repeat that it still lacks.
+    @property
+    def failed(self) -> bool:
+        """Whether its training came to no finite loss."""
+        return not (math.isfinite(self.val_loss) and math.isfinite(self.train_loss))
 
-    A round repeats each of the best `TOP` feasible runs, to its best epoch. It is done where all repeats together
-    cost at most `SHARE` of `epochs_trained`; fewer than one full round would say too little.
-    """
-    top = candidates(runs)[:TOP]
-    if len(top) < TOP:
-        return []
-    budget = SHARE * epochs_trained - sum(repeat.epochs for repeat in done)
-    had: dict[int, int] = defaultdict(int)
-    for repeat in done:
-        had[repeat.trial] += 1
-    planned: list[Run] = []
-    for number in range(ROUNDS):
-        missing = [run for run in top if had[run.number] <= number]
-        budget -= sum(run.best_epoch + 1 for run in missing)
-        if budget < 0:
-            break
-        planned += missing
-    return planned
+
+def failed_repeat(trial: int, index: int, seed: int, epochs: int) -> Repeat:
+    """A training that came to nothing."""
+    return Repeat(trial, index, seed, math.inf, 0.0, 0.0, 0.0, epochs)
+
+
+def repeat_of(trial: int, index: int, seed: int, measured: Measurement, epochs: int) -> Repeat:
+    """A training that ended with these figures."""
+    if not (math.isfinite(measured.val_loss) and math.isfinite(measured.train_loss)):
+        return failed_repeat(trial, index, seed, epochs)
+    losses = measured.val_loss, measured.train_loss
+    return Repeat(trial, index, seed, *losses, measured.val_accuracy, measured.train_accuracy, epochs)
 
 
 def seed_std(runs: Sequence[Run], repeats: Sequence[Repeat]) -> float | None:

@@ -100,13 +100,16 @@ def confirm(best: Path, data_root: Path, device: str | None, seeds: int) -> int:
 
 
 def _describe(content: dict[str, Any], path: Path) -> Iterator[str]:
+    from search.insight.worth import expectation
     from search.show.text import short
 
     metrics, choice = content["metrics"], content["choice"]
     yield f"trial {content['trial']} of the study {content['study']}"
+    if expected := content.get("expected"):
+        yield f"  expected    {expectation(expected)}"
     yield (
         f"  val_loss    {metrics['val_loss']:.4f} ± {metrics['val_loss_se']:.4f}  "
-        f"(linear baseline {choice['baseline_loss']:.4f})"
+        f"as recorded (linear baseline {choice['baseline_loss']:.4f})"
     )
     yield (
         f"  gap         {metrics['gap']:.4f} ± {metrics['gap_se']:.4f}"

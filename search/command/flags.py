@@ -84,7 +84,7 @@ def add_flags(parser: argparse.ArgumentParser, study: Mapping[str, Any]) -> None
         for flag in flags:
             _add(group, flag, defaults)
         if title == SPACE:
-            _add_no_start(group)
+            _add_left_out(group)
         if title == IMAGES:
             _add_image_flags(group, defaults)
 
@@ -110,14 +110,13 @@ def _add(group: argparse._ArgumentGroup, flag: Flag, defaults: Mapping[str, Any]
     )
 
 
-def _add_no_start(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--no-start",
-        action="store_false",
-        dest="start",
-        default=argparse.SUPPRESS,
-        help="do not begin with the configurations that the space names",
-    )
+def _add_left_out(group: argparse._ArgumentGroup) -> None:
+    """The flags that leave out a part of a search."""
+    for name, text in (
+        ("start", "do not begin with the configurations that the space names"),
+        ("race", "leave out the race of the best with fresh seeds; the expected figures are then those of one seed"),
+    ):
+        group.add_argument(f"--no-{name}", action="store_false", dest=name, default=argparse.SUPPRESS, help=text)
 
 
 def _add_image_flags(group: argparse._ArgumentGroup, defaults: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from search.choice.choose import Choice
+from search.choice.expected import Expected
 from search.choice.run import Run
 from search.data.tensors import SearchData
 from search.engine.weights import read_weights
@@ -32,7 +33,13 @@ LIBRARIES = ("torch", "torchvision", "optuna", "numpy")
 
 
 def export(
-    settings: Settings, conditions: Conditions, data: SearchData, choice: Choice, trial: TrialResult, seed: int
+    settings: Settings,
+    conditions: Conditions,
+    data: SearchData,
+    choice: Choice,
+    expected: Expected | None,
+    trial: TrialResult,
+    seed: int,
 ) -> None:
     """Write best.yaml and best.pt of the chosen trial into the run folder; says so where its weights are lost.
 
@@ -45,6 +52,7 @@ def export(
         "config": trial.config,
         "epochs": choice.run.best_epoch + 1,
         "seed": seed,
+        **({} if expected is None else {"expected": expected.as_dict()}),
         "metrics": _metrics(choice),
         "choice": {
             "because": choice.reason,

@@ -15,6 +15,7 @@ import optuna
 import torch
 
 from search.choice.constraints import Constraints
+from search.choice.race import Race
 from search.data import cache, datasets
 from search.data.tensors import SearchData, prepare
 from search.engine import machine
@@ -59,7 +60,7 @@ def run_search(settings: Settings) -> int | None:
     make_folder(settings.folder)
     url = settings.storage_url
     with _lock(settings.folder), _owned(settings, url) as (store, owner), _explained(settings, url, owner):
-        for name in (".", "checkpoints", "weights"):
+        for name in (".", "checkpoints", "losses", "weights"):
             remove_leftovers(settings.folder / name)
         describe_search(settings, data, store)
         begin(store, settings, first)
@@ -127,7 +128,7 @@ def load_data(settings: Settings) -> SearchData:
 def make_folder(folder: Path) -> None:
     """Make the run folder. Raises UserError where it cannot be written."""
     try:
-        for name in (".", "artifacts", "checkpoints", "weights"):
+        for name in (".", "artifacts", "checkpoints", "losses", "weights"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / ".lock").touch()
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
@@ -201,7 +202,8 @@ def _pool(
         f"{missing} trials of at most {settings.epochs} epochs on {plural(len(places), 'worker')} "
         f"({', '.join(dict.fromkeys(places))}; {conditions.precision}){before}{again}"
     )
-    return WorkerPool(places[: max(jobs, 1)], keep(settings.space, settings.folder), data, conditions)
+    most = max(jobs, Race.most if settings.race else 1)
+    return WorkerPool(places[:most], keep(settings.space, settings.folder), data, conditions)
 
 
 def _runner(
@@ -219,12 +221,12 @@ def _conclude(
     settings: Settings, conditions: Conditions, data: SearchData, store: Store, runner: Runner, *, in_haste: bool
 ) -> None:
     """Choose, export, and tell. in_haste: somebody has ended the search and does not wait for a report."""
-    choice = runner.choice()
+    choice, expected = runner.conclude()
     snapshot = store.snapshot()
     if choice is not None:
         trial, seed = snapshot.trials[choice.run.number], store.recorded_seed(choice.run.number)
         try:
-            export(settings, conditions, data, choice, trial, seed)
+            export(settings, conditions, data, choice, expected, trial, seed)
         except OSError as error:
             raise UserError(
                 f"cannot write best.yaml to {settings.folder}: {error.strerror}; mend that and start again, "

@@ -1,41 +1,60 @@
-"""Training the best configurations again with other seeds, after the last trial."""
+"""Training configurations again with other seeds, after the last trial."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
-from search.choice.seed_noise import Repeat
+from search.choice.seed_noise import Repeat, failed_repeat, repeat_of
 from search.engine.workers import WorkerPool
 from search.measurement import Measurement
+from search.show.terminal import Terminal
+from search.stopping.stopped import Stopped
 from search.training.trial import Job, Outcome, Report
 
 TURN_SECONDS = 0.25  # how long to wait for workers before asking whether to go on
-MOST_DEATHS = 3  # of workers, on one job, which is dropped then
+MOST_LOSSES = 3  # of workers or of memory, by one job, which has failed then
+
+Ended = Callable[[Repeat, Outcome], None]  # told of each training that has ended
 
 
-def train_repeats(pool: WorkerPool, jobs: Sequence[Job], hang_after: float, go_on: Callable[[], bool]) -> list[Repeat]:
+def train_repeats(
+    pool: WorkerPool,
+    jobs: Sequence[Job],
+    hang_after: float,
+    go_on: Callable[[], bool],
+    ended: Ended,
+    terminal: Terminal,
+) -> None:
     """Train `jobs` to their end on idle workers; those that have not ended when `go_on` says no are dropped.
 
-    A job whose worker died is trained again, from its start.
+    A job whose worker died, or that ran out of memory, is trained again, from its start.
     """
-    queue, repeats, deaths = deque(jobs), list[Repeat](), Counter[int]()
+    queue, losses = deque(jobs), Counter[tuple[int, int]]()
     while (queue or any(worker.job for worker in pool.workers)) and go_on():
         for worker in pool.idle():
             if queue:
-                pool.submit(worker, queue.popleft())
+                job = queue.popleft()
+                pool.submit(worker, job)
+                terminal.started(job.number, job.repeat, job.epochs)
         pool.end_silent(hang_after)
         for worker, job, content in pool.wait(TURN_SECONDS):
             if isinstance(content, Report):
+                terminal.epoch(job.number, content.history, job.repeat)
                 pool.answer(worker, None)
-            elif isinstance(content, Outcome):
-                if content.run is not None:
-                    repeats.append(_repeat(job, content.run.at_best, content))
-            else:
-                deaths[job.seed] += 1
-                if deaths[job.seed] < MOST_DEATHS:
-                    queue.append(job)
-    pool.close()
-    return repeats
+            elif content is None or isinstance(content, Outcome):
+                terminal.dropped(job.number, job.repeat)
+                if content is None or content.stopped == Stopped.OUT_OF_MEMORY:
+                    losses[job.number, job.repeat] += 1
+                    if losses[job.number, job.repeat] < MOST_LOSSES:
+                        queue.append(job)
+                        continue
+                    content = Outcome(job.number, Stopped.ERROR)
+                ended(_repeat(job, content), content)
+    if any(worker.job for worker in pool.workers):
+        pool.close()
 
 
-def _repeat(job: Job, at_best: Measurement, outcome: Outcome) -> Repeat:
-    return Repeat(job.number, job.seed, at_best.val_loss, at_best.gap, len(outcome.history["val_loss"]))
+def _repeat(job: Job, outcome: Outcome) -> Repeat:
+    """What came of it, at its last epoch."""
+    if outcome.stopped != Stopped.FINISHED:
+        return failed_repeat(job.number, job.repeat, job.seed, job.epochs)
+    return repeat_of(job.number, job.repeat, job.seed, Measurement.at(outcome.history, -1), job.epochs)

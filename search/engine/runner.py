@@ -3,23 +3,22 @@
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 
-from search.choice.choose import Choice, choose
+from search.choice.choose import Choice
 from search.choice.constraints import Constraints
+from search.choice.expected import Expected
 from search.choice.run import Run
-from search.choice.seed_noise import TOP, Repeat, plan_repeats, seed_std
 from search.engine.ending import result_of
+from search.engine.finals import Finals
 from search.engine.interruption import Interruption
 from search.engine.longer import KeptCheckpoints
-from search.engine.repeats import train_repeats
 from search.engine.store import EndedOutside, Store
 from search.engine.weights import KeptWeights
 from search.engine.workers import STOP_SECONDS, Worker, WorkerPool
 from search.measurement import History
-from search.results.schema import StudyAttribute
 from search.results.trial_result import TrialResult
 from search.settings import Settings
 from search.show.dashboard import Publisher
@@ -63,7 +62,7 @@ class Runner:
         for trial in snapshot.ended:
             self._remember(trial.number, trial.history, trial.stopped)
         self.runs: list[Run] = list(snapshot.runs)
-        self._repeats = [Repeat(**stored) for stored in store.study.user_attrs.get(StudyAttribute.REPEATS, ())]
+        self._finals = Finals(store, pool, terminal, settings.seed)
         self._retries: deque[Job] = deque()  # out of memory: each to be tried once more with nothing beside it
         self._retried: set[int] = set()
         self._losses: Counter[tuple[int, Stopped]] = Counter()  # of workers, by the lineage of their trial
@@ -90,7 +89,7 @@ class Runner:
                 while go_on():
                     self._dispatch()
                     if all(worker.job is None for worker in self._pool.workers):
-                        self._repeat_best(go_on)
+                        self._race(go_on)
                         break
                     self._turn()
                 self._wind_down()
@@ -102,9 +101,22 @@ class Runner:
 
     def choice(self) -> Choice | None:
         """The choice among the runs so far, recorded in the study too."""
-        choice = choose(self.runs, self._weights.val_losses, seed_std(self.runs, self._repeats))
-        self._store.describe(StudyAttribute.CHOICE, None if choice is None else choice.as_dict())
-        return choice
+        return self._finals.choice(self.runs, self._weights.val_losses)
+
+    def conclude(self) -> tuple[Choice | None, Expected | None]:
+        """The choice at the end, and what is expected of it; recorded in the study too."""
+        return self._finals.conclude(self.runs, self._weights.val_losses)
+
+    def _race(self, go_on: Callable[[], bool]) -> None:
+        """All trials are done: train the best of them again."""
+
+        def turn() -> bool:
+            self._terminal.tick()
+            self._publisher.update()
+            return go_on()
+
+        if self._settings.race:
+            self._finals.run(self.runs, self._settings.hang_after, turn)
 
     def publish(self) -> None:
         """Bring the dashboard to where the study is."""
@@ -165,22 +177,6 @@ class Runner:
         decision = self._hopeless.update(report.number, _curve(report.history))
         return Stop(Stopped.HOPELESS, decision.reason) if decision.stop else None
 
-    def _repeat_best(self, go_on: Callable[[], bool]) -> None:
-        """All trials are done: measure by how much seeds move the best of them, where the budget allows."""
-        again = Counter(repeat.trial for repeat in self._repeats)
-        jobs: list[Job] = []
-        epochs_trained = sum(trial.epochs_run for trial in self._store.snapshot().ended)
-        for run in plan_repeats(self.runs, self._repeats, epochs_trained):
-            again[run.number] += 1
-            jobs.append(self._store.repeat_job(run.number, run.best_epoch + 1, again[run.number]))
-        if jobs:
-            epochs = sum(job.epochs for job in jobs)
-            self._terminal.note(
-                f"seed noise: {len(jobs)} trainings of the best {TOP} with other seeds, {epochs} epochs"
-            )
-            self._repeats += train_repeats(self._pool, jobs, self._settings.hang_after, go_on)
-            self._store.describe(StudyAttribute.REPEATS, [asdict(repeat) for repeat in self._repeats])
-
     def _remember(self, number: int, history: History, stopped: Stopped | None) -> None:
         """An ended trial, as one to compare others with."""
         if history:
@@ -204,6 +200,8 @@ class Runner:
         trial = self._store.running(number)
         result = result_of(outcome, trial)
         self._publisher.attach_curves(result, trial)
+        if outcome.stopped.reached_best:
+            self._finals.images.add((number, 0), outcome.val_losses, outcome.val_correct)
         result = self._record(outcome, worker.device) or replace(result, state="FAIL", stopped=Stopped.CANCELLED)
         self._checkpoints.ended(result)
         if result.ended:
@@ -273,6 +271,7 @@ class Runner:
         running = {worker.job.number for worker in self._pool.workers if worker.job is not None}
         self._weights.update(self.runs, running)
         self._checkpoints.update(self.runs)
+        self._finals.images.update(self.runs)
 
     def last_words(self) -> None:
         """Leave the terminal and the machine as they were: the process is about to end."""

@@ -192,15 +192,19 @@ class Store:
             self._running[trial.number] = trial
             return trial, config
 
-    def trial_seed(self, lineage: int, repeat: int = 0) -> int:
-        """The seed of a trial's initial weights, shuffling and augmentation; another one for each repeat of it."""
-        return int(np.random.SeedSequence([self._seed, lineage, 1 + repeat]).generate_state(1)[0])
+    def trial_seed(self, lineage: int) -> int:
+        """The seed of a trial's initial weights, shuffling and augmentation."""
+        return int(np.random.SeedSequence([self._seed, lineage, 1]).generate_state(1)[0])
 
-    def repeat_job(self, number: int, epochs: int, repeat: int) -> Job:
-        """The configuration of an ended trial with the seed of its `repeat`-th repetition (from 1)."""
+    def repeat_seed(self, index: int) -> int:
+        """A fresh seed (`index` from 1), the same for all trials that are trained again with it."""
+        return int(np.random.SeedSequence([self._seed, 0, 1 + index]).generate_state(1)[0])
+
+    def repeat_job(self, number: int, epochs: int, index: int) -> Job:
+        """The configuration of an ended trial with a fresh seed."""
         attributes = self._frozen(number).user_attrs
         lineage = int(attributes[LINEAGE])
-        return Job(number, attributes["config"], self.trial_seed(lineage, repeat), epochs, lineage, keeps=False)
+        return Job(number, attributes["config"], self.repeat_seed(index), epochs, lineage, repeat=index)
 
     def recorded_seed(self, number: int) -> int:
         """The seed that an ended trial was trained with."""

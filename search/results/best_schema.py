@@ -37,6 +37,14 @@ class _Metrics(_Part):
     parameters: Number
 
 
+class _Expected(_Part):
+    loss: Finite
+    loss_interval: Annotated[list[Finite], Field(min_length=2, max_length=2)]  # 90%
+    accuracy: Share
+    gap: Finite
+    seeds: Number  # unseen ones that were measured
+
+
 class _Choice(_Part):
     because: str
     over: list[Number]
@@ -91,6 +99,7 @@ class _Best(BaseModel):
     config: dict[str, JsonValue]
     epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     seed: Seed
+    expected: _Expected | None = None
     metrics: _Metrics
     choice: _Choice
     data: _Data

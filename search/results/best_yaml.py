@@ -36,13 +36,14 @@ class Best:
     config: dict[str, Any]  # what the space made of what was drawn
     epochs: int  # to train: up to and including the best epoch
     seed: int  # of initial weights, shuffling and augmentation
-    metrics: dict[str, float]  # at the best epoch, with standard errors
+    metrics: dict[str, float]  # as recorded at the best epoch, with standard errors
     choice: dict[str, Any]  # why it was chosen, and over which trials
     data: dict[str, Any]  # what the figures were measured on
     environment: dict[str, Any]  # what they were measured with
     build_network: Callable[..., "torch.nn.Module"]
     weights_file: Path
     weights_sha256: str | None = None  # of best.pt; None in one of an older release
+    expected: dict[str, Any] | None = None  # on new images, see `search.choice.expected`; None in an older release's
     confirmation: dict[str, Any] | None = None  # what `gapsearch confirm` found; None before
 
     def build(self) -> "torch.nn.Module":

@@ -28,11 +28,11 @@ class StudyAttribute(StrEnum):
     DATA = "data"  # name, classes, shape (channels, height, width), train_size, val_size
     BASELINE = "baseline"  # val_loss, val_accuracy, l2
     PRECISION = "precision"  # bf16, channels_last
-    CHOICE = "choice"  # trial, band (numbers), because; None where nothing may be chosen
+    CHOICE = "choice"  # trial, band (numbers), because, race (`choice.race.Placed`), expected; None without a choice
     OWNER = "owner"  # the search that runs on it, see `search.engine.owner.Sign`; None once it has ended
     FOLDER = "folder"  # the run folder, absolute: where the files lie that the trials tell of
     START = "start"  # what is tried first: the parameters of each, by its name, in that order
-    REPEATS = "repeats"  # a list of `search.choice.seed_noise.Repeat`
+    REPEATS = "repeats"  # a list of `search.choice.seed_noise.Repeat`: trainings of the race
 
 
 LINEAGE = "lineage"  # of a trial: the place of its configuration in the order of drawing, from 0

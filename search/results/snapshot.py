@@ -1,7 +1,7 @@
 """A study at one moment: what graphs, notes, tables and the report tell of."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,8 @@ class StudySnapshot:
     chosen: int | None = None  # number of the trial chosen at present; None where nothing may be
     band: tuple[int, ...] = ()  # numbers of the trials that noise cannot tell from the best
     because: str | None = None  # why it was chosen
+    expected: Mapping[str, Any] | None = None  # of the chosen one, see `search.choice.expected.Expected`
+    race: Sequence[Mapping[str, Any]] = ()  # of its finalists, see `search.choice.race.Placed`
 
     @property
     def ended(self) -> tuple[TrialResult, ...]:
@@ -65,6 +67,8 @@ def read_snapshot(study: optuna.Study) -> StudySnapshot:
         chosen=choice.get("trial"),
         band=tuple(choice.get("band", ())),
         because=choice.get("because"),
+        expected=choice.get("expected"),
+        race=tuple(choice.get("race", ())),
     )
 
 

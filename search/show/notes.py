@@ -10,6 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from search.choice.constraints import Constraints
 from search.insight.stops import stops
+from search.insight.worth import expectation, raced
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult
 from search.show.text import sentence, short, with_error
@@ -140,15 +141,22 @@ def _chosen(snapshot: StudySnapshot) -> Iterator[str]:
         yield "**Chosen at present:** none. No trial yet beats the linear baseline within what is asked for."
         return
     at_best = chosen.run.at_best
+    yield f"**Chosen at present: trial {chosen.number}**, {markdown(snapshot.because)}."
+    yield ""
+    if snapshot.expected is not None:
+        yield f"**Expected on new images:** {markdown(expectation(snapshot.expected))}."
+        yield ""
     yield (
-        f"**Chosen at present: trial {chosen.number}**, {markdown(snapshot.because)}: "
-        f"val\\_loss {with_error(at_best.val_loss, at_best.val_loss_se)} "
+        f"**Recorded:** val\\_loss {with_error(at_best.val_loss, at_best.val_loss_se)} "
         f"(linear baseline {constraints.baseline_loss:.4f}), gap {with_error(at_best.gap, at_best.gap_se)}, "
         f"accuracy {at_best.val_accuracy:.1%}, {markdown(chosen.run.fit)}, best epoch {chosen.run.best_epoch + 1}."
     )
     yield ""
     yield from _table(["parameter", "value"], [[name, short(value)] for name, value in chosen.params.items()])
     yield ""
+    for line in raced(snapshot.race):
+        yield f"{markdown(sentence(line))}"
+        yield ""
     ceiling = "" if constraints.max_gap is None else f" and keep to a gap of {constraints.max_gap:g}"
     yield (
         "Trust this choice rather than the dashboard's *Best Trials*: those ignore that a run must beat the linear "

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from search.choice.pareto import front
+from search.choice.race import FIRST_UNSEEN
 from search.choice.run import Run
 from search.measurement import History
 from search.results.trial_result import TrialResult
@@ -17,15 +18,22 @@ LAST = 4  # ended trials that are at hand
 
 @dataclass
 class Running:
-    """A trial in training."""
+    """A trial in training. repeat: above 0 where it is trained again; which fresh seed it has then."""
 
     number: int
+    repeat: int = 0
+    planned: int = 0  # epochs
     history: History = field(default_factory=dict)  # empty before its first epoch
 
     @property
     def epochs(self) -> int:
         """Epochs trained and measured."""
         return len(self.history.get("val_loss", ()))
+
+    @property
+    def name(self) -> str:
+        """What it is called while it runs."""
+        return f"trial {self.number}" + (f", {seed_name(self.repeat)}" if self.repeat else "")
 
 
 class Progress:
@@ -49,7 +57,7 @@ class Progress:
     ) -> None:
         self.planned, self.epochs, self._workers = planned, epochs, workers
         self.done = done  # over all starts
-        self.running: dict[int, Running] = {}  # by number
+        self.running: dict[tuple[int, int], Running] = {}  # by number and repeat
         self.last: deque[TrialResult] = deque(maxlen=LAST)  # that ended at this start, in that order
         self._further = further  # still to end
         self._stopped: Counter[str] = Counter()  # trials of this start, by what ended them
@@ -59,17 +67,17 @@ class Progress:
         self._began = clock()
         self._missing_before = self._missing()
 
-    def started(self, number: int) -> None:
-        """A trial was handed to a worker."""
-        self.running[number] = Running(number)
+    def started(self, number: int, repeat: int = 0, epochs: int | None = None) -> None:
+        """A trial was handed to a worker, for so many epochs, or as many as a whole run has."""
+        self.running[number, repeat] = Running(number, repeat, epochs or self.epochs)
 
-    def epoch(self, number: int, history: History) -> None:
+    def epoch(self, number: int, history: History, repeat: int = 0) -> None:
         """A running trial has measured another epoch."""
-        self.running.setdefault(number, Running(number)).history = history
+        self.running.setdefault((number, repeat), Running(number, repeat, self.epochs)).history = history
 
     def end(self, trial: TrialResult) -> None:
         """A trial has ended."""
-        self.running.pop(trial.number, None)
+        self.drop(trial.number)
         self.last.append(trial)
         self._stopped[trial.ending] += 1
         if trial.continues is not None:
@@ -81,9 +89,9 @@ class Progress:
         if trial.complete and trial.run is not None:
             self.front = front([*(run for run in self.front if run.number != trial.continues), trial.run])
 
-    def drop(self, number: int) -> None:
-        """A running trial is queued again."""
-        self.running.pop(number, None)
+    def drop(self, number: int, repeat: int = 0) -> None:
+        """A running trial is queued again, or has ended."""
+        self.running.pop((number, repeat), None)
 
     @property
     def best(self) -> Run | None:
@@ -120,6 +128,11 @@ class Progress:
         """`3 overfit, 5 hopeless: 81 epochs saved`, of this start, or nothing."""
         counts = [f"{count} {ending}" for ending, count in self._stopped.most_common() if ending != Stopped.FINISHED]
         return f"{', '.join(counts)}: {self._epochs_saved} epochs saved" if counts else ""
+
+
+def seed_name(index: int) -> str:
+    """The fresh seed with that index: `seed 2`, `unseen seed 1`."""
+    return f"seed {index}" if index < FIRST_UNSEEN else f"unseen seed {index - FIRST_UNSEEN + 1}"
 
 
 def describe(trial: TrialResult) -> str:

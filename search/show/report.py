@@ -25,6 +25,7 @@ from search.insight.sentences import (
 )
 from search.insight.stops import stops
 from search.insight.tradeoff import tradeoff
+from search.insight.worth import source
 from search.results import best_yaml
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult, ranked
@@ -190,6 +191,7 @@ def _environment() -> Environment:
         "percent": _percent,
         "plural": plural,
         "short": short,
+        "source": source,
         "with_minus": _with_minus,
     }
     return environment

@@ -6,6 +6,7 @@ from pathlib import Path
 from search.choice.choose import nearest
 from search.insight.sentences import sentences
 from search.insight.stops import stops
+from search.insight.worth import expectation, raced
 from search.results.database import may_be_shown
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import ranked
@@ -26,6 +27,7 @@ def summary(snapshot: StudySnapshot, folder: Path, storage: str | None) -> str:
             "",
             _stops(snapshot),
             *sentences(snapshot.ended),
+            *raced(snapshot.race),
             *_chosen(snapshot, folder),
             *_commands(folder, storage),
         ]
@@ -56,10 +58,12 @@ def _chosen(snapshot: StudySnapshot, folder: Path) -> list[str]:
         return _none_chosen(snapshot)
     run, baseline = chosen.run, snapshot.constraints.baseline_loss
     weights = f" and its weights, {folder / 'best.pt'}" if (folder / "best.pt").exists() else ""
+    expected = [] if snapshot.expected is None else [f"        expected: {expectation(snapshot.expected)}"]
     return [
         f"chosen: trial {run.number}, {snapshot.because}",
-        f"        val_loss {run.at_best.val_loss:.4f} (linear baseline {baseline:.4f}), gap {run.at_best.gap:.4f}, "
-        f"accuracy {run.at_best.val_accuracy:.1%}, {run.fit}, epoch {run.best_epoch + 1}",
+        *expected,
+        f"        recorded: val_loss {run.at_best.val_loss:.4f} (linear baseline {baseline:.4f}), "
+        f"gap {run.at_best.gap:.4f}, accuracy {run.at_best.val_accuracy:.1%}, {run.fit}, epoch {run.best_epoch + 1}",
         f"written: {folder / 'best.yaml'}{weights}",
     ]
 

@@ -75,17 +75,17 @@ class Terminal:
             self.note(text)
         self._noticed[text] = now
 
-    def started(self, number: int) -> None:
-        """A trial was handed to a worker."""
-        self._progress.started(number)
+    def started(self, number: int, repeat: int = 0, epochs: int | None = None) -> None:
+        """A trial was handed to a worker; see `Progress.started`."""
+        self._progress.started(number, repeat, epochs)
 
-    def epoch(self, number: int, history: History) -> None:
+    def epoch(self, number: int, history: History, repeat: int = 0) -> None:
         """A running trial has measured another epoch."""
-        self._progress.epoch(number, history)
+        self._progress.epoch(number, history, repeat)
 
-    def dropped(self, number: int) -> None:
-        """A running trial is queued again."""
-        self._progress.drop(number)
+    def dropped(self, number: int, repeat: int = 0) -> None:
+        """A running trial is queued again, or a repeat has ended."""
+        self._progress.drop(number, repeat)
 
     def ended(self, trial: TrialResult) -> None:
         """A trial has ended."""
@@ -135,7 +135,7 @@ def view(progress: Progress, width: int) -> RenderableType:
     """The whole live view, for a terminal of that many characters."""
     parts: list[RenderableType] = [_header(progress, width)]
     if progress.running:
-        parts += [Text(), _table("running", list(progress.running.values()), _running_columns(progress.epochs), width)]
+        parts += [Text(), _table("running", list(progress.running.values()), RUNNING, width)]
     if progress.last:
         parts += [Text(), _table("ended", list(progress.last), ENDED, width)]
     if on_front := progress.front:
@@ -156,17 +156,6 @@ def _header(progress: Progress, width: int) -> RenderableType:
     return grid
 
 
-def _running_columns(epochs: int) -> tuple[Column[Running], ...]:
-    """Of trials in training. epochs: of a whole run."""
-    return (
-        Column("epoch", lambda trial: f"{trial.epochs}/{epochs}"),
-        Column("train_loss", lambda trial: _last(trial, "train_loss"), least_width=WIDE),
-        Column("val_loss", lambda trial: _last(trial, "val_loss")),
-        Column("gap", lambda trial: _last(trial, "gap")),
-        Column("best", _lowest, least_width=NARROW),
-    )
-
-
 def _last(trial: Running, name: str) -> str:
     return f"{trial.history[name][-1]:.4f}" if trial.epochs else ""
 
@@ -179,6 +168,15 @@ def _lowest(trial: Running) -> str:
     return f"{lowest:.4f} at {losses.index(lowest) + 1}"
 
 
+RUNNING: tuple[Column[Running], ...] = (
+    Column("epoch", lambda trial: f"{trial.epochs}/{trial.planned}"),
+    Column("train_loss", lambda trial: _last(trial, "train_loss"), least_width=WIDE),
+    Column("val_loss", lambda trial: _last(trial, "val_loss")),
+    Column("gap", lambda trial: _last(trial, "gap")),
+    Column("best", _lowest, least_width=NARROW),
+)
+
+
 def _table(first: str, rows: Sequence[Row], columns: Sequence[Column[Row]], width: int) -> Table:
     """A row for each trial; those columns that suit a terminal of that width."""
     shown = [column for column in columns if width >= column.least_width]
@@ -187,5 +185,7 @@ def _table(first: str, rows: Sequence[Row], columns: Sequence[Column[Row]], widt
     for column in shown:
         table.add_column(column.title, justify="left" if column.text else "right", no_wrap=True)
     for row in rows:
-        table.add_row(f"trial {row.number}", *(column.cell(row) for column in shown))
+        table.add_row(
+            row.name if isinstance(row, Running) else f"trial {row.number}", *(column.cell(row) for column in shown)
+        )
     return table

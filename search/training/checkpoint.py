@@ -24,6 +24,7 @@ class RunState:
     lowest_losses: np.ndarray | None = None  # per image, of the epoch with the lowest validation loss
     best_epoch: int | None = None  # from 0; another one than the lowest where that violates a constraint
     best_losses: np.ndarray | None = None  # per image, of the best epoch
+    best_correct: np.ndarray | None = None  # likewise: whether the network is right
     best_weights: dict[str, torch.Tensor] | None = None
 
     @property

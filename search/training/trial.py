@@ -36,8 +36,13 @@ class Job:
     seed: int
     epochs: int
     lineage: int  # number of the trial that first had this configuration
-    keeps: bool = True  # whether checkpoints and weights are written
+    repeat: int = 0  # above 0: which training of an ended trial again, with another seed
     continues: int | None = None  # number of the finished trial that it takes further, from its checkpoint alone
+
+    @property
+    def keeps(self) -> bool:
+        """Whether checkpoints and weights are written. A repeat leaves none, goes to its end and is measured there."""
+        return self.repeat == 0
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,8 @@ class Conditions:
     def identity(self, job: Job) -> dict[str, Any]:
         """What a checkpoint must have been made for, so that this job may go on from it."""
         known = {"study": self.study, "data": self.data, **asdict(job), "number": None, "epochs": None}
-        del known["continues"]
-        return known
+        del known["continues"], known["repeat"]
+        return known | {"keeps": job.keeps}
 
     def weights(self, number: int) -> Path:
         """Where the best-epoch weights of a trial are kept."""
@@ -100,6 +105,7 @@ class Outcome:
     history: History = field(default_factory=dict)
     seconds: float = 0.0  # of training
     val_losses: np.ndarray | None = None  # per-image validation losses at the best epoch, float32 (n,)
+    val_correct: np.ndarray | None = None  # likewise: whether the network is right, bool (n,)
     uncaptured: str | None = None  # on a GPU: why its steps were no CUDA graph
 
 
@@ -171,11 +177,12 @@ def _train(
         epoch = trainer.epoch()
         state.seconds += epoch.seconds
         _record(state, epoch)
-        _keep_best(state, epoch, trainer, conditions.constraints)
-        decisions = {
-            Stopped.DIVERGED: diverged.update(epoch.train.losses, epoch.val.losses),
-            Stopped.OVERFIT: state.overfit.update(epoch.train.losses, epoch.val.losses),
-        }
+        decisions = {Stopped.DIVERGED: diverged.update(epoch.train.losses, epoch.val.losses)}
+        if job.keeps:
+            _keep_best(state, epoch, trainer, conditions.constraints)
+            decisions[Stopped.OVERFIT] = state.overfit.update(epoch.train.losses, epoch.val.losses)
+        else:
+            state.best_losses, state.best_correct = epoch.val.losses, epoch.val.correct
         answer = report(Report(job.number, state.history))
         stop = _first_stop(decisions) or answer
         if stop is not None and (state.epochs < job.epochs or stop.stopped in (Stopped.DIVERGED, Stopped.CANCELLED)):
@@ -232,6 +239,7 @@ def _outcome(job: Job, stop: Stop, state: RunState, trainer: Trainer | None, con
         history=state.history,
         seconds=state.seconds,
         val_losses=state.best_losses,
+        val_correct=state.best_correct,
         uncaptured=None if trainer is None else trainer.uncaptured,
     )
 
@@ -258,7 +266,7 @@ def _keep_best(state: RunState, epoch: Epoch, trainer: Trainer, constraints: Con
     """Hold on to the weights when the epoch just measured is the best one."""
     state.best_epoch = best_epoch(state.history["val_loss"], state.history["gap"], constraints)
     if state.best_epoch == state.epochs - 1:
-        state.best_losses = epoch.val.losses
+        state.best_losses, state.best_correct = epoch.val.losses, epoch.val.correct
         state.best_weights = trainer.weights()
 
 

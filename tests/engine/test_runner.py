@@ -49,7 +49,7 @@ class Crowded(WorkerPool):
 
 def test_out_of_memory_lowers_the_packing_and_the_trial_is_tried_again(tmp_path, said):
     launch.make_folder(tmp_path)
-    settings = Settings(name="digits", dataset="digits", trials=4, epochs=EPOCHS, out=tmp_path)
+    settings = Settings(name="digits", dataset="digits", trials=4, epochs=EPOCHS, out=tmp_path, race=False)
     store = Store(settings.storage_url, settings.name, seed=0)
     pool = Crowded(Conditions(EASY, Precision(), tmp_path, "study", "data"))
     terminal = Terminal(Progress(4, EPOCHS, 2))

@@ -13,13 +13,15 @@ from builders import CONFIG
 
 from search.engine.repeats import train_repeats
 from search.engine.workers import WorkerPool
+from search.show.progress import Progress
+from search.show.terminal import Terminal
 from search.training.trial import Job, Outcome, Report
 
 SMALL = CONFIG | {"batch_size": 200}
 
 
 def job(number=0, epochs=3):
-    return Job(number, SMALL, seed=number, epochs=epochs, lineage=number, keeps=False)
+    return Job(number, SMALL, seed=number, epochs=epochs, lineage=number, repeat=1)
 
 
 def heard(pool, seconds=30.0):
@@ -99,8 +101,14 @@ def test_repeats_outlive_the_death_of_a_worker(pool):
             process.kill()
         return True
 
-    repeats = train_repeats(pool, [job(1), job(2)], hang_after=60.0, go_on=go_on)
+    repeats, terminal = [], Terminal(Progress(2, 3, 1))
+
+    def ended(repeat, outcome):
+        repeats.append(repeat)
+
+    train_repeats(pool, [job(1), job(2)], hang_after=60.0, go_on=go_on, ended=ended, terminal=terminal)
     assert sorted(repeat.trial for repeat in repeats) == [1, 2]
+    assert not any(repeat.failed for repeat in repeats)
 
 
 LOOP = """

@@ -40,7 +40,7 @@ def test_after_the_first_a_worker_has_trained_its_first_epoch_in_half_a_second(d
     config = {"depth": 2, "width": 8, "kernel_size": 3, "dropout": 0.0, "batch_size": 256}
     for number, worker in enumerate(pool.workers):
         began = time.monotonic()
-        pool.submit(worker, Job(number, config, seed=0, epochs=1, lineage=number, keeps=False))
+        pool.submit(worker, Job(number, config, seed=0, epochs=1, lineage=number, repeat=1))
         said = next(pool.wait(60.0))
         assert isinstance(said.content, Report)
         seconds.append(time.monotonic() - began)

@@ -33,7 +33,7 @@ def test_the_table_the_stops_the_choice_and_what_to_do_next():
     assert "3 trials: 1 finished, 1 overfit, 1 hopeless; 7 of 30 epochs trained, 77% saved" in shown
     assert shown[-5:] == [
         "chosen: trial 0, it has the smallest gap",
-        "        val_loss 0.5000 (linear baseline 0.7000), gap 0.3000, accuracy 87.5%, good, epoch 3",
+        "        recorded: val_loss 0.5000 (linear baseline 0.7000), gap 0.3000, accuracy 87.5%, good, epoch 3",
         "written: runs/s/best.yaml",  # there is no best.pt beside it
         "all trials: gapsearch list runs/s",
         "dashboard: gapsearch dashboard runs/s",

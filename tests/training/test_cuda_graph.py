@@ -129,7 +129,7 @@ def test_a_replayed_trainer_goes_on_from_its_state(digits, monkeypatch):
 
 
 def test_a_trial_tells_why_its_steps_are_no_graph(digits, conditions, monkeypatch):
-    job, data = Job(0, CONFIG, seed=0, epochs=1, lineage=0, keeps=False), digits.to(CPU)
+    job, data = Job(0, CONFIG, seed=0, epochs=1, lineage=0, repeat=1), digits.to(CPU)
     assert run_trial(job, cnn.build, data, conditions).uncaptured is None
     failing = FakeCuda(RuntimeError("operation not permitted"))
     monkeypatch.setattr("search.training.cuda_graph._host_randomness", tuple)

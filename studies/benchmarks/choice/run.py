@@ -4,9 +4,9 @@
 
 No run is stopped. The usual choice, the run with the lowest validation loss, is compared with `choose` of
 search.choice: with image noise alone (paired if TABLE.npz holds the per-image losses), with seed noise too, and with
-every epoch of the runs within noise as a candidate. Each search measures its seed noise as a real one does: from
-repeats of its best three runs, which REPEATS holds (pruning/record.py --again). Standard errors are by bootstrap over
-runs.
+every epoch of the runs within noise as a candidate. Each search measures its seed noise from repeats of its best three
+runs, which REPEATS holds (pruning/record.py --again). Standard errors are by bootstrap over runs. race.py has what a
+search does today: it races its best runs with fresh seeds.
 """
 
 import argparse
@@ -23,12 +23,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: 
 from search.choice.choose import candidates, choose
 from search.choice.fit import Fit
 from search.choice.run import Run
-from search.choice.seed_noise import TOP, Repeat, seed_std
+from search.choice.seed_noise import Repeat, repeat_of, seed_std
 from search.measurement import Measurement
 from studies.benchmarks.bootstrap import standard_error
 from studies.benchmarks.curve_tables import read_records
 
 SEARCHES, RESAMPLES = 100, 20
+TOP = 3  # runs of a search whose repeats tell its seed noise
 
 Losses = Mapping[int, np.ndarray]
 
@@ -64,7 +65,7 @@ def image_noise(recorded: Sequence[Recorded], losses: Losses) -> Run:
 
 
 def image_and_seed_noise(recorded: Sequence[Recorded], losses: Losses) -> Run:
-    """The smallest gap within the noise of images and seeds: what a search does."""
+    """The smallest gap within the noise of images and seeds."""
     runs = [one.run for one in recorded]
     top = {run.number for run in candidates(runs)[:TOP]}
     repeats = [repeat for one in recorded if one.run.number in top for repeat in one.repeats]
@@ -173,13 +174,12 @@ def _recorded(record: Mapping[str, Any], again: Sequence[Mapping[str, Any]]) -> 
         fit=Fit.GOOD,  # the choice does not look at it
         feasible=True,
     )
-    repeats, tests = [], []
+    repeats: list[Repeat] = []
+    tests: list[float] = []
     for other in again:  # to the epoch that was best with the first seed, as a search repeats
-        losses = np.asarray(other["history"]["val_loss"][: best + 1], dtype=np.float64)
-        epoch = int(np.nanargmin(losses))
-        gap = float(other["history"]["gap"][epoch])
-        repeats.append(Repeat(run.number, other["seed"], float(losses[epoch]), gap, best + 1))
-        tests.append(float(other["history"]["test_loss"][epoch]))
+        measured = Measurement.at(other["history"], best)
+        repeats.append(repeat_of(run.number, 1 + len(repeats), other["seed"], measured, best + 1))
+        tests.append(float(other["history"]["test_loss"][best]))
     return Recorded(curves, run, tuple(repeats), tuple(tests))
 
 

@@ -1,0 +1,186 @@
+"""The end of a search: the race of the finalists, the choice, and what is expected of the chosen one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+import numpy as np
+
+from search.choice.choose import Choice, candidates, choose
+from search.choice.constraints import Constraints
+from search.choice.expected import Evaluated, Expected, expected
+from search.choice.race import FIRST_UNSEEN, Race, Standing, Training, mean_images
+from search.choice.run import Run
+from search.choice.seed_noise import Repeat, seed_std
+from search.engine.image_losses import ImageLosses
+from search.engine.repeats import train_repeats
+from search.engine.store import Store
+from search.engine.workers import WorkerPool
+from search.results.schema import StudyAttribute
+from search.show.progress import seed_name
+from search.show.terminal import Terminal
+from search.show.text import plural
+from search.training.trial import Outcome
+
+
+class Finals:
+    """The race among the runs of a search, and what comes of it."""
+
+    def __init__(self, store: Store, pool: WorkerPool, terminal: Terminal, seed: int) -> None:
+        self._store, self._pool, self._terminal, self._seed = store, pool, terminal, seed
+        self._constraints: Constraints = pool.conditions.constraints
+        self._race = Race()
+        snapshot = store.snapshot()
+        self._repeats = stored_repeats(store.study.user_attrs)
+        self.images = ImageLosses(pool.conditions.folder, snapshot.runs, self._repeats, terminal.notice)
+
+    def run(self, runs: Sequence[Run], hang_after: float, go_on: Callable[[], bool]) -> None:
+        """Race to the end, or until `go_on` says no."""
+        left: set[int] = set()
+        while (standing := self._standing(runs)) is not None and go_on():
+            self._say_dropped(left, standing)
+            left = {run.number for run in standing.left}
+            if standing.over:
+                return
+            self._announce(standing)
+            epochs = {run.number: run.best_epoch + 1 for run in runs}
+            jobs = [self._store.repeat_job(number, epochs[number], index) for number, index in standing.missing]
+            train_repeats(self._pool, jobs, hang_after, go_on, self._ended, self._terminal)
+
+    def choice(self, runs: Sequence[Run], val_losses: Mapping[int, np.ndarray]) -> Choice | None:
+        """The choice among the runs so far: by the race, once it has had a round; recorded in the study too.
+
+        val_losses: per image, of the runs that have them, by number.
+        """
+        standing = self._standing(runs) if self._repeats else None
+        raced = standing is not None and standing.rounds > 0
+        choice = standing.choice if raced and standing is not None else choose(runs, val_losses)
+        self._describe(choice, standing if raced else None, None)
+        return choice
+
+    def conclude(
+        self, runs: Sequence[Run], val_losses: Mapping[int, np.ndarray]
+    ) -> tuple[Choice | None, Expected | None]:
+        """The choice, and what is expected of it; None where the losses for that are lost."""
+        choice = self.choice(runs, val_losses)
+        if choice is None:
+            return None, None
+        standing = self._standing(runs)
+        found = self._expected(choice.run, runs, standing)
+        raced = standing if standing is not None and standing.rounds > 0 else None
+        self._describe(choice, raced, found)
+        return choice, found
+
+    def _standing(self, runs: Sequence[Run]) -> Standing | None:
+        trained = sum(trial.epochs_run for trial in self._store.snapshot().ended)
+        return self._race.standing(runs, self._repeats, self.images.losses, self._constraints, trained)
+
+    def _ended(self, repeat: Repeat, outcome: Outcome) -> None:
+        """A training has ended: keep it at once, so that no kill costs it."""
+        training = repeat.trial, repeat.index
+        self.images.add(training, outcome.val_losses, outcome.val_correct)
+        self._repeats = [one for one in self._repeats if (one.trial, one.index) != training] + [repeat]
+        self._store.describe(StudyAttribute.REPEATS, [_storable(one) for one in self._repeats])
+        came_to = "failed" if repeat.failed else f"val_loss {repeat.val_loss:.4f}  gap {repeat.gap:7.4f}"
+        self._terminal.note(f"race: trial {repeat.trial:3d}, {seed_name(repeat.index)}:  {came_to}")
+
+    def _announce(self, standing: Standing) -> None:
+        """Say what is trained next."""
+        trials = dict.fromkeys(number for number, _ in standing.missing)
+        named = f"{'trial' if len(trials) == 1 else 'trials'} {', '.join(map(str, trials))}"
+        if standing.missing[0][1] >= FIRST_UNSEEN:
+            seeds = plural(len(standing.missing), "seed")
+            self._terminal.note(
+                f"race: trial {standing.choice.run.number} has won; {seeds} unseen so far tell its worth"
+            )
+        else:
+            self._terminal.note(f"race, round {standing.rounds + 1}: {named} again, with a fresh seed")
+
+    def _say_dropped(self, before: set[int], standing: Standing) -> None:
+        dropped = sorted(before - {run.number for run in standing.left})
+        if dropped:
+            self._terminal.note(
+                f"race: out {'is trial' if len(dropped) == 1 else 'are trials'} {', '.join(map(str, dropped))}"
+            )
+
+    def _describe(self, choice: Choice | None, standing: Standing | None, found: Expected | None) -> None:
+        content: dict[str, Any] | None = None
+        if choice is not None:
+            placed = [] if standing is None else [asdict(one) for one in standing.placed]
+            content = choice.as_dict() | {
+                "race": [{name: _finite(value) for name, value in one.items()} for one in placed],
+                "expected": None if found is None else found.as_dict(),
+            }
+        self._store.describe(StudyAttribute.CHOICE, content)
+
+    def _expected(self, run: Run, runs: Sequence[Run], standing: Standing | None) -> Expected | None:
+        """By unseen seeds and among the finalists, once the race is over; else among the runs as recorded."""
+        if standing is not None and standing.over and standing.choice.run is run:
+            took = {one.trial: one.rounds for one in standing.placed}
+            unseen = [one for one in self._of(run.number) if one.index >= FIRST_UNSEEN and not one.failed]
+            measured = [self._evaluated(run, one) for one in unseen]
+            ranked = [one for number, rounds in took.items() for one in self._of(number) if one.index <= rounds]
+            noise = [one for one in (*ranked, *unseen) if not one.failed]
+            if unseen and all(one is not None for one in measured):
+                return self._bootstrap(
+                    run, standing.finalists, took, [one for one in measured if one is not None],
+                    seed_std(standing.finalists, noise), len(noise), 1 + standing.rounds,
+                )  # fmt: skip
+        close = candidates(runs)
+        among = close if run in close else [*close, run]
+        return self._bootstrap(run, among, {one.number: 0 for one in among}, [], None, 0, 1)
+
+    def _bootstrap(
+        self,
+        run: Run,
+        among: Sequence[Run],
+        took: Mapping[int, int],
+        unseen: Sequence[Evaluated],
+        std: float | None,
+        freedom: int,
+        trainings: int,
+    ) -> Expected | None:
+        """among: what it might have been; took: the rounds of each, by number."""
+        losses = mean_images(self.images.losses, took)
+        correct = mean_images(self.images.correct, took)
+        known = [one for one in among if one.number in losses]
+        if run not in known:
+            return None
+        evaluated = [
+            Evaluated(
+                losses[one.number], correct[one.number], self._train_loss(one, took[one.number]), one.at_best.gap_se
+            )
+            for one in known
+        ]
+        return expected(evaluated, known.index(run), unseen, std, freedom, trainings=trainings, seed=self._seed)
+
+    def _of(self, number: int) -> list[Repeat]:
+        return sorted((one for one in self._repeats if one.trial == number), key=lambda one: one.index)
+
+    def _train_loss(self, run: Run, rounds: int) -> float:
+        again = [one.train_loss for one in self._of(run.number) if one.index <= rounds]
+        return float(np.mean([run.at_best.train_loss, *again]))
+
+    def _evaluated(self, run: Run, repeat: Repeat) -> Evaluated | None:
+        training: Training = repeat.trial, repeat.index
+        if training not in self.images.losses:
+            return None
+        losses, correct = self.images.losses[training], self.images.correct[training]
+        return Evaluated(losses, correct, repeat.train_loss, run.at_best.gap_se)
+
+
+def stored_repeats(stored: Mapping[str, Any]) -> list[Repeat]:
+    """What a study keeps under `StudyAttribute.REPEATS`; those of older releases have other seeds and are left out."""
+    names = {field.name for field in fields(Repeat)}
+    repeats = [entry for entry in stored.get(StudyAttribute.REPEATS, ()) if set(entry) == names]
+    return [
+        Repeat(**entry | {"val_loss": np.inf if entry["val_loss"] is None else entry["val_loss"]}) for entry in repeats
+    ]
+
+
+def _storable(repeat: Repeat) -> dict[str, Any]:
+    return {name: _finite(value) for name, value in asdict(repeat).items()}
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401
+    return None if isinstance(value, float) and not np.isfinite(value) else value
