@@ -5,6 +5,7 @@
 prints those that `spaces` ships, learned from all tables. In the benchmark a table's own are learned from the others.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,8 +51,9 @@ def learned(surrogates: Sequence[Surrogate], count: int = COUNT) -> list[Config]
 
 def main() -> None:
     """Print the start configurations that all tables together teach."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     tables = sorted((Path(__file__).parents[1] / "tables").glob("*_anytime.jsonl.gz"))
-    for config in learned([Surrogate(Recorded.read(table)) for table in tables], count=5):
+    for config in learned([Surrogate(Recorded.read(table)) for table in tables], count=COUNT):
         print({name: round(value, 4) for name, value in config.items()})
 
 
