@@ -3,6 +3,8 @@
 scikit-learn's, with priors: with few trials the likelihood alone takes noise for structure, and structure for noise.
 """
 
+import contextlib
+import functools
 import math
 import warnings
 from collections.abc import Callable
@@ -13,10 +15,21 @@ from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from threadpoolctl import ThreadpoolController
 
 LENGTH, LENGTH_SPREAD = 0.5, 1.0  # prior of a length scale: log-normal about this times the root of the dimension
 NOISE, NOISE_SPREAD = 0.05, 1.4  # prior of the noise: log-normal about this share of the variance
 STEPS = 15  # of the optimizer; the posterior is flat soon
+
+
+def one_thread() -> contextlib.AbstractContextManager[object]:
+    """Linear algebra on one thread: on such small matrices several take three times the CPU, which is the workers'."""
+    return _libraries().limit(limits=1)
+
+
+@functools.cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()  # looks through all that is loaded, which takes milliseconds
 
 
 class Surrogate:

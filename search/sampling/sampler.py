@@ -7,7 +7,7 @@ expensive multiobjective optimization problems"), so that it still finds the fro
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from optuna.search_space import intersection_search_space
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.results.snapshot import stand_ins
-from search.sampling.gaussian_process import Surrogate
+from search.sampling.gaussian_process import Surrogate, one_thread
 from search.sampling.unit_cube import UnitCube
 
 GAP_WEIGHT = 0.3  # the most that a gap as large as the loss counts for, in units of the log loss
@@ -57,15 +57,8 @@ class ScalarizingSampler(BaseSampler):
         """The candidate of the highest expected improvement."""
         if not search_space:
             return {}
-        cube = UnitCube(search_space)
-        points = cube.points([one.params for one in self._trials])
-        surrogate = Surrogate(cube.features(points), _robust(_values(self._trials, self._weight)))
-        best = points[np.argsort(surrogate.expected(), kind="stable")[:BEST]]
-        running = [one.params for one in _running(study) if search_space.keys() <= one.params.keys()]
-        if running:
-            surrogate.believe(cube.features(cube.points(running)))
-        candidates = np.vstack([cube.spread(SPREAD, self._rng), self._near(best)])
-        return cube.params(candidates[np.argmax(surrogate.expected_improvement(cube.features(candidates)))])
+        with one_thread():
+            return self._best_candidate(study, UnitCube(search_space), search_space.keys())
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -77,6 +70,16 @@ class ScalarizingSampler(BaseSampler):
             for one, value in zip(self._trials, _values(self._trials, self._weight), strict=True)
         )
         return single.ask({param_name: param_distribution}).params[param_name]
+
+    def _best_candidate(self, study: optuna.Study, cube: UnitCube, names: Set[str]) -> dict[str, Any]:
+        points = cube.points([one.params for one in self._trials])
+        surrogate = Surrogate(cube.features(points), _robust(_values(self._trials, self._weight)))
+        best = points[np.argsort(surrogate.expected(), kind="stable")[:BEST]]
+        running = [one.params for one in _running(study) if names <= one.params.keys()]
+        if running:
+            surrogate.believe(cube.features(cube.points(running)))
+        candidates = np.vstack([cube.spread(SPREAD, self._rng), self._near(best)])
+        return cube.params(candidates[np.argmax(surrogate.expected_improvement(cube.features(candidates)))])
 
     def _near(self, points: np.ndarray) -> np.ndarray:
         """Candidates near each of the points, that differ from it in about half of the parameters."""

@@ -7,6 +7,7 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
+from threadpoolctl import threadpool_info
 
 from search.results.schema import CONTINUES, REPLACES
 from search.sampling import sampler as module
@@ -161,3 +162,16 @@ def test_of_many_trials_the_best_and_the_last_ones_are_looked_at(monkeypatch):
 
 def test_one_terrible_run_does_not_bend_the_model():
     assert module._robust(np.array([0.0, 1.0, 2.0, 50.0])).tolist() == [0.0, 1.0, 2.0, 4.5]
+
+
+def test_a_draw_keeps_to_one_thread(monkeypatch):
+    threads = []
+
+    class Watched(module.Surrogate):
+        def __init__(self, *arguments):
+            threads.extend(library["num_threads"] for library in threadpool_info())
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(module, "Surrogate", Watched)
+    drawn(study_of(random_trials(20, bowl)))
+    assert set(threads) == {1}
