@@ -27,6 +27,11 @@ class KeptCheckpoints:
         self._conditions = conditions
         trials = may_go_on(snapshot, snapshot.runs)
         self._paths = {trial.number: _checkpoint(conditions, trial) for trial in trials}  # by the number of the run
+        busy = {trial.lineage for trial in snapshot.trials if trial.state in ("WAITING", "RUNNING")}
+        spared = {*busy, None}  # None: somebody else's trial
+        for trial in snapshot.ended:  # an earlier start may have been killed before it could
+            if trial.number not in self._paths and trial.lineage not in spared:
+                _checkpoint(conditions, trial).unlink(missing_ok=True)
 
     def ended(self, trial: TrialResult) -> None:
         """A trial has been recorded: no kill can cost its run any more."""
