@@ -1,5 +1,6 @@
 """The trainings of a confirmation that ended early."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -110,7 +111,7 @@ def test_a_training_whose_process_is_killed_is_told(task, monkeypatch):
 def test_no_process_outlives_an_end_in_between(task):
     import multiprocessing
 
-    task.path.write_text(task.path.read_text().replace("epochs: 3", "epochs: 3000"))
+    task.path.write_text(re.sub(r"^epochs: .*", "epochs: 3000", task.path.read_text(), flags=re.MULTILINE))
     long = replace(task, configuration=fingerprint_of(task.path, search.load(task.path)))
     turns = iter([True, False])
     assert list(train_fresh(long, [1, 2, 3], ["cpu", "cpu"], lambda: next(turns))) == []
