@@ -20,6 +20,7 @@ from threadpoolctl import ThreadpoolController
 LENGTH, LENGTH_SPREAD = 0.5, 1.0  # prior of a length scale: log-normal about this times the root of the dimension
 NOISE, NOISE_SPREAD = 0.05, 1.4  # prior of the noise: log-normal about this share of the variance
 STEPS = 15  # of the optimizer; the posterior is flat soon
+MOST_FITTED = 64  # values that the kernel's parameters are fitted to: the time for a step grows with their cube
 
 
 def one_thread() -> contextlib.AbstractContextManager[object]:
@@ -46,7 +47,8 @@ class Surrogate:
         process = GaussianProcessRegressor(kernel, normalize_y=True, optimizer=_most_probable)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound: the parameter does nothing
-            process.fit(features, values)
+            fitted = np.linspace(0, len(values) - 1, min(len(values), MOST_FITTED)).round().astype(int)
+            process.fit(features[fitted], values[fitted])
         self._signal, self._noise = process.kernel_.k1, process.kernel_.k2.noise_level
         self._features, self._values = features, values
         self._condition()
