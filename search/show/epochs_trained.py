@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 
 from search.insight.stops import Stops, stops
 from search.results.snapshot import StudySnapshot
+from search.show.axes import whole_ticks
 from search.show.theme import marker_of, plain, themed
 
 
@@ -25,7 +26,7 @@ def epochs_trained(snapshot: StudySnapshot) -> go.Figure | None:
         showlegend=False,
         barmode="stack",
         bargap=0.45,
-        xaxis={"title": "epochs"},
+        xaxis={"title": "epochs"} | whole_ticks(max(row.trained + row.saved for row in rows)),
         yaxis={"automargin": True},
     )
 
@@ -50,5 +51,5 @@ def _add_bars(
 
 
 def _label(row: Stops) -> str:
-    saved = f"<br>{row.saved:,} saved" if row.saved else ""
+    saved = f", {row.saved:,} saved" if row.saved else ""
     return f"<b>{row.trials:,} {plain(row.ending)}</b><br>{row.trained:,} trained{saved}"

@@ -8,7 +8,8 @@ import plotly.graph_objects as go
 
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult
-from search.show.theme import TEXT, drawable, log_axis, marker_of, plain, rounded, themed
+from search.show.axes import Axis, epoch_axis, loss_axis
+from search.show.theme import TEXT, drawable, marker_of, plain, rounded, themed
 from search.stopping.stopped import Stopped
 
 CURVES = ("train_loss", "val_loss")
@@ -47,20 +48,20 @@ def learning_curves(snapshot: StudySnapshot) -> go.Figure | None:
     if not drawn:
         return None
     baseline = snapshot.constraints.baseline_loss
-    axis = log_axis([loss for trial in drawn for name in CURVES for loss in trial.history[name]] + [baseline])
+    axis = loss_axis([loss for trial in drawn for name in CURVES for loss in trial.history[name]], [baseline])
     figure = go.Figure()
     for trial in drawn:
         _add_curves(figure, trial)
-        _add_marks(figure, trial)
-    _add_labels(figure, _labels(drawn, LABELS_APART * (axis["range"][1] - axis["range"][0])))
+        _add_marks(figure, trial, axis)
+    _add_labels(figure, _labels(drawn, axis))
     if math.isfinite(baseline):
         line = {"dash": "dash", "width": 1, "color": TEXT}
         figure.add_hline(y=baseline, line=line, name="linear baseline", showlegend=True)
     return themed(
         figure,
         "Curves: solid validation, dotted training, ★ best epoch",
-        xaxis={"title": "epoch"},
-        yaxis={"title": "loss (nats)"} | axis,
+        xaxis={"title": "epoch"} | epoch_axis(max(trial.epochs_run for trial in drawn)),
+        yaxis={"title": "loss (nats)"} | axis.settings,
         margin={"b": 140, "r": 64},  # for three rows of legend, and for labels
     )
 
@@ -103,7 +104,7 @@ def _add_curves(figure: go.Figure, trial: TrialResult) -> None:
         )
 
 
-def _add_marks(figure: go.Figure, trial: TrialResult) -> None:
+def _add_marks(figure: go.Figure, trial: TrialResult, axis: Axis) -> None:
     """On the validation curve: what ended it, and a star at its best epoch. They make the legend."""
     losses, marker = trial.history["val_loss"], marker_of(trial.ending)
     marks = [Mark(len(losses) - 1, marker.symbol, 8)]
@@ -112,7 +113,8 @@ def _add_marks(figure: go.Figure, trial: TrialResult) -> None:
     who = f"{trial.number}, chosen" if trial.chosen else str(trial.number)
     figure.add_scatter(
         x=[mark.epoch + 1 for mark in marks],
-        y=rounded(losses[mark.epoch] for mark in marks),
+        y=axis.placed(losses[mark.epoch] for mark in marks),
+        customdata=rounded(losses[mark.epoch] for mark in marks),
         mode="markers",
         marker={
             "symbol": [mark.symbol for mark in marks],
@@ -123,7 +125,7 @@ def _add_marks(figure: go.Figure, trial: TrialResult) -> None:
         },
         legendgroup=trial.number,
         name=f"{who}: {plain(trial.ending)}",
-        hovertemplate=f"trial {trial.number}, {plain(trial.ending)}, epoch %{{x}}: %{{y:.4f}}<extra></extra>",
+        hovertemplate=f"trial {trial.number}, {plain(trial.ending)}, epoch %{{x}}: %{{customdata:.4g}}<extra></extra>",
         cliponaxis=False,
     )
 
@@ -134,7 +136,7 @@ def _add_labels(figure: go.Figure, labels: Sequence[Label]) -> None:
         x=[label.epoch for label in labels],
         y=rounded(label.loss for label in labels),
         mode="text",
-        text=[f"   {label.text}" for label in labels],
+        text=[f"     {label.text}" for label in labels],
         textposition="middle right",
         textfont={"size": 11},
         showlegend=False,
@@ -143,10 +145,11 @@ def _add_labels(figure: go.Figure, labels: Sequence[Label]) -> None:
     )
 
 
-def _labels(drawn: Sequence[TrialResult], apart: float) -> list[Label]:
-    """Of the ends of all curves, from below; ends less than `apart` decades from the last one share a label."""
+def _labels(drawn: Sequence[TrialResult], axis: Axis) -> list[Label]:
+    """Of the ends of all curves, from below; those too near each other share a label."""
+    apart = LABELS_APART * math.log10(axis.high / axis.low)
     ends = sorted(
-        (len(trial.history[name]), math.log10(trial.history[name][-1]), trial.number)
+        (len(trial.history[name]), math.log10(min(trial.history[name][-1], axis.high)), trial.number)
         for trial in drawn
         for name in CURVES
         if drawable(trial.history[name][-1])

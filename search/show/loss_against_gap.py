@@ -6,9 +6,11 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from search.insight.importance import measurements
+from search.measurement import Measurement
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult
-from search.show.theme import BAND, FILL, TEXT, drawable, log_axis, marker_of, plain, rounded, themed
+from search.show.axes import Axis, add_values, loss_and_gap_axes
+from search.show.theme import BAND, FILL, TEXT, drawable, marker_of, plain, rounded, themed
 from search.show.trial_groups import by_ending
 
 
@@ -17,22 +19,23 @@ def loss_against_gap(snapshot: StudySnapshot) -> go.Figure | None:
     placed = [trial for trial in snapshot.trials if _has_place(trial)]
     if not placed:
         return None
-    axis = log_axis([*_losses(placed), snapshot.constraints.baseline_loss])
+    losses, gaps = loss_and_gap_axes(snapshot, placed)
     figure = go.Figure()
-    _add_region(figure, snapshot, _gaps(placed), left=10 ** axis["range"][0])
+    _add_region(figure, snapshot, losses, gaps)
     _add_limits(figure, snapshot)
     in_band = [trial for trial in placed if trial.number in snapshot.band]
     _add_band(figure, in_band)
     _add_front(figure, [trial for trial in placed if trial.front])
     for ending, trials in by_ending(placed).items():
-        _add_points(figure, ending, trials)
+        _add_points(figure, ending, trials, losses, gaps)
+    _add_far_off(figure, placed, losses, gaps)
     _add_rings(figure, in_band)
     _add_name(figure, [trial for trial in placed if trial.chosen])
     return themed(
         figure,
         "Validation loss against gap",
-        xaxis={"title": "validation loss (nats)"} | axis,
-        yaxis={"title": "gap (nats)"},
+        xaxis={"title": "validation loss (nats)"} | losses.settings,
+        yaxis={"title": "gap (nats)"} | gaps.settings,
     )
 
 
@@ -48,18 +51,18 @@ def _gaps(trials: Sequence[TrialResult]) -> list[float]:
     return [at_best.gap for at_best in measurements(trials)]
 
 
-def _add_region(figure: go.Figure, snapshot: StudySnapshot, gaps: Sequence[float], left: float) -> None:
-    """Where runs may be chosen: up to the linear baseline and the ceiling for the gap. left: end of the axis."""
+def _add_region(figure: go.Figure, snapshot: StudySnapshot, losses: Axis, gaps: Axis) -> None:
+    """Where runs may be chosen: up to the linear baseline and the ceiling for the gap."""
     baseline, ceiling = snapshot.constraints.baseline_loss, snapshot.constraints.max_gap
     if math.isfinite(baseline):
         figure.add_shape(
             type="rect",
             showlegend=True,
             name="may be chosen",
-            x0=left,
+            x0=10 ** losses.settings["range"][0],
             x1=baseline,
-            y0=min(0.0, *gaps),
-            y1=max(gaps) if ceiling is None else ceiling,
+            y0=gaps.settings["range"][0],
+            y1=gaps.settings["range"][1] if ceiling is None else ceiling,
             fillcolor=FILL,
             line_width=0,
             layer="below",
@@ -105,14 +108,16 @@ def _add_front(figure: go.Figure, on_front: Sequence[TrialResult]) -> None:
         )
 
 
-def _add_points(figure: go.Figure, ending: str, trials: Sequence[TrialResult]) -> None:
+def _add_points(figure: go.Figure, ending: str, trials: Sequence[TrialResult], losses: Axis, gaps: Axis) -> None:
     """The runs that ended in one way, with their place in the legend."""
     marker = marker_of(ending)
     figure.add_scatter(
-        x=rounded(_losses(trials)),
-        y=rounded(_gaps(trials)),
+        x=losses.placed(_losses(trials)),
+        y=gaps.placed(_gaps(trials)),
         customdata=[
-            [trial.number, trial.run.best_epoch + 1, trial.epochs_run] for trial in trials if trial.run is not None
+            [run.number, run.best_epoch + 1, trial.epochs_run, *rounded([run.at_best.val_loss, run.at_best.gap])]
+            for trial in trials
+            if (run := trial.run) is not None
         ],
         mode="markers",
         marker={
@@ -123,10 +128,30 @@ def _add_points(figure: go.Figure, ending: str, trials: Sequence[TrialResult]) -
         },
         name=plain(ending),
         hovertemplate=(
-            f"trial %{{customdata[0]}}, {plain(ending)}<br>val_loss %{{x:.4f}}, gap %{{y:.4f}}"
+            f"trial %{{customdata[0]}}, {plain(ending)}<br>val_loss %{{customdata[3]:.4g}}, gap %{{customdata[4]:.4g}}"
             "<br>best epoch %{customdata[1]} of %{customdata[2]}<extra></extra>"
         ),
+        cliponaxis=False,
     )
+
+
+def _add_far_off(figure: go.Figure, placed: Sequence[TrialResult], losses: Axis, gaps: Axis) -> None:
+    """The true figures of the runs at the border; those in one place share a text."""
+    places: dict[tuple[float | None, float | None], list[Measurement]] = {}
+    for one in measurements(placed):
+        if losses.beyond(one.val_loss) or gaps.beyond(one.gap):
+            place = losses.placed([one.val_loss])[0], gaps.placed([one.gap])[0]
+            places.setdefault(place, []).append(one)
+    x, y = [loss for loss, _ in places], [gap for _, gap in places]
+    add_values(figure, x, y, [f"{_figures(runs)}   " for runs in places.values()], "middle left")
+
+
+def _figures(runs: Sequence[Measurement]) -> str:
+    """Of runs in one place."""
+    losses = [one.val_loss for one in runs]
+    if len(runs) == 1:
+        return f"loss {losses[0]:.3g}, gap {runs[0].gap:.3g}"
+    return f"{len(runs)} runs, loss {min(losses):.3g} to {max(losses):.3g}"
 
 
 def _add_rings(figure: go.Figure, in_band: Sequence[TrialResult]) -> None:

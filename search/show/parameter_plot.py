@@ -46,14 +46,15 @@ def add_points(
     *,
     size: int,
     yaxis: str = "y",
+    values: Places | None = None,
 ) -> None:
-    """One group of trials, with its place in the legend. yaxis: plotly's name."""
+    """One group of trials, with its place in the legend. yaxis: plotly's name. values: told instead of y, by trial."""
     if not trials:
         return
     figure.add_scatter(
         x=x,
         y=y,
-        customdata=[trial.number for trial in trials],
+        customdata=[[trial.number, value] for trial, value in zip(trials, values or y, strict=True)],
         mode="markers",
         marker={
             "symbol": marker.symbol,
@@ -62,7 +63,7 @@ def add_points(
             "line": {"color": "#ffffff" if marker is CHOSEN else marker.colour, "width": 1},
         },
         name=plain(label),
-        hovertemplate=f"trial %{{customdata}}, {plain(label)}<br>%{{x}}: %{{y}}<extra></extra>",
+        hovertemplate=f"trial %{{customdata[0]}}, {plain(label)}<br>%{{x}}: %{{customdata[1]}}<extra></extra>",
         yaxis=yaxis,
         cliponaxis=False,
     )

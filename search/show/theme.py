@@ -100,11 +100,11 @@ def log_ticks(low: float, high: float, most: int = 9) -> list[float]:
     return ticks[:: math.ceil(len(ticks) / most)] if len(ticks) > most else ticks
 
 
-def log_axis(values: Sequence[float]) -> dict[str, Any]:
+def log_axis(values: Sequence[float], most: int = 9) -> dict[str, Any]:
     """Settings of a logarithmic axis that shows the drawable ones of `values`, with some room around them."""
     shown = [value for value in values if drawable(value)]
     room = max((max(shown) / min(shown)) ** 0.05, 1.15)
-    return log_axis_between(min(shown) / room, max(shown) * room)
+    return log_axis_between(min(shown) / room, max(shown) * room, most)
 
 
 def log_axis_between(low: float, high: float, most: int = 9) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from search.results.trial_result import TrialResult
+from search.show.axes import Axis, loss_axis
 from search.show.learning_curves import CURVES, thinned
-from search.show.theme import FONT, drawable, log_axis, marker_of
+from search.show.theme import FONT, drawable, marker_of
 from search.stopping.stopped import Stopped
 
 WIDTH, HEIGHT = 640, 360
@@ -52,15 +53,15 @@ def trial_svg(trial: TrialResult, planned: int) -> str | None:
     losses = [loss for name in CURVES for loss in history.get(name, ()) if drawable(loss)]
     if not losses:
         return None
-    axis, colour = log_axis(losses), marker_of(trial.ending).colour
-    scale = Scale(planned, *axis["range"])
+    axis, colour = loss_axis(losses), marker_of(trial.ending).colour
+    scale = Scale(planned, *axis.settings["range"])
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
         f'font-family="{FONT}" font-size="13">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-        *_axes(scale, axis["tickvals"]),
+        *_axes(scale, axis.settings["tickvals"]),
         *(_line(history[name], scale, colour, dotted=name == "train_loss") for name in CURVES),
-        *(part for mark in _marks(trial) for part in _drawn(mark, scale)),
+        *(part for mark in _marks(trial, axis) for part in _drawn(mark, scale)),
         _text(LEFT, 24, f"trial {trial.number}: {trial.ending}", size=16),
         _text(WIDTH - RIGHT, 24, "solid: validation loss, dotted: training loss", anchor="end"),
         "</svg>",
@@ -92,8 +93,8 @@ def _line(values: Sequence[float], scale: Scale, colour: str, *, dotted: bool) -
     return f'<path d="{"".join(path)}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>'
 
 
-def _marks(trial: TrialResult) -> Iterator[Mark]:
-    """Its best epoch, and where it was stopped."""
+def _marks(trial: TrialResult, axis: Axis) -> Iterator[Mark]:
+    """Its best epoch, and where it was stopped; with its loss where that is beyond the axis."""
     losses = trial.history["val_loss"]
     last = len(losses) - 1
     best = None if trial.run is None else trial.run.best_epoch
@@ -101,7 +102,7 @@ def _marks(trial: TrialResult) -> Iterator[Mark]:
         yield Mark(best, losses[best], f"best: epoch {best + 1}", "★", BEST, row=0)
     if trial.ending != Stopped.FINISHED and drawable(losses[last]):
         sign = "" if last == best else "✕"
-        text = f"{trial.ending}: epoch {last + 1}"
+        text = f"{trial.ending}: epoch {last + 1}" + (f", loss {losses[last]:.3g}" if axis.beyond(losses[last]) else "")
         yield Mark(last, losses[last], text, sign, marker_of(trial.ending).colour, row=1)
 
 

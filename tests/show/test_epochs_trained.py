@@ -24,8 +24,8 @@ def test_epochs_trained_and_saved_by_what_ended_the_runs():
     trained, saved = figure.data
     rows = {row: (a, b) for row, a, b in zip(trained.y, trained.x, saved.x, strict=True)}
     assert rows == {
-        "<b>1 finished</b><br>3 trained<br>7 saved": (3, 7),
-        "<b>2 hopeless</b><br>3 trained<br>17 saved": (3, 17),
+        "<b>1 finished</b><br>3 trained, 7 saved": (3, 7),
+        "<b>2 hopeless</b><br>3 trained, 17 saved": (3, 17),
     }
     assert figure.layout.title.text == "6 of 30 epochs trained, 80% saved"
 

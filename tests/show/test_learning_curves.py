@@ -5,6 +5,7 @@ import math
 import pytest
 from builders import nothing_to_draw, snapshot, trial
 
+from search.show.axes import loss_axis
 from search.show.learning_curves import MOST_POINTS, _labels, learning_curves, runs_that_matter, thinned
 from search.stopping.stopped import Stopped
 
@@ -65,9 +66,29 @@ def test_they_leave_gaps_where_a_loss_is_not_finite():
 def test_labels_too_near_each_other_are_one():
     one = trial(0, val=(0.9, 0.5), train=(0.8, 0.2))
     other = trial(1, val=(0.9, 0.501), train=(0.8, 0.1))
-    labels = _labels([one, other], apart=0.05)
+    labels = _labels([one, other], loss_axis([0.1, 0.9]))
     assert [(epoch, text) for epoch, _, text in labels] == [(2, "1"), (2, "0"), (2, "0 1")]
     assert [loss for _, loss, _ in labels] == pytest.approx([0.1, 0.2, 0.5005], abs=1e-4)
+
+
+def test_a_run_that_diverged_ends_at_the_border_and_squashes_nothing():
+    good = [trial(n, val=(0.9, 0.6, 0.5), train=(0.8, 0.4, 0.2)) for n in range(4)]
+    diverged = trial(4, "PRUNED", Stopped.DIVERGED, val=(0.9, 83.0), train=(0.8, 90.0))
+    figure = learning_curves(snapshot(*good, diverged))
+    highest = 10 ** figure.layout.yaxis.range[1]
+    assert highest < 2
+    end, _ = zip(marks(figure)["4: diverged"].y, marks(figure)["4: diverged"].customdata, strict=True)
+    assert 0.9 < end[0] / highest < 1
+    assert end[1] == 83.0
+
+
+def test_ticks_are_whole_epochs():
+    short, long = (
+        learning_curves(snapshot(trial(0, val=[0.5] * epochs, train=[0.4] * epochs))).layout.xaxis for epochs in (2, 60)
+    )
+    assert (short.dtick, long.dtick) == (1, 10)
+    assert short.range[0] > 0
+    assert short.range[1] < 3
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ from builders import recorded_study, recorded_trial, recorded_trials
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import create_trial
 
+from search.choice.fit import Fit
 from search.results.snapshot import read_snapshot
 from search.show.slices import slices
+from search.stopping.stopped import Stopped
 
 
 def test_they_show_every_run_and_the_whole_range():
@@ -20,6 +22,19 @@ def test_they_show_every_run_and_the_whole_range():
         "finished": 3, "overfit": 1, "hopeless": 1, "out_of_memory": 1, "chosen": 1
     }  # fmt: skip
     assert list(figures["norm"].layout.xaxis.categoryarray) == ["batch", "&lt;script&gt;alert(1)&lt;/script&gt;"]
+
+
+def test_a_run_that_diverged_squashes_neither_half():
+    diverged = recorded_trial(6, Stopped.OVERFIT, val_loss=83.0, gap=80.0, epochs=2, fit=Fit.UNDERFIT)
+    figure = slices(read_snapshot(recorded_study([*recorded_trials(), diverged], chosen=1)))[0]
+    assert 10 ** figure.layout.yaxis.range[1] < 3
+    assert figure.layout.yaxis2.range[1] < 1
+    assert {(trace.yaxis, trace.text) for trace in figure.data if trace.mode == "text"} == {
+        ("y", ("<br>83",)), ("y2", ("<br>80",))
+    }  # fmt: skip
+    points = next(trace for trace in figure.data if trace.name == "overfit" and trace.yaxis == "y")
+    assert [value for _, value in points.customdata] == [0.6, 83.0]
+    assert 0.9 < max(points.y) / 10 ** figure.layout.yaxis.range[1] < 1
 
 
 def test_categories_may_be_numbers():

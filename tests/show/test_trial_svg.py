@@ -30,6 +30,12 @@ def test_of_nothing_there_is_none():
     assert trial_svg(trial(0, "PRUNED", Stopped.DIVERGED, val=(math.nan,), train=(math.inf,)), planned=20) is None
 
 
+def test_a_loss_that_exploded_is_at_the_border_with_its_value():
+    svg = trial_svg(trial(0, "PRUNED", Stopped.DIVERGED, val=(0.9, 0.8, 0.7, 83.0), train=[0.5] * 4), planned=20)
+    assert "diverged: epoch 4, loss 83" in texts(svg)
+    assert "50" not in texts(svg)  # no tick there
+
+
 def test_losses_that_are_not_finite_are_left_out():
     diverged = trial(0, "PRUNED", Stopped.DIVERGED, val=(1.0, math.nan, 2.0), train=(1.0, math.inf, 0.0))
     assert "nan" not in trial_svg(diverged, planned=1).lower()
