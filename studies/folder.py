@@ -1,6 +1,6 @@
 """Search on your own images: --data-root DIR, where each class has a folder of its own.
 
-DIR/<class>/*, of which a fifth is set aside as the test part, or DIR/train/<class>/* and DIR/test/<class>/*.
+DIR/<class>/*, of which a fifth is set aside as the test part, or the same below DIR/train, DIR/val and DIR/test.
 """
 
 from search.command.presets import PRESETS

@@ -132,5 +132,5 @@ def _add_image_flags(group: argparse._ArgumentGroup, defaults: Mapping[str, Any]
             "--skip-bad-images",
             action="store_true",
             default=argparse.SUPPRESS,
-            help="leave out images that cannot be read, instead of ending",
+            help="leave out images that cannot be read or are in two classes, instead of ending",
         )

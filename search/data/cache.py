@@ -35,6 +35,8 @@ class CachedImages:
     classes: tuple[str, ...]
     fingerprint: str  # of images and labels
     bad: tuple[str, ...] = ()  # images that could not be read and were left out, each as `file: reason`
+    first_val: int | None = None  # the images from there on validate, as the data set has it; None where it is ours
+    copies: tuple[tuple[int, ...], ...] = ()  # numbers of images that are the same: they belong into one split
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Contents:
     labels: np.ndarray  # int64 (n,)
     classes: Sequence[str]
     bad: Sequence[str] = ()  # images left out, each as `file: reason`
+    first_val: int | None = None  # as in `CachedImages`
+    copies: Sequence[Sequence[int]] = ()  # likewise
 
 
 def cache_folder() -> Path:
@@ -161,35 +165,45 @@ def _read(name: str, folder: Path) -> CachedImages | None:
         return None
     try:
         meta = json.loads((folder / "meta.json").read_text())
-        classes, bad = meta["classes"], meta.get("bad", [])
-        if not all(isinstance(text, str) for text in (*classes, *bad, meta["fingerprint"])):
+        entry = CachedImages(
+            name,
+            folder / "images.npy",
+            folder / "labels.npy",
+            tuple(meta["classes"]),
+            meta["fingerprint"],
+            tuple(meta.get("bad", [])),
+            meta.get("first_val"),
+            tuple(tuple(map(int, same)) for same in meta.get("copies", [])),
+        )
+        if not all(isinstance(text, str) for text in (*entry.classes, *entry.bad, entry.fingerprint)):
             raise _Damaged("its meta.json has other types")
-        _check_arrays(folder, tuple(classes), meta["fingerprint"])
+        _check_arrays(entry)
     except _Damaged:
         raise
     except Exception as error:  # garbage raises nearly anything
         raise _Damaged(described(error)) from error
-    return CachedImages(
-        name, folder / "images.npy", folder / "labels.npy", tuple(classes), meta["fingerprint"], tuple(bad)
-    )
+    return entry
 
 
-def _check_arrays(folder: Path, classes: Sequence[str], fingerprint: str) -> None:
+def _check_arrays(entry: CachedImages) -> None:
     """Raise _Damaged where images and labels do not fit each other, the classes, or (few images) the fingerprint."""
-    images = np.lib.format.open_memmap(folder / "images.npy", mode="r")
-    labels = np.load(folder / "labels.npy")
+    images = np.lib.format.open_memmap(entry.images, mode="r")
+    labels = np.load(entry.labels)
     if images.dtype != np.uint8 or images.ndim != 4 or labels.dtype != np.int64 or labels.shape != images.shape[:1]:
         raise _Damaged("its arrays have other shapes or types")
-    if (folder / "images.npy").stat().st_size != images.offset + images.nbytes:
+    if entry.images.stat().st_size != images.offset + images.nbytes:
         raise _Damaged("its images.npy has another length")
-    if labels.min() < 0 or labels.max() >= len(classes):
+    if labels.min() < 0 or labels.max() >= len(entry.classes):
         raise _Damaged("its labels are of no class")
-    if images.nbytes <= HASHED_BYTES and _fingerprint(images, labels, classes) != fingerprint:
+    if images.nbytes <= HASHED_BYTES and _fingerprint(images, labels, entry) != entry.fingerprint:
         raise _Damaged("its fingerprint is another")
 
 
-def _fingerprint(images: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> str:
-    digest = hashlib.sha256(repr((images.shape, tuple(classes))).encode())
+def _fingerprint(images: np.ndarray, labels: np.ndarray, about: CachedImages | Contents) -> str:
+    state: tuple[object, ...] = (images.shape, tuple(about.classes))
+    if about.first_val is not None or about.copies:
+        state += (about.first_val, tuple(map(tuple, about.copies)))
+    digest = hashlib.sha256(repr(state).encode())
     for start in range(0, len(images), CHUNK):
         digest.update(np.ascontiguousarray(images[start : start + CHUNK]).data)
     digest.update(np.ascontiguousarray(labels).data)
@@ -200,6 +214,11 @@ def _add_labels_and_description(folder: Path, contents: Contents) -> None:
     """Write labels.npy and meta.json beside `images.npy`."""
     images = np.load(folder / "images.npy", mmap_mode="r")
     np.save(folder / "labels.npy", contents.labels)
-    fingerprint = _fingerprint(images, contents.labels, contents.classes)
-    meta = {"classes": list(contents.classes), "fingerprint": fingerprint, "bad": list(contents.bad)}
+    meta = {
+        "classes": list(contents.classes),
+        "fingerprint": _fingerprint(images, contents.labels, contents),
+        "bad": list(contents.bad),
+        "first_val": contents.first_val,
+        "copies": list(contents.copies),
+    }
     (folder / "meta.json").write_text(json.dumps(meta))

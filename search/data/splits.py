@@ -3,6 +3,7 @@
 The test split is not among them: it is a part of its own from the beginning, see `search.data.datasets`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,31 +20,79 @@ class Splits:
     probe: np.ndarray  # a subset of `train`, as large as `val` or, where that is smaller, all of it
 
 
-def split(labels: np.ndarray, train_size: int | None, val_size: int | None, seed: int) -> Splits:
+def split(
+    labels: np.ndarray,
+    train_size: int | None,
+    val_size: int | None,
+    seed: int,
+    copies: Sequence[Sequence[int]] = (),
+) -> Splits:
     """Split images with these labels, int64 (n,), so that each split has the class proportions of the whole.
 
-    By default a fifth of the images validates and all others train.
+    By default a fifth of the images validates and all others train. Of images that are copies of each other, none
+    validates while another one trains, unless their class has no other images.
 
     Raises UserError where the sizes do not fit the images.
     """
     available, least = len(labels), 2 * len(np.unique(labels))
-    if val_size is None:
-        val_size = available // 5
-    if train_size is None:
-        train_size = max(available - val_size, least)
     for flag, size in (("--train-size", train_size), ("--val-size", val_size)):
-        if size < least:
+        if size is not None and size < least:
             raise UserError(f"{flag} is {size}; with {least // 2} classes it must be at least {least}")
-    if train_size + val_size > available:
+    validating = max(available // 5, least) if val_size is None else val_size
+    training = max(available - validating, least) if train_size is None else train_size
+    if training + validating > available:
+        trains = f"--train-size {train_size}" if train_size else f"{training} images to train on"
+        validates = f"--val-size {val_size}" if val_size else f"{validating} images to validate on (a fifth)"
         raise UserError(
-            f"--train-size {train_size} and --val-size {val_size} need {train_size + val_size} images; "
-            f"there are {available} to train and validate on"
+            f"{trains} and {validates} need {training + validating} images; "
+            f"there are {available} to train and validate on, of {least // 2} classes"
         )
-    train, val = _stratified(np.arange(available), labels, train_size, val_size, seed)
-    if val_size >= train_size:
+    train, val = _stratified(np.arange(available), labels, training, validating, seed)
+    return _with_probe(*_copies_together(train, val, labels, copies), labels, seed)
+
+
+def split_as_given(
+    labels: np.ndarray, first_val: int, train_size: int | None, val_size: int | None, seed: int
+) -> Splits:
+    """The splits of a data set that has its own: all images from `first_val` on validate. seed: of the probe.
+
+    Raises UserError where the sizes are others.
+    """
+    train, val = np.arange(first_val), np.arange(first_val, len(labels))
+    for flag, size, part in (("--train-size", train_size, train), ("--val-size", val_size, val)):
+        if size not in (None, len(part)):
+            raise UserError(
+                f"{flag} is {size}, and the images are split already: {len(train)} train and {len(val)} validate; "
+                f"leave {flag} out"
+            )
+    return _with_probe(train, val, labels, seed)
+
+
+def _with_probe(train: np.ndarray, val: np.ndarray, labels: np.ndarray, seed: int) -> Splits:
+    if len(val) >= len(train):
         return Splits(train, val, train)
-    probe, _ = _stratified(train, labels, val_size, None, seed + 1)
+    probe, _ = _stratified(train, labels, len(val), None, seed + 1)
     return Splits(train, val, probe)
+
+
+def _copies_together(
+    train: np.ndarray, val: np.ndarray, labels: np.ndarray, copies: Sequence[Sequence[int]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Splits of the same sizes, where an image that validates while a copy of it trains has moved to its copy.
+
+    Another image of its class takes its place; where there is none, it stays.
+    """
+    training, validating = set(train.tolist()), set(val.tolist())
+    copied = {number for same in copies for number in same}
+    spare = [number for number in train.tolist() if number not in copied]
+    for same in copies:
+        for number in validating.intersection(same) if training.intersection(same) else ():
+            other = next((other for other in spare if labels[other] == labels[number]), None)
+            if other is not None:
+                spare.remove(other)
+                training ^= {number, other}
+                validating ^= {number, other}
+    return np.array(sorted(training)), np.array(sorted(validating))
 
 
 def _stratified(

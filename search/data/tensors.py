@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from search.data.cache import CHUNK, CachedImages
-from search.data.splits import Splits, split
+from search.data.splits import Splits, split, split_as_given
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,15 @@ class DeviceData:
 
 
 def prepare(source: CachedImages, *, train_size: int | None, val_size: int | None, seed: int, flip: bool) -> SearchData:
-    """Split the images of `source`, a train part, and measure the channels of the train split.
+    """Split the images of `source`, a train part, unless they come split; measure the channels of the train split.
 
     Raises UserError where the sizes do not fit the images.
     """
     labels = np.load(source.labels)
-    splits = split(labels, train_size, val_size, seed)
+    if source.first_val is None:
+        splits = split(labels, train_size, val_size, seed, source.copies)
+    else:
+        splits = split_as_given(labels, source.first_val, train_size, val_size, seed)
     mean, std = _channel_statistics(np.load(source.images, mmap_mode="r"), splits.train)
     return SearchData(
         name=source.name,

@@ -22,7 +22,7 @@ def fill(home: Path, classes=("blue", "red"), count=10, size=(16, 16), mode="RGB
     for number, name in enumerate(classes):
         for index in range(first, first + count):
             shade = (40 * number + 10 * index) % 256
-            colour = shade if mode == "L" else (shade, 100 * number % 256, 77)
+            colour = (shade + number) % 256 if mode == "L" else (shade, 100 * number % 256, 77)
             save(home / name / f"{index:03d}.png", Image.new(mode, size, colour))
     return home
 

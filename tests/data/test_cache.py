@@ -14,7 +14,7 @@ from image_files import fill, pixels, refusal, save
 from PIL import Image
 
 from search.data import cache, datasets, folder
-from search.data.folder import find_images
+from search.data.listing import find_images
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -34,7 +34,7 @@ def test_second_start_decodes_nothing(tmp_path, monkeypatch):
 def test_a_changed_file_counts(tmp_path):
     home = fill(tmp_path / "data")
     first = datasets.load("folder", "train", home)
-    changed = Path(find_images("train", home).paths[0])
+    changed = Path(find_images(home).train.paths[0])
     save(changed, Image.new("RGB", (16, 16), "white"))
     os.utime(changed, ns=(time.time_ns(), time.time_ns() + 10**9))
     assert datasets.load("folder", "train", home).fingerprint != first.fingerprint
@@ -67,7 +67,7 @@ def test_full_disk(tmp_path, monkeypatch):
 
 
 SLOW_START = """
-import sys, time
+import logging, sys, time
 from pathlib import Path
 from search.data import datasets, folder
 from search.log import show_log
@@ -76,6 +76,7 @@ def slow(*arguments):
     time.sleep(4)
     return decode_all(*arguments)
 show_log()
+logging.getLogger("search.data.folder").setLevel("WARNING")
 decode_all, folder.decode_all = folder.decode_all, slow
 print(datasets.load("folder", "train", Path(sys.argv[1]), image_size=16).fingerprint)
 """
@@ -150,7 +151,7 @@ def change(path: Path, **values) -> None:
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_damaged_entry(tmp_path, caplog, damage):
     """It is said, and the images are read again."""
-    caplog.set_level("INFO", "search")
+    caplog.set_level("INFO", "search.data.cache")
     home = fill(tmp_path / "data")
     sound = datasets.load("folder", "train", home)
     before = sound.images.read_bytes(), sound.labels.read_bytes()

@@ -14,10 +14,10 @@ from search.errors import UserError
 @pytest.fixture
 def images(tmp_path, own_cache):
     """Two classes of six images each."""
-    for name in ("train/oak", "train/elm", "test/oak", "test/elm"):
+    for shade, name in enumerate(("train/oak", "train/elm", "test/oak", "test/elm")):
         (tmp_path / "leaves" / name).mkdir(parents=True)
         for number in range(6):
-            Image.new("L", (8, 8), 20 * number).save(tmp_path / "leaves" / name / f"{number}.png")
+            Image.new("L", (8, 8), 20 * number + shade).save(tmp_path / "leaves" / name / f"{number}.png")
     return tmp_path / "leaves"
 
 

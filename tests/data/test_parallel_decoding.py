@@ -11,7 +11,7 @@ from image_files import fill, refusal
 
 from search.data import parallel_decoding
 from search.data.decoding import decode
-from search.data.folder import find_images
+from search.data.listing import find_images
 from search.data.parallel_decoding import DecodingProgress, decode_all
 
 
@@ -21,7 +21,7 @@ def images_at(paths: list[str], numbers: list[int]) -> np.ndarray:
 
 def test_processes_give_what_threads_give(tmp_path, monkeypatch):
     home = fill(tmp_path / "data", count=40)
-    paths = find_images("train", home).paths
+    paths = find_images(home).train.paths
     Path(paths[40]).write_bytes(b"")
     by_threads = decode_all(paths, 16, None, tmp_path / "a.npy", io.StringIO())
     monkeypatch.setattr(parallel_decoding, "MOST_FOR_THREADS", 0)
@@ -54,7 +54,7 @@ def decode_with_kills(monkeypatch, times: int, paths: list[str], target: Path) -
 
 
 def test_where_a_process_is_killed_others_go_on(tmp_path, monkeypatch):
-    paths = find_images("train", fill(tmp_path / "data", count=80)).paths
+    paths = find_images(fill(tmp_path / "data", count=80)).train.paths
     decode_all(paths, 16, None, tmp_path / "undisturbed.npy", io.StringIO())
     shown = decode_with_kills(monkeypatch, 2, paths, tmp_path / "disturbed.npy")
     assert (tmp_path / "disturbed.npy").read_bytes() == (tmp_path / "undisturbed.npy").read_bytes()
@@ -62,7 +62,7 @@ def test_where_a_process_is_killed_others_go_on(tmp_path, monkeypatch):
 
 
 def test_processes_that_are_killed_again_and_again(tmp_path, monkeypatch):
-    paths = find_images("train", fill(tmp_path / "data", count=80)).paths
+    paths = find_images(fill(tmp_path / "data", count=80)).train.paths
     message = refusal(lambda: decode_with_kills(monkeypatch, 9, paths, tmp_path / "disturbed.npy"))
     assert message.startswith("processes that decoded images were killed 3 times, perhaps for want of memory; free")
 

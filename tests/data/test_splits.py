@@ -1,5 +1,7 @@
 """Splits: disjoint, stratified, seeded."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,34 @@ def test_splits_depend_on_the_seed_alone():
 def test_sizes_that_do_not_fit_are_named(train_size, val_size, culprit):
     with pytest.raises(UserError, match=culprit):
         split(LABELS, train_size, val_size, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes", "said"),
+    [
+        (6, {}, "4 images to train on and 4 images to validate on (a fifth) need 8 images; there are 6 to train and "),
+        (20, {"train_size": 18}, "--train-size 18 and 4 images to validate on (a fifth) need 22 images; there are 20 "),
+        (20, {"val_size": 18}, "4 images to train on and --val-size 18 need 22 images; there are 20 to train and "),
+    ],
+)
+def test_too_small_splits_speak_of_what_was_given(count, sizes, said):
+    with pytest.raises(UserError, match=f"^{re.escape(said)}"):
+        split(np.arange(count) % 2, **({"train_size": None, "val_size": None} | sizes), seed=0)
+
+
+def test_few_images_are_split_so_that_each_class_may_validate():
+    splits = split(np.arange(12) % 2, None, None, seed=0)
+    assert (len(splits.train), len(splits.val)) == (8, 4)
+
+
+def test_a_copy_moves_to_where_its_copy_trains():
+    labels = np.repeat([0, 1], 10)
+    plain = split(labels, 16, 4, seed=0)
+    val, train = plain.val[0], next(number for number in plain.train if labels[number] == labels[plain.val[0]])
+    splits = split(labels, 16, 4, 0, [(train, val)])
+    assert {train, val} <= set(splits.train)
+    assert np.bincount(labels[splits.val]).tolist() == np.bincount(labels[plain.val]).tolist()
+    assert sorted([*splits.train, *splits.val]) == list(range(20))
 
 
 def test_a_class_of_one_image_is_refused():
