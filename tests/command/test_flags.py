@@ -17,7 +17,7 @@ from search.command.presets import PRESETS, preset
 from search.settings import FOLDER
 from search.study import parse
 
-STUDIES = sorted(path.name for path in (ROOT / "studies").glob("*.py"))
+STUDIES = sorted(path.name for path in (ROOT / "studies").glob("*.py") if path.name != "reference.py")  # no search
 FLAGS = [
     *("--trials", "--epochs", "--workers", "--device", "--out", "--storage", "--data-root", "--train-size"),
     *("--val-size", "--seed", "--timeout", "--max-gap", "--no-start", "--start-from"),

@@ -213,8 +213,14 @@ def test_one_line_says_what_is_wrong(code, message, write, capsys):
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        ("none.py", "cannot read the space none.py: No such file or directory; take cnn, mlp, resnet, a module's"),
-        ("resnt", "there is no space resnt; take cnn, mlp, resnet, a module's dotted name, or a Python file"),
+        (
+            "none.py",
+            "cannot read the space none.py: No such file or directory; take cnn, mlp, reference, resnet, a module's",
+        ),
+        (
+            "resnt",
+            "there is no space resnt; take cnn, mlp, reference, resnet, a module's dotted name, or a Python file",
+        ),
         ("spaces.resnt", "there is no space spaces.resnt; take cnn"),
     ],
 )

@@ -4,20 +4,23 @@
     python studies/benchmarks/pruning/record.py --data folder --data-root MY_IMAGES --range dropout 0 0.1 OUT.jsonl
 
 Each line is a run: {"config", "seed", "parameters", "history"}, with one value per epoch in each curve. OUT.npz holds
-the per-image validation losses at each run's best epoch (float16). An interrupted recording continues where it was.
+the per-image losses at each run's best epoch (float16): `SEED` those of the validation images, `SEED.test` those of the
+test images. An interrupted recording continues where it was.
 
 `test_loss` comes from up to 2,000 images of the data set's own test split. No search reads it: it is what the selected
 run of a replayed search is judged by.
 
-With `--again TABLE --top 20 --times 2` the 20 runs with the lowest validation loss in that table are trained twice
-more, with other seeds. "repeats" is then the seed of the run that a line repeats.
+With `--again TABLE --top 20 --random 10 --times 2` the 20 runs with the lowest validation loss in that table, and 10 of
+the others, are trained twice more, with other seeds. "repeats" is then the seed of the run that a line repeats. Each is
+trained once before any is trained twice, so that a recording that ends early has the same seeds of all.
 """
 
 import argparse
 import json
 import multiprocessing
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +31,7 @@ import numpy as np
 import optuna
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: modules are imported from there
 from search.data import datasets
 from search.data.splits import split
 from search.data.tensors import DeviceData, SearchData, held_out, prepare
@@ -38,6 +42,7 @@ from search.training.evaluate import evaluate
 from search.training.precision import Precision
 from search.training.trainer import Trainer
 from spaces import cnn
+from studies.benchmarks.curve_tables import read_records
 
 TEST_IMAGES = 2000
 AGAIN = 1_000_000  # added to the seeds of repeated runs
@@ -70,8 +75,8 @@ class OneCycleTrainer(Trainer):
             self.averaged.load_state_dict(self.model.state_dict())
 
 
-def record(one: Plan, epochs: int, schedule: str) -> tuple[dict[str, Any], np.ndarray]:
-    """Train one run. Returns its line of the table, and its per-image validation losses at the best epoch."""
+def record(one: Plan, epochs: int, schedule: str) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """Train one run. Returns its line of the table; its validation and its test losses per image at the best epoch."""
     data, test = _data()
     kind = OneCycleTrainer if schedule == "one-cycle" else Trainer
     trainer = kind(cnn.build, one.config, data, seed=one.seed, precision=PRECISION)
@@ -79,6 +84,7 @@ def record(one: Plan, epochs: int, schedule: str) -> tuple[dict[str, Any], np.nd
         trainer.total_epochs = epochs
     history: dict[str, list[float]] = {}
     best: PerImage | None = None
+    test_at_best: PerImage | None = None
     for _ in range(epochs):
         epoch = trainer.epoch()
         on_test = evaluate(trainer.averaged, test, test.val, PRECISION)
@@ -88,11 +94,13 @@ def record(one: Plan, epochs: int, schedule: str) -> tuple[dict[str, Any], np.nd
         for name, value in values.items():
             history.setdefault(name, []).append(float(f"{value:.5g}"))
         if best is None or epoch.val.losses.mean() < best.losses.mean():
-            best = epoch.val
+            best, test_at_best = epoch.val, on_test
     assert best is not None
+    assert test_at_best is not None
     parameters = sum(p.numel() for p in trainer.model.parameters())
     line = {"config": one.config, "seed": one.seed, "parameters": parameters, "history": history}
-    return line if one.repeats is None else line | {"repeats": one.repeats}, best.losses
+    line = line if one.repeats is None else line | {"repeats": one.repeats}
+    return line, best.losses, test_at_best.losses
 
 
 _worker_data: tuple[DeviceData, DeviceData]
@@ -116,18 +124,25 @@ def random_configs(count: int, seed: int, ranges: Mapping[str, tuple[float, floa
 
 
 def plan(options: argparse.Namespace) -> list[Plan]:
-    """The runs to record: random configurations, or the best ones of a table again."""
+    """The runs to record: random configurations, or the best ones and some others of a table again."""
     first = 1000 * options.seed
     if options.again is None:
         ranges = {name: (float(low), float(high)) for name, low, high in options.range}
         return [Plan(config, first + i) for i, config in enumerate(random_configs(options.runs, options.seed, ranges))]
-    runs = [json.loads(line) for line in options.again.read_text().splitlines()]
-    best = sorted(runs, key=lambda run: min(run["history"]["val_loss"]))[: options.top]
+    runs = repeated(read_records(options.again), options.top, options.random, options.seed)
     return [
         Plan(run["config"], AGAIN + first + options.times * i + k, run["seed"])
-        for i, run in enumerate(best)
         for k in range(options.times)
+        for i, run in enumerate(runs)
     ]
+
+
+def repeated(runs: Sequence[dict[str, Any]], top: int, others: int, seed: int) -> list[dict[str, Any]]:
+    """The `top` runs with the lowest validation loss, then `others` of the rest, drawn at random."""
+    ranked = sorted(runs, key=lambda run: min(run["history"]["val_loss"]))
+    rest = ranked[top:]
+    drawn = np.random.default_rng(seed).permutation(len(rest))[:others]
+    return ranked[:top] + [rest[i] for i in drawn]
 
 
 def load(options: argparse.Namespace) -> tuple[SearchData, SearchData]:
@@ -164,8 +179,9 @@ def main() -> None:
     parser.add_argument("--val-size", type=int, default=2000)
     parser.add_argument("--range", nargs=3, action="append", default=[], metavar=("NAME", "LOW", "HIGH"))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--again", type=Path, metavar="TABLE.jsonl")
+    parser.add_argument("--again", type=Path, metavar="TABLE.jsonl.gz")
     parser.add_argument("--top", type=int, default=20)
+    parser.add_argument("--random", type=int, default=0)
     parser.add_argument("--times", type=int, default=2)
     parser.add_argument("--workers", type=int, default=joblib.cpu_count())
     options = parser.parse_args()
@@ -180,12 +196,13 @@ def main() -> None:
         jobs = [pool.submit(record, one, options.epochs, options.schedule) for one in planned if one.seed not in done]
         began = time.monotonic()
         for number, job in enumerate(as_completed(jobs), start=1):
-            line, at_best = job.result()
-            losses[str(line["seed"])] = at_best.astype(np.float16)
+            line, val, test = job.result()
+            losses[str(line["seed"])] = val.astype(np.float16)
+            losses[f"{line['seed']}.test"] = test.astype(np.float16)
             with options.out.open("a") as table:
                 table.write(json.dumps(line) + "\n")
+            np.savez_compressed(losses_file, **losses)
             if number % 10 == 0 or number == len(jobs):
-                np.savez_compressed(losses_file, **losses)
                 left = (time.monotonic() - began) / number * (len(jobs) - number)
                 print(f"{len(done) + number} of {len(planned)} runs, {left / 60:.0f} min left", flush=True)
 

@@ -1,0 +1,246 @@
+"""Train the networks of introductions to overfitting as a search measures its own: do they show what is said of them?
+
+    python studies/reference.py --data FashionMNIST --data-root ../shared/data --train-size 4000 --val-size 2000
+    python studies/reference.py --data CIFAR10 --beside runs/cifar10/best.yaml --seeds 5
+
+`spaces/reference.py` holds the networks. Each is trained by the trainer of a search: AdamW at a constant learning rate
+after a warm-up, losses measured on averaged weights, in eval mode, on images that are not augmented. The result is the
+epoch with the lowest validation loss; the last epoch stands beside it. The texts measured otherwise: their train
+accuracy is the running one, under dropout and augmentation, and early stopping ended their runs. Their Nadam is Adam
+here, and their augmentation is the closest strength of ours, which has no vertical flips but changes colours and erases
+squares.
+
+With `--beside best.yaml` the configuration that a search chose is trained in the same way on the same images. Test
+figures come from up to 2,000 images of the data set's own test split, at the best epoch.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the repository: modules are imported from there
+from search.choice.fit import fit_regime
+from search.data import datasets
+from search.data.tensors import DeviceData
+from search.errors import UserError
+from search.measurement import History, Measurement, measure
+from search.results.best_yaml import load as load_best
+from search.training.evaluate import evaluate
+from search.training.linear_baseline import fit_baseline
+from search.training.trainer import Build, Trainer
+from spaces import reference
+from studies.benchmarks.pruning.record import PRECISION, load
+
+Run = Mapping[str, Any]  # a line of OUT: one training
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a text says of its network. Accuracies in percent, on all images of its data set."""
+
+    says: str
+    train: float | None = None
+    validation: float | None = None
+
+
+TOLD = {
+    "fashion_plain": Told("overfits"),
+    "cifar10_mlp": Told("underfits", 54.0, 51.2),
+    "cifar10_large": Told("overfits", 98.4, 69.6),
+    "cifar10_simple": Told("-", 86.5, 85.0),
+    "cifar100_mlp": Told("-", 40.1, 24.3),
+    "cifar100_mlp_wide": Told("twice the parameters, no better", 45.1, 25.3),
+    "cifar100_large": Told("overfits", 95.7, 44.6),
+    "cifar100_simple": Told("-", 63.7, 54.7),
+    "cifar100_augmented": Told("-", 69.0, 55.3),
+}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A network to train."""
+
+    name: str
+    config: Mapping[str, Any]
+    build: Build
+
+
+@dataclass(frozen=True)
+class Images:
+    """What is trained and validated on, and the test images as another validation split; on the processor."""
+
+    data: DeviceData
+    test: DeviceData
+    fingerprint: str
+    baseline_loss: float  # of softmax regression on the pixels
+
+
+def contenders(options: argparse.Namespace, images: Images) -> list[Contender]:
+    """The networks named, or those that suit the images, grey or colour ones; and what a search chose.
+
+    Raises UserError where that search saw other images.
+    """
+    grey = [name for name in reference.NETWORKS if name.startswith("fashion")]
+    colour = [name for name in reference.NETWORKS if name not in grey]
+    names = options.networks or (grey if images.data.images.shape[1] == 1 else colour)
+    found = [Contender(name, reference.config(name), reference.build) for name in names]
+    if options.beside is not None:
+        best = load_best(options.beside)
+        if best.data["fingerprint"] != images.fingerprint:
+            raise UserError(
+                f"{options.beside} was found on other images than those of --data {options.data}; name the same ones"
+            )
+        found.append(Contender(f"trial {best.trial} of {best.study}", best.config, best.build_network))
+    return found
+
+
+def train(contender: Contender, seed: int, images: Images, epochs: int) -> dict[str, Any]:
+    """The curves of one training, and what the weights of its best epoch do on the test images."""
+    trainer = Trainer(contender.build, contender.config, images.data, seed=seed, precision=PRECISION)
+    history: History = {}
+    lowest, weights = np.inf, trainer.weights()
+    began = time.process_time()
+    for _ in range(epochs):
+        epoch = trainer.epoch()
+        now = measure(epoch.train, epoch.val)
+        for name, value in now.as_dict().items():
+            history.setdefault(name, []).append(float(f"{value:.5g}"))
+        if now.val_loss < lowest:
+            lowest, weights = now.val_loss, trainer.weights()
+    seconds = (time.process_time() - began) / epochs
+    trainer.averaged.load_state_dict(weights)
+    test = evaluate(trainer.averaged, images.test, images.test.val, PRECISION)
+    return {
+        "parameters": sum(p.numel() for p in trainer.model.parameters()),
+        "history": history,
+        "test_loss": float(test.losses.mean()),
+        "test_accuracy": float(test.correct.mean()),
+        "seconds": seconds,  # of the processor, for an epoch
+    }
+
+
+def load_images(options: argparse.Namespace) -> Images:
+    """The images that the flags name. Raises UserError where they are not there, or too few."""
+    data, test = load(options)
+    device = torch.device("cpu")
+    on_device = data.to(device)
+    return Images(on_device, test.to(device), data.fingerprint, fit_baseline(on_device).val_loss)
+
+
+def missing(wanted: Sequence[Contender], seeds: int, runs: Sequence[Run]) -> Iterator[tuple[Contender, int]]:
+    """The trainings to come: each network once before any of them twice."""
+    for seed in range(seeds):
+        for one in wanted:
+            if not any((run["network"], run["config"], run["seed"]) == (one.name, one.config, seed) for run in runs):
+                yield one, seed
+
+
+def read_runs(path: Path, conditions: Mapping[str, Any]) -> list[Run]:
+    """The trainings that were recorded under these conditions."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [run for run in map(json.loads, lines) if run["conditions"] == conditions]
+
+
+HEADINGS = (
+    *("network", "the text says", "its accuracy", "parameters", "val loss", "gap", "accuracy: train", "validation"),
+    *("test", "fit", "best epoch", "last epoch: train, validation", "seconds per epoch"),
+)
+
+
+def row(name: str, runs: Sequence[Run], baseline_loss: float) -> str:
+    """A line of the table: means over the seeds, with standard deviations where there are several."""
+    told = TOLD.get(name, Told("-"))
+    best = [int(np.nanargmin(run["history"]["val_loss"])) for run in runs]
+    at_best = [Measurement.at(run["history"], epoch) for run, epoch in zip(runs, best, strict=True)]
+    last = [Measurement.at(run["history"], -1) for run in runs]
+    regimes = Counter(fit_regime(one, baseline_loss).value for one in at_best)
+    cells = (
+        name,
+        told.says,
+        "-" if told.train is None else f"{told.train}, {told.validation}",
+        f"{runs[0]['parameters']:,}",
+        _spread([one.val_loss for one in at_best], "{:.3f}"),
+        _spread([one.gap for one in at_best], "{:.3f}"),
+        _percent([one.train_accuracy for one in at_best]),
+        _percent([one.val_accuracy for one in at_best]),
+        _percent([run["test_accuracy"] for run in runs]),
+        ", ".join(f"{fit} ({count})" if len(regimes) > 1 else fit for fit, count in regimes.most_common()),
+        f"{np.mean(best) + 1:.0f} of {len(runs[0]['history']['val_loss'])}",
+        f"{_percent([one.train_accuracy for one in last])}, {_percent([one.val_accuracy for one in last])}",
+        f"{np.mean([run['seconds'] for run in runs]):.1f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _spread(values: Sequence[float], style: str) -> str:
+    mean = style.format(np.mean(values))
+    return mean if len(values) == 1 else f"{mean} ± {style.format(np.std(values, ddof=1))}"
+
+
+def _percent(shares: Sequence[float]) -> str:
+    return _spread([100 * share for share in shares], "{:.1f}")
+
+
+def report(runs: Sequence[Run], names: Sequence[str], baseline_loss: float) -> None:
+    """Print the table of the networks that have been trained."""
+    print(
+        f"softmax regression: val loss {baseline_loss:.3f}\n\n| {' | '.join(HEADINGS)} |\n|{' --- |' * len(HEADINGS)}"
+    )
+    for name in names:
+        mine = [run for run in runs if run["network"] == name]
+        if mine:
+            print(row(name, mine, baseline_loss))
+
+
+def parse() -> argparse.Namespace:
+    """The flags."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", choices=tuple(datasets.SOURCES), default="FashionMNIST")
+    parser.add_argument("--data-root", type=Path, default=Path("data"))
+    parser.add_argument("--train-size", type=int)
+    parser.add_argument("--val-size", type=int)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--networks", nargs="+", choices=tuple(reference.NETWORKS), metavar="NAME")
+    parser.add_argument("--beside", type=Path, metavar="BEST.YAML")
+    parser.add_argument("--out", type=Path, default=Path("reference.jsonl"), help="is gone on with where it exists")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Train what OUT lacks, then print the table. Returns 2 for input that cannot work."""
+    options = parse()
+    try:
+        images = load_images(options)
+        wanted = contenders(options, images)
+    except UserError as error:
+        print(f"reference: {error}", file=sys.stderr)
+        return 2
+    conditions = {
+        "data": images.fingerprint,
+        "train_size": len(images.data.train),
+        "val_size": len(images.data.val),
+        "epochs": options.epochs,
+    }
+    runs = read_runs(options.out, conditions)
+    for contender, seed in missing(wanted, options.seeds, runs):
+        one = {"network": contender.name, "config": contender.config, "seed": seed, "conditions": conditions}
+        runs.append(one | train(contender, seed, images, options.epochs))
+        with options.out.open("a") as table:
+            table.write(json.dumps(runs[-1]) + "\n")
+        print(f"{contender.name}, seed {seed}", file=sys.stderr, flush=True)
+    report(runs, [one.name for one in wanted], images.baseline_loss)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
