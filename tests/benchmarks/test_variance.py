@@ -134,8 +134,26 @@ def test_the_command(table, monkeypatch, capsys):
     assert variance.main() == 0
     printed = capsys.readouterr().out
     assert "3 configurations, 2 seeds each" in printed
-    assert printed.count("| validation | seed |") == printed.count("| test | seed |") == 2
-    assert printed.count(f"| {variance.EFFECTS['image']} |") == 4
+    assert printed.count("| validation | seed |") == printed.count("| test | seed |") == 1  # the best are all
+    assert printed.count(f"| {variance.EFFECTS['image']} |") == 2
+
+
+def test_the_best_configurations_stand_before_all(tmp_path, monkeypatch, capsys):
+    lines = [
+        {
+            "seed": 10 * repeats + k,
+            "repeats": repeats,
+            "history": {"train_loss": [1], "val_loss": [loss], "test_loss": [2]},
+        }
+        for repeats in range(4)
+        for k, loss in enumerate((repeats + 1, repeats + 2))
+    ]
+    (tmp_path / "seeds.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    monkeypatch.setattr("sys.argv", ["variance.py", str(tmp_path / "seeds.jsonl"), "--top", "3"])
+    assert variance.main() == 0
+    printed = capsys.readouterr().out
+    assert "the 3 best: mean validation loss 2.5000, test loss 2.0000" in printed
+    assert "all: mean validation loss 3.0000, test loss 2.0000" in printed
 
 
 def test_a_table_without_losses_of_images(table, monkeypatch, capsys):
@@ -143,10 +161,10 @@ def test_a_table_without_losses_of_images(table, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["variance.py", str(table)])
     assert variance.main() == 0
     printed = capsys.readouterr().out
-    assert printed.count("| validation | seed |") == printed.count("| test | seed |") == 2
+    assert printed.count("| validation | seed |") == printed.count("| test | seed |") == 1
     assert variance.EFFECTS["image"] not in printed
-    monkeypatch.setattr("sys.argv", ["weights.py", str(table), "--recorded", str(table)])
-    assert weights.main() == 2
+    seeds = load_seeds(table)
+    assert "2 fresh, averaged" not in weights.compared(seeds, dict.fromkeys(seeds.repeats, (1.0, 1.0)), 2)
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,8 @@ def report(table: Path, top: int) -> None:
     every = load_seeds(table)
     counts = every.val.shape
     print(f"{table.name}: {counts[0]} configurations, {counts[1]} seeds each")
-    for words, seeds in ((f"the {top} best", every.best(top)), ("all", every)):
+    groups = [("all", every)] if top >= counts[0] else [(f"the {top} best", every.best(top)), ("all", every)]
+    for words, seeds in groups:
         print(f"\n{words}: mean validation loss {seeds.val.mean():.4f}, test loss {seeds.test.mean():.4f}\n")
         print("| loss | effect | variance, in (1% of the loss)² | deviation | share of the luck |\n|" + " --- |" * 5)
         if seeds.val_images is None or seeds.test_images is None:
