@@ -101,5 +101,15 @@ def paired_z(now: Losses, before: Losses) -> float:
     return math.copysign(math.inf, mean) if error == 0 else mean / error
 
 
+def recalls(labels: np.ndarray, correct: np.ndarray, classes: int) -> np.ndarray:
+    """The share of the images of each class that are right, shape (classes,); NaN for a class without images.
+
+    labels: int64 (n,). correct: bool (n,).
+    """
+    counts = np.bincount(labels, minlength=classes)
+    right = np.bincount(labels, weights=correct, minlength=classes)
+    return np.divide(right, counts, out=np.full(classes, np.nan), where=counts > 0)
+
+
 def _mean(values: np.ndarray) -> float:
     return float(np.mean(values, dtype=np.float64))

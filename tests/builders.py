@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.choice.constraints import Constraints
 from search.choice.fit import Fit
+from search.choice.rivals import Rivals
 from search.choice.run import Run, run_at_best
 from search.measurement import History, Measurement
 from search.results.schema import SCHEMA, run_attributes, storable_history
@@ -38,6 +39,7 @@ ATTRIBUTES = {  # of a trial that has ended with a result
     *("best_epoch", "epochs_run", "fit", "stopped", "parameters", "seconds", "device", "history"),
 }
 EASY = Constraints(baseline_loss=0.7)
+RIVALS = Rivals(baseline=0.75, largest_class=0.5)
 DISTRIBUTIONS = {
     "dropout": FloatDistribution(0.0, 0.5),
     "width": IntDistribution(8, 64, log=True),
@@ -129,7 +131,7 @@ def drawn_trials(count=30, first="width") -> list[TrialResult]:
     return trials
 
 
-def snapshot(*trials, name="fashion", band=(), max_gap=None, epochs=10, **others) -> StudySnapshot:
+def snapshot(*trials, name="fashion", band=(), max_gap=None, epochs=10, rivals=RIVALS, **others) -> StudySnapshot:
     """A search of these trials; the linear baseline has a loss of 0.7."""
     data = {"name": "FashionMNIST", "classes": ["shirt", "bag"], "shape": [1, 28, 28]}
     data |= {"train_size": 3000, "val_size": 2000} | others.pop("data", {})
@@ -143,6 +145,7 @@ def snapshot(*trials, name="fashion", band=(), max_gap=None, epochs=10, **others
         chosen=next((trial.number for trial in trials if trial.chosen), None),
         band=band,
         because="it has the smallest gap",
+        rivals=rivals,
         **others,
     )
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from search.measurement import Measurement, PerImage, measure, paired_difference, paired_z, standard_error
+from search.measurement import Measurement, PerImage, measure, paired_difference, paired_z, recalls, standard_error
 
 deterministic = settings(derandomize=True, deadline=None, max_examples=100)
 # thousandths, so that sums in any order agree to rounding and differences are never lost to it
@@ -157,3 +157,10 @@ def test_the_size_of_z_is_the_mean_difference_in_standard_errors(pair):
         assert paired_z(*pair) * error == pytest.approx(mean)
     else:
         assert paired_z(*pair) == (math.copysign(math.inf, mean) if mean else 0.0)
+
+
+def test_the_recall_of_each_class():
+    labels = np.array([0, 0, 0, 0, 2, 2, 1])
+    right = np.array([True, False, True, True, False, False, True])
+    assert recalls(labels, right, 4)[:3].tolist() == [0.75, 1.0, 0.0]
+    assert np.isnan(recalls(labels, right, 4)[3])  # a class without images

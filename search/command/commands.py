@@ -7,7 +7,7 @@ import csv
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ def run(dataset: str, **flags: Any) -> int:  # noqa: ANN401
 def best(place: Path) -> int:
     """Show the best.yaml at `place`, or in the run folder `place`."""
     from search.results.best_yaml import read
+    from search.show.best import describe
 
     is_folder = os.path.isdir(place)
     path = place / "best.yaml" if is_folder else place
@@ -40,7 +41,7 @@ def best(place: Path) -> int:
             f"{place} has no best.yaml: its search has not ended, or none of its trials may be chosen; "
             f"see gapsearch list {place}"
         )
-    print("\n".join(map(one_line, _describe(read(path), path))))
+    print("\n".join(map(one_line, describe(read(path), path))))
     return 0
 
 
@@ -97,44 +98,6 @@ def confirm(best: Path, data_root: Path, device: str | None, seeds: int) -> int:
 
     confirmation.confirm(best, data_root, device or load(best).environment["device"], seeds)
     return 0
-
-
-def _describe(content: dict[str, Any], path: Path) -> Iterator[str]:
-    from search.insight.worth import expectation
-    from search.show.text import short
-
-    metrics, choice = content["metrics"], content["choice"]
-    yield f"trial {content['trial']} of the study {content['study']}"
-    if expected := content.get("expected"):
-        yield f"  expected    {expectation(expected)}"
-    yield (
-        f"  val_loss    {metrics['val_loss']:.4f} ± {metrics['val_loss_se']:.4f}  "
-        f"as recorded (linear baseline {choice['baseline_loss']:.4f})"
-    )
-    yield (
-        f"  gap         {metrics['gap']:.4f} ± {metrics['gap_se']:.4f}"
-        + ("" if choice["max_gap"] is None else f"  (at most {choice['max_gap']:g} allowed)")
-    )
-    yield (
-        f"  accuracy    {metrics['val_accuracy']:.1%} on {content['data']['val_size']:,} validation images, "
-        f"{metrics['train_accuracy']:.1%} on the train probe"
-    )
-    yield f"  fit         {metrics['fit']}; best at epoch {content['epochs']}, stopped: {choice['stopped']}"
-    yield f"  parameters  {metrics['parameters']:,}"
-    yield f"chosen: {choice['because']}"
-    if choice["over"]:
-        yield f"  over {'trial' if len(choice['over']) == 1 else 'trials'} {', '.join(map(str, choice['over']))}"
-    if confirmed := content.get("confirmation"):
-        yield (
-            f"confirmed with fresh seeds on the test split: test_loss {confirmed['test_loss']:.4f}, "
-            f"accuracy {confirmed['test_accuracy']:.1%}, optimism of the search {confirmed['optimism']:+.4f}"
-        )
-    yield f"configuration, of the space {content['space']}"
-    width = max(map(len, content["config"]), default=0)
-    for name, value in content["config"].items():
-        yield f"  {name:{width}}  {short(value)}"
-    yield f"load it:         search.load({str(path)!r}).trained()"
-    yield f"train it again:  gapsearch train {path}"
 
 
 def _table(trials: Sequence["TrialResult"]) -> list[str]:

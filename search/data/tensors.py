@@ -31,14 +31,20 @@ class SearchData:
         channels, height, width = np.load(self.images, mmap_mode="r").shape[1:]
         return channels, height, width
 
+    @property
+    def val_labels(self) -> np.ndarray:
+        """Labels of the validation split, in its order, int64 (n,)."""
+        return self.labels[self.splits.val]
+
     def description(self) -> dict[str, Any]:
-        """Name, class names, shape (channels, height, width) and split sizes, for JSON."""
+        """Name, class names, shape (channels, height, width), split sizes, images of each class that validate."""
         return {
             "name": self.name,
             "classes": list(self.classes),
             "shape": list(self.shape),
             "train_size": len(self.splits.train),
             "val_size": len(self.splits.val),
+            "val_counts": np.bincount(self.val_labels, minlength=len(self.classes)).tolist(),
         }
 
     def to(self, device: torch.device) -> "DeviceData":

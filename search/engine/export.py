@@ -13,14 +13,13 @@ from typing import Any
 import torch
 
 from search.choice.choose import Choice
-from search.choice.expected import Expected
 from search.choice.run import Run
 from search.data.tensors import SearchData
 from search.engine.weights import read_weights
 from search.errors import UserError
 from search.results import best_yaml
 from search.results.schema import run_attributes
-from search.results.trial_result import TrialResult
+from search.results.snapshot import StudySnapshot
 from search.settings import Settings
 from search.spaces import portable
 from search.training.precision import Precision
@@ -37,14 +36,15 @@ def export(
     conditions: Conditions,
     data: SearchData,
     choice: Choice,
-    expected: Expected | None,
-    trial: TrialResult,
+    snapshot: StudySnapshot,
     seed: int,
 ) -> None:
     """Write best.yaml and best.pt of the chosen trial into the run folder; says so where its weights are lost.
 
-    seed: the one that it was trained with. Raises OSError where they cannot be written.
+    snapshot: of the study, with the choice in it. seed: the one that it was trained with. Raises OSError where they
+    cannot be written.
     """
+    trial = snapshot.trials[choice.run.number]
     content = {
         "study": settings.name,
         "trial": trial.number,
@@ -52,13 +52,16 @@ def export(
         "config": trial.config,
         "epochs": choice.run.best_epoch + 1,
         "seed": seed,
-        **({} if expected is None else {"expected": expected.as_dict()}),
+        **({} if snapshot.expected is None else {"expected": dict(snapshot.expected)}),
         "metrics": _metrics(choice),
         "choice": {
             "because": choice.reason,
             "over": [run.number for run in choice.band if run is not choice.run],
             "stopped": str(trial.stopped),
             "baseline_loss": conditions.constraints.baseline_loss,
+            "baseline_accuracy": snapshot.rivals.baseline,
+            "largest_class": snapshot.rivals.largest_class,
+            "unrecognized": list(snapshot.unrecognized),
             "max_gap": conditions.constraints.max_gap,
         },
         "data": _data(data, settings.seed),

@@ -16,6 +16,7 @@ from search.engine.image_losses import ImageLosses
 from search.engine.repeats import train_repeats
 from search.engine.store import Store
 from search.engine.workers import WorkerPool
+from search.measurement import recalls
 from search.results.schema import StudyAttribute
 from search.show.progress import seed_name
 from search.show.terminal import Terminal
@@ -58,18 +59,16 @@ class Finals:
         self._describe(choice, standing if raced else None, None)
         return choice
 
-    def conclude(
-        self, runs: Sequence[Run], val_losses: Mapping[int, np.ndarray]
-    ) -> tuple[Choice | None, Expected | None]:
-        """The choice, and what is expected of it; None where the losses for that are lost."""
+    def conclude(self, runs: Sequence[Run], val_losses: Mapping[int, np.ndarray]) -> Choice | None:
+        """The choice; recorded with what is expected of it, unless the losses for that are lost."""
         choice = self.choice(runs, val_losses)
         if choice is None:
-            return None, None
+            return None
         standing = self._standing(runs)
         found = self._expected(choice.run, runs, standing)
         raced = standing if standing is not None and standing.rounds > 0 else None
         self._describe(choice, raced, found)
-        return choice, found
+        return choice
 
     def _standing(self, runs: Sequence[Run]) -> Standing | None:
         trained = sum(trial.epochs_run for trial in self._store.snapshot().ended)
@@ -110,8 +109,18 @@ class Finals:
             content = choice.as_dict() | {
                 "race": [{name: _finite(value) for name, value in one.items()} for one in placed],
                 "expected": None if found is None else found.as_dict(),
+                "unrecognized": self._unrecognized(choice.run),
             }
         self._store.describe(StudyAttribute.CHOICE, content)
+
+    def _unrecognized(self, run: Run) -> list[str]:
+        """The classes of which a run, as recorded, recognizes no validation image; none where that is not known."""
+        correct = self.images.correct.get((run.number, 0))
+        if correct is None:
+            return []
+        data = self._pool.data
+        by_class = recalls(data.val_labels, correct, len(data.classes))
+        return [name for name, recall in zip(data.classes, by_class, strict=True) if recall == 0]
 
     def _expected(self, run: Run, runs: Sequence[Run], standing: Standing | None) -> Expected | None:
         """By unseen seeds and among the finalists, once the race is over; else among the runs as recorded."""

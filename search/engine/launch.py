@@ -29,6 +29,7 @@ from search.engine.store import Store
 from search.engine.workers import WorkerPool, place_workers
 from search.errors import UserError, described
 from search.files import remove_leftovers
+from search.insight.doubts import beside
 from search.results.schema import StudyAttribute
 from search.results.storage import cause_of, told
 from search.settings import Settings, resolve_devices
@@ -175,8 +176,8 @@ def _conditions(
     )
     with one_thread():  # where other programs compute too, several take twenty times as long
         baseline = store.remember(StudyAttribute.BASELINE, lambda: asdict(fit_baseline(data.to(device))))
-    constraints = Constraints(baseline["val_loss"], settings.max_gap)
-    logger.info(f"linear baseline: val_loss {constraints.baseline_loss:.4f}")
+    constraints, rivals = Constraints(baseline["val_loss"], settings.max_gap), store.snapshot().rivals
+    logger.info(f"linear baseline: val_loss {constraints.baseline_loss:.4f}; accuracy: {beside(rivals)}")
     return Conditions(constraints, Precision(**precision), settings.folder, store.identity, data.fingerprint)
 
 
@@ -221,12 +222,11 @@ def _conclude(
     settings: Settings, conditions: Conditions, data: SearchData, store: Store, runner: Runner, *, in_haste: bool
 ) -> None:
     """Choose, export, and tell. in_haste: somebody has ended the search and does not wait for a report."""
-    choice, expected = runner.conclude()
+    choice = runner.conclude()
     snapshot = store.snapshot()
     if choice is not None:
-        trial, seed = snapshot.trials[choice.run.number], store.recorded_seed(choice.run.number)
         try:
-            export(settings, conditions, data, choice, expected, trial, seed)
+            export(settings, conditions, data, choice, snapshot, store.recorded_seed(choice.run.number))
         except OSError as error:
             raise UserError(
                 f"cannot write best.yaml to {settings.folder}: {error.strerror}; mend that and start again, "

@@ -9,7 +9,6 @@ import numpy as np
 
 from search.choice.choose import Choice
 from search.choice.constraints import Constraints
-from search.choice.expected import Expected
 from search.choice.run import Run
 from search.engine.ending import result_of
 from search.engine.finals import Finals
@@ -103,8 +102,8 @@ class Runner:
         """The choice among the runs so far, recorded in the study too."""
         return self._finals.choice(self.runs, self._weights.val_losses)
 
-    def conclude(self) -> tuple[Choice | None, Expected | None]:
-        """The choice at the end, and what is expected of it; recorded in the study too."""
+    def conclude(self) -> Choice | None:
+        """The choice at the end; recorded in the study with what is expected of it."""
         return self._finals.conclude(self.runs, self._weights.val_losses)
 
     def _race(self, go_on: Callable[[], bool]) -> None:

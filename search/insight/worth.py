@@ -1,15 +1,21 @@
 """What the chosen configuration is worth, in sentences: what to expect of it, and how the race went."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from search.choice.rivals import Rivals
+from search.insight.doubts import held_against
 
-def expectation(expected: Mapping[str, Any]) -> str:
+SURE = 2.0  # standard errors beyond which a difference is called one
+
+
+def expectation(expected: Mapping[str, Any], rivals: Rivals) -> str:
     """The expected figures. expected: see `search.choice.expected.Expected`."""
     low, high = expected["loss_interval"]
     return (
         f"loss {expected['loss']:.4f} (90%: {low:.4f} to {high:.4f}), gap {expected['gap']:.4f}, "
-        f"accuracy {expected['accuracy']:.1%}, {source(expected['seeds'])}"
+        f"accuracy {held_against(expected['accuracy'], rivals)}, {source(expected['seeds'])}"
     )
 
 
@@ -18,6 +24,21 @@ def source(seeds: int) -> str:
     if not seeds:
         return "of the recorded seed, whose luck is still in it"
     return "from a seed that chose nothing" if seeds == 1 else f"from {seeds} seeds that chose nothing"
+
+
+def optimism(confirmation: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    """By how much the recorded loss was too good, in words that claim no more than noise allows.
+
+    confirmation: of a best.yaml, in nats. metrics: its recorded figures. Where a confirmation does not tell the
+    standard error of its optimism, that is put together from those of the recorded loss, the test images and the seeds.
+    """
+    difference = confirmation["optimism"]
+    parts = (metrics["val_loss_se"], confirmation.get("exported_test_loss_se"), confirmation.get("test_loss_se"))
+    error = confirmation.get("optimism_se") or math.hypot(*(part or 0.0 for part in parts))
+    figures = f"{difference:+.4f} ± {error:.4f}"
+    if abs(difference) <= SURE * error:
+        return f"optimism of the search {figures}, which may be noise"
+    return f"optimism of the search {figures}: it was too {'optimistic' if difference > 0 else 'pessimistic'}"
 
 
 def raced(race: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -50,6 +50,9 @@ class _Choice(_Part):
     over: list[Number]
     stopped: str
     baseline_loss: Finite
+    baseline_accuracy: Share | None = None  # on the validation split, like all of these; None in an older release's
+    largest_class: Share | None = None  # accuracy of naming it each time
+    unrecognized: list[str] = []  # classes of recall 0
     max_gap: Finite | None
 
 

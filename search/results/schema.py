@@ -25,10 +25,11 @@ class StudyAttribute(StrEnum):
     IDENTITY = "identity"  # id: tells this study from another one of the same name
     SETTINGS = "settings"  # what all runs have in common, see `search.settings.Settings.comparable`
     PLAN = "plan"  # of the last start: trials, epochs, out (the run folder as given)
-    DATA = "data"  # name, classes, shape (channels, height, width), train_size, val_size
+    DATA = "data"  # name, classes, shape (channels, height, width), train_size, val_size, val_counts (by class)
     BASELINE = "baseline"  # val_loss, val_accuracy, l2
     PRECISION = "precision"  # bf16, channels_last
-    CHOICE = "choice"  # trial, band (numbers), because, race (`choice.race.Placed`), expected; None without a choice
+    # trial, band (numbers), because, race (`choice.race.Placed`), expected, unrecognized (names of classes); None
+    CHOICE = "choice"  # without a choice
     OWNER = "owner"  # the search that runs on it, see `search.engine.owner.Sign`; None once it has ended
     FOLDER = "folder"  # the run folder, absolute: where the files lie that the trials tell of
     START = "start"  # what is tried first: the parameters of each, by its name, in that order

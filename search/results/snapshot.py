@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.choice.constraints import Constraints
 from search.choice.pareto import front
+from search.choice.rivals import Rivals
 from search.choice.run import Run
 from search.results.schema import CONTINUES, REPLACES, StudyAttribute
 from search.results.trial_result import TrialResult, trial_result
@@ -22,7 +23,8 @@ class StudySnapshot:
     name: str
     settings: Mapping[str, Any]  # what all runs have in common, see `Settings.comparable`
     plan: Mapping[str, Any]  # of the last start: `trials`, `epochs` and `out` (run folder as given)
-    data: Mapping[str, Any]  # `name`, `classes` (names), `shape` (channels, height, width), `train_size`, `val_size`
+    # `name`, `classes` (names), `shape` (channels, height, width), `train_size`, `val_size`, `val_counts` (by class)
+    data: Mapping[str, Any]
     constraints: Constraints
     trials: tuple[TrialResult, ...]  # all of them, by number
     chosen: int | None = None  # number of the trial chosen at present; None where nothing may be
@@ -30,6 +32,8 @@ class StudySnapshot:
     because: str | None = None  # why it was chosen
     expected: Mapping[str, Any] | None = None  # of the chosen one, see `search.choice.expected.Expected`
     race: Sequence[Mapping[str, Any]] = ()  # of its finalists, see `search.choice.race.Placed`
+    unrecognized: Sequence[str] = ()  # classes of which the chosen run recognizes no validation image
+    rivals: Rivals = field(default_factory=Rivals)  # what its accuracy is held against
 
     @property
     def ended(self) -> tuple[TrialResult, ...]:
@@ -69,6 +73,8 @@ def read_snapshot(study: optuna.Study) -> StudySnapshot:
         because=choice.get("because"),
         expected=choice.get("expected"),
         race=tuple(choice.get("race", ())),
+        unrecognized=tuple(choice.get("unrecognized", ())),
+        rivals=_rivals(stored),
     )
 
 
@@ -76,6 +82,13 @@ def stored_constraints(study: optuna.Study) -> Constraints:
     """What the trials of a study have to respect; nothing before the first start has measured the baseline."""
     baseline = study.user_attrs.get(StudyAttribute.BASELINE, {"val_loss": math.inf})
     return Constraints(baseline["val_loss"], study.user_attrs.get(StudyAttribute.SETTINGS, {}).get("max_gap"))
+
+
+def _rivals(stored: Mapping[str, Any]) -> Rivals:
+    """As the attributes of a study tell of them."""
+    counts = stored.get(StudyAttribute.DATA, {}).get("val_counts")
+    baseline = stored.get(StudyAttribute.BASELINE, {}).get("val_accuracy")
+    return Rivals(baseline, max(counts) / sum(counts) if counts else None)
 
 
 def stand_ins(trials: Iterable[FrozenTrial]) -> dict[int, int]:

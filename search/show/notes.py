@@ -9,6 +9,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from search.choice.constraints import Constraints
+from search.insight.doubts import because, held_against, never_recognized
 from search.insight.stops import stops
 from search.insight.worth import expectation, raced
 from search.results.snapshot import StudySnapshot
@@ -141,17 +142,21 @@ def _chosen(snapshot: StudySnapshot) -> Iterator[str]:
         yield "**Chosen at present:** none. No trial yet beats the linear baseline within what is asked for."
         return
     at_best = chosen.run.at_best
-    yield f"**Chosen at present: trial {chosen.number}**, {markdown(snapshot.because)}."
+    yield f"**Chosen at present: trial {chosen.number}**, {markdown(because(snapshot))}."
     yield ""
     if snapshot.expected is not None:
-        yield f"**Expected on new images:** {markdown(expectation(snapshot.expected))}."
+        yield f"**Expected on new images:** {markdown(expectation(snapshot.expected, snapshot.rivals))}."
         yield ""
     yield (
         f"**Recorded:** val\\_loss {with_error(at_best.val_loss, at_best.val_loss_se)} "
         f"(linear baseline {constraints.baseline_loss:.4f}), gap {with_error(at_best.gap, at_best.gap_se)}, "
-        f"accuracy {at_best.val_accuracy:.1%}, {markdown(chosen.run.fit)}, best epoch {chosen.run.best_epoch + 1}."
+        f"accuracy {held_against(at_best.val_accuracy, snapshot.rivals)}, {markdown(chosen.run.fit)}, "
+        f"best epoch {chosen.run.best_epoch + 1}."
     )
     yield ""
+    for line in never_recognized(snapshot.unrecognized):
+        yield f"**{markdown(sentence(line))}**"
+        yield ""
     yield from _table(["parameter", "value"], [[name, short(value)] for name, value in chosen.params.items()])
     yield ""
     for line in raced(snapshot.race):

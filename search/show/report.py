@@ -15,6 +15,7 @@ from markupsafe import Markup
 from search.choice.choose import nearest
 from search.errors import UserError
 from search.files import replace_file
+from search.insight.doubts import because, beside, never_recognized
 from search.insight.fit_regimes import regimes, strongest_parameters
 from search.insight.sentences import (
     bounds,
@@ -25,7 +26,7 @@ from search.insight.sentences import (
 )
 from search.insight.stops import stops
 from search.insight.tradeoff import tradeoff
-from search.insight.worth import source
+from search.insight.worth import optimism, source
 from search.results import best_yaml
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult, ranked
@@ -78,9 +79,13 @@ def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None) -
         running=sum(trial.running for trial in snapshot.trials),
         planned=snapshot.plan.get("trials"),
         chosen=snapshot.chosen_trial,
+        because=because(snapshot),
+        rivals=beside(snapshot.rivals),
+        unrecognized=[sentence(line) for line in never_recognized(snapshot.unrecognized)],
         nearest=nearest(snapshot.runs, snapshot.constraints),
         exported=exported,
         confirmation=exported.get("confirmation") if exported else None,
+        optimism=_optimism(exported),
         lessons=_lessons(ended),
         columns=(TRIAL, *FIGURES),
         front=ranked([trial for trial in snapshot.trials if trial.front]),
@@ -163,6 +168,12 @@ def _exported(folder: Path, snapshot: StudySnapshot) -> dict[str, Any] | None:
     except UserError:
         return None
     return content if content["trial"] == snapshot.chosen else None
+
+
+def _optimism(exported: Mapping[str, Any] | None) -> str:
+    """What a confirmation says of the search, as a sentence; nothing where there is none."""
+    confirmed = exported.get("confirmation") if exported else None
+    return sentence(optimism(confirmed, exported["metrics"])) if exported and confirmed else ""
 
 
 def _graph(figure: go.Figure | None) -> Markup | None:

@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 
 from search.choice.choose import nearest
+from search.insight.doubts import because, held_against, never_recognized
 from search.insight.sentences import sentences
 from search.insight.stops import stops
 from search.insight.worth import expectation, raced
@@ -58,12 +59,14 @@ def _chosen(snapshot: StudySnapshot, folder: Path) -> list[str]:
         return _none_chosen(snapshot)
     run, baseline = chosen.run, snapshot.constraints.baseline_loss
     weights = f" and its weights, {folder / 'best.pt'}" if (folder / "best.pt").exists() else ""
-    expected = [] if snapshot.expected is None else [f"        expected: {expectation(snapshot.expected)}"]
+    expected = [] if snapshot.expected is None else [expectation(snapshot.expected, snapshot.rivals)]
     return [
-        f"chosen: trial {run.number}, {snapshot.because}",
-        *expected,
+        f"chosen: trial {run.number}, {because(snapshot)}",
+        *(f"        expected: {figures}" for figures in expected),
         f"        recorded: val_loss {run.at_best.val_loss:.4f} (linear baseline {baseline:.4f}), "
-        f"gap {run.at_best.gap:.4f}, accuracy {run.at_best.val_accuracy:.1%}, {run.fit}, epoch {run.best_epoch + 1}",
+        f"gap {run.at_best.gap:.4f}, accuracy {held_against(run.at_best.val_accuracy, snapshot.rivals)}, {run.fit}, "
+        f"epoch {run.best_epoch + 1}",
+        *(f"        {line}" for line in never_recognized(snapshot.unrecognized)),
         f"written: {folder / 'best.yaml'}{weights}",
     ]
 

@@ -1,7 +1,10 @@
 """The end of a search: the race on real digits, resumed, left out, and with nobody to race."""
 
+import shutil
+
 import numpy as np
 import pytest
+import torch
 import yaml
 from builders import RANGES, settings, study_of
 
@@ -10,9 +13,10 @@ from search.choice.race import FIRST_UNSEEN
 from search.engine import finals
 from search.engine.finals import stored_repeats
 from search.engine.image_losses import ImageLosses
-from search.engine.launch import run_search
+from search.engine.launch import load_data, run_search
 from search.engine.repeats import train_repeats
 from search.results.snapshot import read_snapshot
+from search.training.tensor_files import load_tensors, save_tensors
 
 LONG = {"trials": 6, "epochs": 6, "workers": 1, "train_size": 400}
 
@@ -60,6 +64,19 @@ def test_what_is_expected_stands_everywhere_and_the_recorded_figures_stay(raced)
     assert sum(one["left"] for one in snapshot.race) >= 1
     assert list(yaml.safe_load((raced / "best.yaml").read_text())).index("expected") < 10
     assert "Expected on new images" in (raced / "report.html").read_text()
+
+
+def test_a_class_of_which_no_image_is_recognized_is_named(raced, tmp_path, said):
+    shutil.copytree(raced, tmp_path / "run")
+    data, path = load_data(settings(raced, **LONG)), tmp_path / "run" / "losses" / f"{choice_of(raced)['trial']}.0.pt"
+    content = load_tensors(path)
+    content["correct"] &= torch.from_numpy(data.val_labels != 3)
+    save_tensors(path, content)
+    run_search(settings(tmp_path / "run", **LONG))
+    assert "3" in choice_of(tmp_path / "run")["unrecognized"]
+    assert "3" in search.load(tmp_path / "run" / "best.yaml").choice["unrecognized"]
+    assert "never recognized on the validation images (recall 0): " in said()
+    assert choice_of(raced)["unrecognized"] == []
 
 
 def test_a_second_start_repeats_nothing(raced, said):

@@ -29,6 +29,13 @@ def test_the_constraints_are_the_baseline_and_the_ceiling_that_were_recorded():
     assert (stored_constraints(study).baseline_loss, stored_constraints(study).max_gap) == (0.5, 0.25)
 
 
+def test_a_study_of_an_older_release_has_no_rivals_in_accuracy():
+    study = recorded_study([recorded_trial(0)], chosen=0)
+    assert read_snapshot(study).rivals.known == {}
+    study.set_user_attr(StudyAttribute.BASELINE, {"val_loss": 1.0, "val_accuracy": 0.5})
+    assert read_snapshot(study).rivals.known == {"linear baseline": 0.5}
+
+
 def test_the_snapshot_tells_of_the_choice_that_was_exported(tmp_path):
     result = Search(
         name="s", dataset="digits", trials=3, epochs=4, out=str(tmp_path / "run"), workers=1, device="cpu"
@@ -52,6 +59,13 @@ def test_the_snapshot_tells_of_the_choice_that_was_exported(tmp_path):
     assert [run.number for run in taken.runs] == [trial.number for trial in complete]
     assert {trial.run.objectives for trial in taken.trials if trial.front and trial.run} == best
     assert taken.constraints.baseline_loss < 1
+    counts = taken.data["val_counts"]
+    assert (len(counts), sum(counts)) == (10, taken.data["val_size"])
+    assert taken.rivals.largest_class == max(counts) / sum(counts)
+    assert taken.rivals.baseline == study.user_attrs[StudyAttribute.BASELINE]["val_accuracy"]
+    stored = result.best.choice
+    assert (stored["baseline_accuracy"], stored["largest_class"]) == (taken.rivals.baseline, taken.rivals.largest_class)
+    assert stored["unrecognized"] == list(taken.unrecognized)
 
 
 def test_trials_are_told_apart_by_how_they_ended():

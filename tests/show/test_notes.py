@@ -7,6 +7,7 @@ import pytest
 from builders import SCRIPT, drawn_trials, snapshot, trial
 
 from search.choice.constraints import Constraints
+from search.choice.rivals import Rivals
 from search.show.notes import markdown, study_note, trial_note
 from search.stopping.stopped import Stopped
 
@@ -80,13 +81,22 @@ def test_the_study_note_says_what_which_and_why():
         "FashionMNIST, 3,000 images to train on and 2,000 to validate on, 28x28x1, 2 classes: shirt, bag.",
         "**Chosen at present: trial 3**, it has the smallest gap.",
         "**Recorded:** val\\_loss 0.5000 ± 0.0100 (linear baseline 0.7000), "
-        "gap 0.3000 ± 0.0200, accuracy 87.5%, good, best epoch 3.",
+        "gap 0.3000 ± 0.0200, accuracy 87.5% (linear baseline 75.0%, largest class 50.0%), good, best epoch 3.",
         "| width | 16 |\n| dropout | 0.1235 |",
         "*Best Trials*: those ignore that a run must beat the linear baseline and keep to a gap of 0.4.",
         "2 of 24 trials ended, 1 running: 1 finished, 1 hopeless.",
         "gapsearch confirm runs/fashion/best.yaml",
     ):
         assert part in note
+
+
+def test_the_study_note_says_what_speaks_against_the_choice():
+    note = study_note(snapshot(trial(3, chosen=True), rivals=Rivals(0.911, 0.5), unrecognized=("oak",)))
+    assert (
+        "**Chosen at present: trial 3**, in accuracy (87.5%) no better than the linear baseline (91.1%); "
+        "it has the smallest gap."
+    ) in note
+    assert "**Never recognized on the validation images (recall 0): oak.**" in note
 
 
 def test_the_study_note_of_a_search_without_a_choice():

@@ -62,6 +62,20 @@ def test_the_whole_report_of_a_study_by_hand():
     assert "The chosen one is 48% below it." in text
 
 
+def test_what_is_more_accurate_and_what_is_never_recognized_is_said():
+    study = recorded_study(
+        recorded_trials(),
+        baseline={"val_loss": 1.0, "val_accuracy": 0.91},
+        data={"name": "digits", "classes": ["oak", "elm"], "shape": [1, 8, 8], "train_size": 400, "val_size": 200,
+              "val_counts": [150, 50]},
+        choice={"trial": 1, "band": [1], "because": "it is the best by hand", "unrecognized": ["elm"]},
+    )  # fmt: skip
+    text = shown(study)
+    assert "Trial 1: in accuracy (80.0%) no better than the linear baseline (91.0%); it is the best by hand." in text
+    assert "90.0% on the train probe; linear baseline 91.0%, largest class 75.0%" in text
+    assert "Never recognized on the validation images (recall 0): elm." in text
+
+
 def test_where_no_smaller_gap_is_to_be_had_none_is_listed():
     text = shown(
         recorded_study([recorded_trial(n, val_loss=0.5 + 0.2 * n, dropout=0.1 * n) for n in range(3)], chosen=1)

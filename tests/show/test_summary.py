@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from builders import snapshot, trial
 
+from search.choice.rivals import Rivals
 from search.show.summary import ROWS, summary
 from search.stopping.stopped import Stopped
 
@@ -33,7 +34,8 @@ def test_the_table_the_stops_the_choice_and_what_to_do_next():
     assert "3 trials: 1 finished, 1 overfit, 1 hopeless; 7 of 30 epochs trained, 77% saved" in shown
     assert shown[-5:] == [
         "chosen: trial 0, it has the smallest gap",
-        "        recorded: val_loss 0.5000 (linear baseline 0.7000), gap 0.3000, accuracy 87.5%, good, epoch 3",
+        "        recorded: val_loss 0.5000 (linear baseline 0.7000), gap 0.3000, "
+        "accuracy 87.5% (linear baseline 75.0%, largest class 50.0%), good, epoch 3",
         "written: runs/s/best.yaml",  # there is no best.pt beside it
         "all trials: gapsearch list runs/s",
         "dashboard: gapsearch dashboard runs/s",
@@ -46,6 +48,23 @@ def test_the_best_few_the_feasible_ones_first_and_the_chosen_one():
     chosen = trial(0, val=(0.6,), train=(0.5,), chosen=True)
     assert rows(lines(snapshot(chosen, *others, above))) == [*(str(n) for n in range(1, ROWS + 1)), "0"]
     assert rows(lines(snapshot(*others[:2], above))) == ["1", "2", str(ROWS + 1)]
+
+
+def test_the_first_line_of_the_result_says_what_is_more_accurate():
+    shown = lines(snapshot(trial(0, chosen=True), rivals=Rivals(0.911, 0.9), unrecognized=("oak", "elm")))
+    assert (
+        "chosen: trial 0, in accuracy (87.5%) no better than the linear baseline (91.1%) and the largest class "
+        "(90.0%); it has the smallest gap"
+    ) in shown
+    assert "        never recognized on the validation images (recall 0): oak, elm" in shown
+
+
+def test_the_expected_accuracy_is_held_against_them_too():
+    expected = {"loss": 0.5, "loss_interval": [0.4, 0.6], "gap": 0.1, "accuracy": 0.7, "seeds": 2}
+    shown = lines(snapshot(trial(0, chosen=True), expected=expected))
+    first = next(line for line in shown if line.startswith("chosen: "))
+    assert first.startswith("chosen: trial 0, in accuracy (70.0%) no better than the linear baseline (75.0%); it has")
+    assert "accuracy 70.0% (linear baseline 75.0%, largest class 50.0%), from 2 seeds" in shown[shown.index(first) + 1]
 
 
 def test_nothing_saved_is_not_told():

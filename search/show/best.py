@@ -1,0 +1,53 @@
+"""A best.yaml in words: its figures, why it was chosen, and what to do with it."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from search.choice.rivals import Rivals
+from search.insight.doubts import beside, doubt, never_recognized
+from search.insight.worth import expectation, optimism
+from search.show.text import short
+
+
+def describe(content: Mapping[str, Any], path: Path) -> Iterator[str]:
+    """Line by line. content: of the best.yaml at `path`."""
+    choice = content["choice"]
+    yield from _figures(content, Rivals(choice.get("baseline_accuracy"), choice.get("largest_class")))
+    yield from (f"  {line}" for line in never_recognized(choice.get("unrecognized", ())))
+    yield f"chosen: {choice['because']}"
+    if choice["over"]:
+        yield f"  over {'trial' if len(choice['over']) == 1 else 'trials'} {', '.join(map(str, choice['over']))}"
+    if confirmed := content.get("confirmation"):
+        yield (
+            f"confirmed with fresh seeds on the test split: test_loss {confirmed['test_loss']:.4f}, "
+            f"accuracy {confirmed['test_accuracy']:.1%}; {optimism(confirmed, content['metrics'])}"
+        )
+    yield f"configuration, of the space {content['space']}"
+    width = max(map(len, content["config"]), default=0)
+    for name, value in content["config"].items():
+        yield f"  {name:{width}}  {short(value)}"
+    yield f"load it:         search.load({str(path)!r}).trained()"
+    yield f"train it again:  gapsearch train {path}"
+
+
+def _figures(content: Mapping[str, Any], rivals: Rivals) -> Iterator[str]:
+    metrics, choice, expected = content["metrics"], content["choice"], content.get("expected")
+    doubted = doubt([one["accuracy"] for one in (expected,) if one] + [metrics["val_accuracy"]], rivals)
+    yield f"trial {content['trial']} of the study {content['study']}{f', {doubted}' if doubted else ''}"
+    if expected:
+        yield f"  expected    {expectation(expected, rivals)}"
+    yield (
+        f"  val_loss    {metrics['val_loss']:.4f} ± {metrics['val_loss_se']:.4f}  "
+        f"as recorded (linear baseline {choice['baseline_loss']:.4f})"
+    )
+    yield (
+        f"  gap         {metrics['gap']:.4f} ± {metrics['gap_se']:.4f}"
+        + ("" if choice["max_gap"] is None else f"  (at most {choice['max_gap']:g} allowed)")
+    )
+    yield (
+        f"  accuracy    {metrics['val_accuracy']:.1%} on {content['data']['val_size']:,} validation images, "
+        f"{metrics['train_accuracy']:.1%} on the train probe" + (f" ({beside(rivals)})" if rivals.known else "")
+    )
+    yield f"  fit         {metrics['fit']}; best at epoch {content['epochs']}, stopped: {choice['stopped']}"
+    yield f"  parameters  {metrics['parameters']:,}"

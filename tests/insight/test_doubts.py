@@ -1,0 +1,35 @@
+"""What speaks against the chosen configuration."""
+
+from builders import snapshot, trial
+
+from search.choice.rivals import Rivals
+from search.insight.doubts import because, beside, doubt, held_against, never_recognized
+
+BOTH = Rivals(0.711, 0.512)
+
+
+def test_what_stands_beside_an_accuracy():
+    assert beside(BOTH) == "linear baseline 71.1%, largest class 51.2%"
+    assert held_against(0.671, BOTH) == "67.1% (linear baseline 71.1%, largest class 51.2%)"
+    assert (beside(Rivals()), held_against(0.671, Rivals())) == ("", "67.1%")
+
+
+def test_the_lowest_accuracy_counts():
+    assert doubt([0.8, 0.72], BOTH) == ""
+    assert doubt([0.8, 0.671], BOTH) == "in accuracy (67.1%) no better than the linear baseline (71.1%)"
+    assert doubt([0.4], BOTH).endswith("no better than the linear baseline (71.1%) and the largest class (51.2%)")
+    assert doubt([0.4], Rivals()) == ""
+
+
+def test_the_doubt_comes_before_the_reason():
+    chosen = trial(0, chosen=True, val_accuracy=0.6)
+    doubted = "in accuracy (60.0%) no better than the linear baseline (71.1%); it has the smallest gap"
+    assert because(snapshot(chosen, rivals=BOTH)) == doubted
+    assert because(snapshot(chosen, rivals=Rivals())) == "it has the smallest gap"
+
+
+def test_classes_that_are_never_recognized_are_named():
+    assert never_recognized([]) == []
+    line = "never recognized on the validation images (recall 0): "
+    assert never_recognized(["oak", "elm"]) == [f"{line}oak, elm"]
+    assert never_recognized([str(number) for number in range(12)]) == [f"{line}0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"]
