@@ -90,6 +90,21 @@ def end_with_parent() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
+def how_it_ended(exit_code: int | None) -> str:
+    """What completes "its process ...", of a child that ended before its work was done.
+
+    exit_code: multiprocessing's: a signal's number, negative; None where it was never started, or has not ended.
+    """
+    if exit_code is None:
+        return "could not be started, or is out of reach"
+    if exit_code == -signal.SIGKILL:
+        return "was killed (SIGKILL), perhaps for want of memory"
+    if exit_code < 0:
+        names = {number.value: number.name for number in signal.Signals}
+        return f"was ended by {names.get(-exit_code, f'signal {-exit_code}')}, a fault in compiled code perhaps"
+    return f"ended itself with exit code {exit_code}"
+
+
 @contextlib.contextmanager
 def hidden_main() -> Iterator[None]:
     """Processes started meanwhile do not import the main script of this one.

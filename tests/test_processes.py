@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from search.processes import ALLOCATOR
+from search.processes import ALLOCATOR, how_it_ended
 
 
 @pytest.mark.parametrize(("mine", "theirs"), [({}, ALLOCATOR), ({"GLIBC_TUNABLES": ""}, {"GLIBC_TUNABLES": ""})])
@@ -71,3 +71,18 @@ def test_a_start_removes_the_temporary_folders_of_killed_ones_and_no_other(tmp_p
     assert set(tmp_path.glob("pymp-*")) == {strangers} | its_own
     living.terminate()
     living.communicate()
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "words"),
+    [
+        (3, "ended itself with exit code 3"),
+        (0, "ended itself with exit code 0"),
+        (-9, "was killed (SIGKILL), perhaps for want of memory"),
+        (-11, "was ended by SIGSEGV, a fault in compiled code perhaps"),
+        (-63, "was ended by signal 63, a fault in compiled code perhaps"),
+        (None, "could not be started, or is out of reach"),
+    ],
+)
+def test_only_what_was_killed_is_laid_to_memory(exit_code, words):
+    assert how_it_ended(exit_code) == words

@@ -35,18 +35,19 @@ class Finals:
         self._repeats = stored_repeats(store.study.user_attrs)
         self.images = ImageLosses(pool.conditions.folder, snapshot.runs, self._repeats, terminal.notice)
 
-    def run(self, runs: Sequence[Run], hang_after: float, go_on: Callable[[], bool]) -> None:
-        """Race to the end, or until `go_on` says no."""
+    def run(self, runs: Sequence[Run], hang_after: float, go_on: Callable[[], bool]) -> bool:
+        """Race until `go_on` says no; whether it came to its end."""
         left: set[int] = set()
         while (standing := self._standing(runs)) is not None and go_on():
             self._say_dropped(left, standing)
             left = {run.number for run in standing.left}
             if standing.over:
-                return
+                return True
             self._announce(standing)
             epochs = {run.number: run.best_epoch + 1 for run in runs}
             jobs = [self._store.repeat_job(number, epochs[number], index) for number, index in standing.missing]
             train_repeats(self._pool, jobs, hang_after, go_on, self._ended, self._terminal)
+        return standing is None
 
     def choice(self, runs: Sequence[Run], val_losses: Mapping[int, np.ndarray]) -> Choice | None:
         """The choice among the runs so far: by the race, once it has had a round; recorded in the study too.

@@ -17,7 +17,7 @@ import torch
 from search.data.tensors import SearchData
 from search.errors import UserError, described
 from search.measurement import measure
-from search.processes import end_with_parent, hidden_main, start_fork_server
+from search.processes import end_with_parent, hidden_main, how_it_ended, start_fork_server
 from search.results.best_yaml import Best, load
 from search.spaces import find_space, fingerprint
 from search.training.evaluate import evaluate
@@ -76,7 +76,8 @@ class _Training:
         try:
             said = self.connection.recv()
         except (EOFError, OSError):
-            said = "its process was killed, perhaps for want of memory"
+            self.process.join(1.0)  # its connection is gone before it is
+            said = f"its process {how_it_ended(self.process.exitcode)}"
         self.end()
         return said if isinstance(said, Fresh) else Failure(self.seed, said)
 
@@ -136,7 +137,7 @@ def _work(connection: Connection, task: Task, device: str, seed: int) -> None:
     end_with_parent()
     try:
         connection.send(_train(task, device, seed))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         connection.send(str(error) if isinstance(error, UserError) else described(error))
 
 

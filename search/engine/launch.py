@@ -2,9 +2,7 @@
 
 import contextlib
 import logging
-import math
 import shlex
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +24,7 @@ from search.engine.owner import Owner, claim
 from search.engine.runner import Runner, SearchFailed
 from search.engine.start import begin, first_trials
 from search.engine.store import Store
+from search.engine.time_limit import TimeLimit
 from search.engine.workers import WorkerPool, place_workers
 from search.errors import UserError, described
 from search.files import remove_leftovers
@@ -37,7 +36,7 @@ from search.show.dashboard import Publisher
 from search.show.progress import Progress
 from search.show.summary import summary
 from search.show.terminal import make_terminal
-from search.show.text import plural
+from search.show.text import plural, short
 from search.spaces import Suggest, keep, suggester
 from search.training.linear_baseline import fit_baseline
 from search.training.precision import Precision, one_thread
@@ -51,7 +50,7 @@ def run_search(settings: Settings) -> int | None:
 
     Raises UserError for input that cannot work, before anything has been trained.
     """
-    deadline = time.monotonic() + (settings.timeout or math.inf)
+    limit = TimeLimit(settings.timeout, race=settings.race)
     devices = resolve_devices(settings.device)
     suggest = suggester(settings.space, settings.ranges)
     cache.remove_leftovers()
@@ -68,7 +67,7 @@ def run_search(settings: Settings) -> int | None:
         _announce(data)
         conditions = _conditions(settings, suggest, data, store, torch.device(devices[0]))
         pool = _pool(settings, suggest, data, conditions, store, devices)
-        runner = _runner(settings, suggest, store, pool, deadline, owner)
+        runner = _runner(settings, suggest, store, pool, limit, owner)
         with runner.interruption as interruption:
             runner.run()
             if interruption.signal is not None:  # while the database may still be locked
@@ -208,14 +207,14 @@ def _pool(
 
 
 def _runner(
-    settings: Settings, suggest: Suggest, store: Store, pool: WorkerPool, deadline: float, owner: Owner
+    settings: Settings, suggest: Suggest, store: Store, pool: WorkerPool, limit: TimeLimit, owner: Owner
 ) -> Runner:
     """With a terminal and a dashboard that show what it does."""
     done, further, runs = store.count(), len(store.queued_further()), store.snapshot().runs
     workers = min(len(pool.workers), settings.trials - done + further)
     progress = Progress(settings.trials, settings.epochs, workers, done=done, further=further, runs=runs)
     publisher = Publisher(store.study, settings.folder, pool.conditions.constraints, settings.epochs)
-    return Runner(settings, store, pool, suggest, make_terminal(progress), publisher, deadline, owner.beat)
+    return Runner(settings, store, pool, suggest, make_terminal(progress), publisher, limit, owner.beat)
 
 
 def _conclude(
@@ -235,6 +234,18 @@ def _conclude(
     runner.publish()
     logger.info(summary(snapshot, settings.folder, settings.storage))
     logger.info(f"report: {_report_command(settings.folder) if in_haste else _report(settings.folder, store)}")
+    if stand := _cut_short(settings, store.count(), runner):
+        logger.info(stand)
+
+
+def _cut_short(settings: Settings, done: int, runner: Runner) -> str | None:
+    """What ended a start early, where it stands, and how to go on; None where everything is done."""
+    if done >= settings.trials and runner.raced:
+        return None
+    by_hand = runner.interruption.signal is not None
+    cause = "interrupted" if by_hand else f"the time is over (--timeout {short(settings.timeout)})"
+    race = "" if runner.raced else ", the race has not"
+    return f"{cause}: {done} of {settings.trials} trials have ended{race}; the same command again goes on from there"
 
 
 def _report(folder: Path, store: Store) -> str:

@@ -4,7 +4,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from search.choice.seed_noise import Repeat, failed_repeat, repeat_of
-from search.engine.workers import WorkerPool
+from search.engine.workers import Lost, WorkerPool
 from search.measurement import Measurement
 from search.show.terminal import Terminal
 from search.stopping.stopped import Stopped
@@ -40,9 +40,9 @@ def train_repeats(
             if isinstance(content, Report):
                 terminal.epoch(job.number, content.history, job.repeat)
                 pool.answer(worker, None)
-            elif content is None or isinstance(content, Outcome):
+            elif isinstance(content, Lost | Outcome):
                 terminal.dropped(job.number, job.repeat)
-                if content is None or content.stopped == Stopped.OUT_OF_MEMORY:
+                if isinstance(content, Lost) or content.stopped == Stopped.OUT_OF_MEMORY:
                     losses[job.number, job.repeat] += 1
                     if losses[job.number, job.repeat] < MOST_LOSSES:
                         queue.append(job)

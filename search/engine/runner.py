@@ -15,6 +15,7 @@ from search.engine.finals import Finals
 from search.engine.interruption import Interruption
 from search.engine.longer import KeptCheckpoints
 from search.engine.store import EndedOutside, Store
+from search.engine.time_limit import TimeLimit
 from search.engine.weights import KeptWeights
 from search.engine.workers import STOP_SECONDS, Worker, WorkerPool
 from search.measurement import History
@@ -37,7 +38,7 @@ class SearchFailed(Exception):
 
 
 class Runner:
-    """One start of a search: the trials that are missing, on the workers of `pool`, until `deadline` (monotonic)."""
+    """One start of a search: the trials that are missing, on the workers of `pool`, within `limit`."""
 
     def __init__(
         self,
@@ -47,10 +48,10 @@ class Runner:
         suggest: Suggest,
         terminal: Terminal,
         publisher: Publisher,
-        deadline: float,
+        limit: TimeLimit,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
-        self._settings, self._store, self._pool, self._deadline = settings, store, pool, deadline
+        self._settings, self._store, self._pool, self._limit = settings, store, pool, limit
         self._beat = beat
         self.interruption = Interruption(self.last_words)
         self._suggest, self._terminal, self._publisher = suggest, terminal, publisher
@@ -61,6 +62,7 @@ class Runner:
         for trial in snapshot.ended:
             self._remember(trial.number, trial.history, trial.stopped)
         self.runs: list[Run] = list(snapshot.runs)
+        self.raced = not settings.race  # whether the race, where there is to be one, has come to its end
         self._finals = Finals(store, pool, terminal, settings.seed)
         self._retries: deque[Job] = deque()  # out of memory: each to be tried once more with nothing beside it
         self._retried: set[int] = set()
@@ -73,7 +75,7 @@ class Runner:
         self._update_kept()
 
     def run(self) -> None:
-        """Run until the trials are done, the time is over, or `interruption`, once entered, has seen a signal.
+        """Run trials and the race, until the time is over or `interruption`, once entered, has seen a signal.
 
         Raises SearchFailed where nothing but errors came of the first trials.
         """
@@ -81,22 +83,27 @@ class Runner:
         def go_on() -> bool:
             self.interruption.beat()
             self._beat()
-            return self.interruption.signal is None and time.monotonic() < self._deadline
+            return self.interruption.signal is None and not self._limit.over()
 
         with self._terminal:
             try:
-                while go_on():
-                    self._dispatch()
-                    if all(worker.job is None for worker in self._pool.workers):
-                        self._race(go_on)
-                        break
-                    self._turn()
-                self._wind_down()
+                if not self._run_trials(go_on):
+                    self._wind_down()
+                self._race(go_on)
             except SearchFailed:
                 self._wind_down()
                 raise
             finally:
                 self._pool.close()
+
+    def _run_trials(self, go_on: Callable[[], bool]) -> bool:
+        """Whether all have ended, before it was time for something else."""
+        while go_on() and not self._limit.race_is_due(self.runs):
+            self._dispatch()
+            if all(worker.job is None for worker in self._pool.workers):
+                return True
+            self._turn()
+        return False
 
     def choice(self) -> Choice | None:
         """The choice among the runs so far, recorded in the study too."""
@@ -107,15 +114,15 @@ class Runner:
         return self._finals.conclude(self.runs, self._weights.val_losses)
 
     def _race(self, go_on: Callable[[], bool]) -> None:
-        """All trials are done: train the best of them again."""
+        """Train the best again."""
 
         def turn() -> bool:
             self._terminal.tick()
             self._publisher.update()
             return go_on()
 
-        if self._settings.race:
-            self._finals.run(self.runs, self._settings.hang_after, turn)
+        if self._settings.race and go_on():
+            self.raced = self._finals.run(self.runs, self._settings.hang_after, turn)
 
     def publish(self) -> None:
         """Bring the dashboard to where the study is."""
@@ -164,7 +171,7 @@ class Runner:
             elif job.number in self._hung:
                 self._lost(worker, job, Stopped.HUNG, "it gave no report for too long")
             else:
-                self._lost(worker, job, Stopped.ERROR, "its worker process was killed, perhaps for want of memory")
+                self._lost(worker, job, Stopped.ERROR, f"its worker process {content.end}")
 
     def _judge(self, report: Report) -> Stop | None:
         """Take in the curves of a running trial; a reason to stop it, or None."""
@@ -173,13 +180,13 @@ class Runner:
             self._store.live(report.number, report.history)
         except EndedOutside:
             return Stop(Stopped.CANCELLED, "ended from outside, in the dashboard perhaps")
-        decision = self._hopeless.update(report.number, _curve(report.history))
+        decision = self._hopeless.update(report.number, Curve.of(report.history))
         return Stop(Stopped.HOPELESS, decision.reason) if decision.stop else None
 
     def _remember(self, number: int, history: History, stopped: Stopped | None) -> None:
         """An ended trial, as one to compare others with."""
         if history:
-            self._hopeless.remember(number, _curve(history))
+            self._hopeless.remember(number, Curve.of(history))
         if stopped in (Stopped.FINISHED, Stopped.OVERFIT):
             self._hopeless.end(number, overfitted=stopped == Stopped.OVERFIT)
 
@@ -278,18 +285,14 @@ class Runner:
         self._pool.kill()
 
     def _wind_down(self) -> None:
-        """Take in what running trials still have to say, and queue those again that do not end in time."""
+        """Take in what running trials still have to say, queue again those that do not end in time; end the workers."""
         self._pool.interrupt()
         deadline = time.monotonic() + STOP_SECONDS
         while any(worker.job is not None for worker in self._pool.workers) and time.monotonic() < deadline:
             self._turn()
         for worker in self._pool.workers:
             if worker.job is not None:
-                self._store.interrupt(worker.job.number)
+                self._requeue(worker.job.number)
         for job in self._retries:
             self._store.interrupt(job.number)
-
-
-def _curve(history: History) -> Curve:
-    """The curves that rules compare."""
-    return Curve(history["val_loss"], history["gap"], history["val_loss_se"])
+        self._pool.reopen()

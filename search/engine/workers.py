@@ -17,7 +17,7 @@ import torch
 
 from search.data.tensors import SearchData
 from search.errors import described
-from search.processes import end_with_parent, hidden_main, start_fork_server
+from search.processes import end_with_parent, hidden_main, how_it_ended, start_fork_server
 from search.spaces import load_space
 from search.stopping.stopped import Stopped
 from search.training.trial import Conditions, Job, Notice, Outcome, Report, Stop, is_memory_error, run_trial
@@ -37,12 +37,18 @@ def place_workers(workers: int | None, devices: Sequence[str], cores: int, *, pa
     return [devices[number % len(devices)] for number in range(workers)]
 
 
+class Lost(NamedTuple):
+    """A worker has died."""
+
+    end: str  # how, see `search.processes.how_it_ended`
+
+
 class Message(NamedTuple):
-    """What a worker said of its job: a `Report`, a `Notice`, an `Outcome`, or None where it died."""
+    """What a worker said of its job, or that it died."""
 
     worker: "Worker"
     job: Job
-    content: Report | Notice | Outcome | None
+    content: Report | Notice | Outcome | Lost
 
 
 @dataclass
@@ -83,9 +89,8 @@ class WorkerPool:
     def __post_init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
         start_fork_server()
-        # closing the one end tells all workers to stop; an event has a lock, which a killed worker might hold for ever
-        self._stop, self._until_stopped = self._context.Pipe(duplex=False)
         self.workers = [Worker(device) for device in self.devices]
+        self._open()
 
     def idle(self) -> list[Worker]:
         """Workers without a job."""
@@ -166,11 +171,20 @@ class WorkerPool:
             if process.is_alive():
                 process.kill()
 
+    def reopen(self) -> None:
+        """After `interrupt`: end all workers, and let new ones take their places."""
+        self.close()
+        self._open()
+
     def kill(self) -> None:
         """End workers by force."""
         for worker in self.workers:
             if worker.process is not None and worker.process.is_alive():
                 worker.process.kill()
+
+    def _open(self) -> None:
+        # closing the one end tells all workers to stop; an event has a lock, which a killed worker might hold for ever
+        self._stop, self._until_stopped = self._context.Pipe(duplex=False)
 
     def _start(self, worker: Worker) -> None:
         worker.connection, theirs = self._context.Pipe()
@@ -202,10 +216,13 @@ class WorkerPool:
         job = worker.job
         if worker.connection is not None:
             worker.connection.close()
+        exit_code = None
         if worker.process is not None:
-            worker.process.kill()  # its connection may be gone before it is
+            worker.process.join(HANG_UP_SECONDS)  # its connection is gone before it is
+            exit_code = worker.process.exitcode
+            worker.process.kill()
         worker.process = worker.connection = worker.job = None
-        return Message(worker, job, None)
+        return Message(worker, job, Lost(how_it_ended(exit_code)))
 
     def _send(self, worker: Worker, content: Job | Stop | None) -> None:
         """Raises OSError where the worker has died."""
@@ -272,9 +289,9 @@ class _ParentGone(BaseException):
 
 
 def _guarded(run: Callable[[], Outcome], number: int) -> Outcome:
-    """An error in a trial, of a user's own network perhaps, ends the trial and not the search."""
+    """An error in a trial, or an `exit()`, of a user's own network perhaps, ends the trial and not the search."""
     try:
         return run()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         stopped = Stopped.OUT_OF_MEMORY if is_memory_error(error) else Stopped.ERROR
         return Outcome(number, stopped, described(error))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from search.measurement import History
 from search.stopping.base import Decision, check_at_least
 from search.stopping.extrapolation import BestSoFar, LearningCurves, best_so_far, extrapolated
 
@@ -19,6 +20,11 @@ class Curve:
     val_loss: Sequence[float] | np.ndarray
     gap: Sequence[float] | np.ndarray  # `val_loss - train_loss`, signed
     val_loss_se: Sequence[float] | np.ndarray  # standard error of `val_loss` over the images
+
+    @classmethod
+    def of(cls, history: History) -> "Curve":
+        """Those of a run with these curves."""
+        return cls(history["val_loss"], history["gap"], history["val_loss_se"])
 
 
 class HopelessRule:

@@ -104,7 +104,7 @@ def test_a_training_whose_process_is_killed_is_told(task, monkeypatch):
 
     monkeypatch.setattr(fresh, "_start", killed)
     results = list(train_fresh(task, [7, 8], ["cpu"], lambda: True))
-    assert results[0] == Failure(7, "its process was killed, perhaps for want of memory")
+    assert results[0] == Failure(7, "its process was killed (SIGKILL), perhaps for want of memory")
     assert isinstance(results[1], Fresh)
 
 

@@ -1,12 +1,11 @@
 """What the search does where a worker's job does not go as it should."""
 
-import math
-
 from builders import EASY, outcome
 
 from search.engine import launch
 from search.engine.runner import Runner
 from search.engine.store import Store
+from search.engine.time_limit import TimeLimit
 from search.engine.workers import Message, Worker, WorkerPool
 from search.settings import Settings
 from search.show.dashboard import Publisher
@@ -54,7 +53,7 @@ def test_out_of_memory_lowers_the_packing_and_the_trial_is_tried_again(tmp_path,
     pool = Crowded(Conditions(EASY, Precision(), tmp_path, "study", "data"))
     terminal = Terminal(Progress(4, EPOCHS, 2))
     publisher = Publisher(store.study, tmp_path, EASY, EPOCHS)
-    Runner(settings, store, pool, suggester("spaces.cnn", {}), terminal, publisher, math.inf).run()
+    Runner(settings, store, pool, suggester("spaces.cnn", {}), terminal, publisher, TimeLimit(None, race=False)).run()
     assert len(pool.workers) == 1  # the last one stays, whatever happens
     assert not pool.retire(pool.workers[0])
     assert pool.submitted == [(0, 2), (1, 2), (0, 1), (2, 1), (3, 1)]

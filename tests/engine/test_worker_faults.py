@@ -12,11 +12,12 @@ import pytest
 from builders import CONFIG
 
 from search.engine.repeats import train_repeats
-from search.engine.workers import WorkerPool
+from search.engine.workers import Lost, WorkerPool
 from search.show.progress import Progress
 from search.show.terminal import Terminal
 from search.training.trial import Job, Outcome, Report
 
+KILLED = Lost("was killed (SIGKILL), perhaps for want of memory")
 SMALL = CONFIG | {"batch_size": 200}
 
 
@@ -55,7 +56,7 @@ def test_a_worker_that_died_while_its_report_was_judged_is_told_of(pool):
     worker.process.kill()
     worker.process.join()
     pool.answer(worker, None)  # a broken pipe is no error here
-    assert [content for _, content in heard(pool)] == [None]
+    assert [content for _, content in heard(pool)] == [KILLED]
     assert pool.idle() == [worker]
 
 
@@ -66,7 +67,7 @@ def test_a_worker_that_died_while_idle_is_told_of_with_its_next_job(pool):
     worker.process.kill()
     worker.process.join()
     pool.submit(worker, job())
-    assert [content for _, content in heard(pool)] == [None]
+    assert [content for _, content in heard(pool)] == [KILLED]
     pool.submit(worker, job())  # another one has taken its place
     assert isinstance([content for _, content in heard(pool)][-1], Outcome)
 
@@ -79,7 +80,7 @@ def test_a_worker_that_is_stopped_is_ended_once_its_report_is_overdue(pool):
     time.sleep(0.3)
     assert pool.end_silent(hang_after=0.25) == [worker]
     assert pool.end_silent(hang_after=0.25) == []  # once
-    assert [content for _, content in heard(pool)] == [None]
+    assert [content for _, content in heard(pool)] == [KILLED]
 
 
 def test_a_report_is_due_within_twenty_of_the_longest_epochs(pool):

@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: 
 from search.engine import launch
 from search.engine.runner import Runner
 from search.engine.store import Store
+from search.engine.time_limit import TimeLimit
 from search.settings import Settings
 from search.show.dashboard import Publisher
 from search.show.progress import Progress
@@ -62,7 +63,7 @@ def bookkeeping(folder: Path, size: int, measured: int) -> Figures:
     progress = Progress(settings.trials, EPOCHS, 1, done=store.count(), runs=store.snapshot().runs)
     terminal = SilentTerminal(progress)
     publisher = Publisher(store.study, folder, CONSTRAINTS, EPOCHS)
-    runner = Runner(settings, store, pool, cnn.suggest, terminal, publisher, math.inf)
+    runner = Runner(settings, store, pool, cnn.suggest, terminal, publisher, TimeLimit(None, race=False))
     found = {"resume": (time.process_time() - started, 0.0)}
     memory = (own_bytes() - before) / size
     with clock.running():

@@ -1,0 +1,83 @@
+"""How the time of a start is shared between its trials and the race."""
+
+import pytest
+from builders import run, settings, study_of
+from optuna.trial import TrialState
+
+from search.engine import time_limit
+from search.engine.launch import run_search
+from search.engine.time_limit import TimeLimit
+
+THREE = [run(number) for number in range(3)]
+
+
+class Clock:
+    """Shows what it is set to."""
+
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("seconds", "race_is_due", "over"),
+    [(0.0, False, False), (95.9, False, False), (96.0, True, False), (120.0, True, True)],
+)
+def test_a_fifth_of_the_time_is_the_race_s(seconds, race_is_due, over):
+    clock = Clock()
+    limit = TimeLimit(120, race=True, clock=clock)
+    clock.now += seconds
+    assert (limit.race_is_due(THREE), limit.over()) == (race_is_due, over)
+
+
+def test_trials_go_on_while_too_few_runs_may_be_chosen():
+    clock = Clock()
+    limit = TimeLimit(120, race=True, clock=clock)
+    clock.now += 119
+    assert not limit.race_is_due([*THREE[:2], run(3, feasible=False)])
+    assert limit.race_is_due([*THREE, run(3, feasible=False)])
+
+
+def test_without_a_race_or_a_limit_trials_have_all_the_time():
+    clock = Clock()
+    limits = TimeLimit(120, race=False, clock=clock), TimeLimit(None, race=True, clock=clock)
+    clock.now += 119
+    assert not any(limit.race_is_due(THREE) for limit in limits)
+    clock.now = 1e9
+    assert [limit.over() for limit in limits] == [True, False]
+
+
+def test_a_search_whose_time_is_short_races_and_leaves_its_trials_queued(tmp_path, monkeypatch, said):
+    monkeypatch.setattr(time_limit, "FOR_TRIALS", 0.0)  # as soon as there are runs enough
+    plan = {"trials": 40, "epochs": 6, "train_size": 400, "timeout": 500.0}
+    run_search(settings(tmp_path / "run", **plan))
+    study = study_of(tmp_path / "run")
+    ended = [trial for trial in study.trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    assert 3 <= len(ended) < 10
+    assert study.user_attrs["choice"]["expected"]["seeds"] >= 1  # the race went to its end
+    assert study.get_trials(states=(TrialState.RUNNING,)) == []
+    interrupted, queued = (study.get_trials(states=(state,)) for state in (TrialState.FAIL, TrialState.WAITING))
+    assert len(interrupted) == len(queued) <= 1  # of two workers, one has just ended its trial
+    last = said().splitlines()[-1]
+    assert last.endswith(
+        f"the time is over (--timeout 500): {len(ended)} of 40 trials have ended; "
+        "the same command again goes on from there"
+    )
+
+
+def test_where_the_time_is_over_at_once_that_is_said(tmp_path, said):
+    run_search(settings(tmp_path / "run", timeout=1e-3))
+    assert (
+        said()
+        .splitlines()[-1]
+        .endswith(
+            "the time is over (--timeout 0.001): 0 of 6 trials have ended, the race has not; "
+            "the same command again goes on from there"
+        )
+    )
+
+
+def test_a_search_that_is_done_says_nothing_of_its_time(tmp_path, said):
+    run_search(settings(tmp_path / "run", trials=1, epochs=1, timeout=500.0))
+    assert "the time is over" not in said()
