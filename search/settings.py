@@ -70,6 +70,8 @@ class Settings:
             if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
                 shown = f"{value:g}" if isinstance(value, float) else repr(value)
                 raise UserError(f"{flag_of(flag)} is {shown}; it must be a number above 0")
+        for name, bounds in self.ranges.items():
+            _require_range(name, bounds)
         if self.image_size is not None and self.dataset != FOLDER:
             raise UserError(f"--image-size is for a folder of images; those of {self.dataset} have one size")
         if self.skip_bad_images and self.dataset != FOLDER:
@@ -135,6 +137,17 @@ class Settings:
             raise UserError(f"{flag_of(name)} is {value!r}; it must be a whole number")
         if value < lowest:
             raise UserError(f"{flag_of(name)} is {value}; it must be at least {lowest}")
+
+
+def _require_range(name: str, bounds: object) -> None:
+    """Raises UserError where it is no range, or its ends are the wrong way round."""
+    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
+        raise UserError(f"the range of {name} is {bounds!r}; give its lowest and its highest value, as in (2, 4)")
+    if not all(isinstance(end, int | float) and math.isfinite(end) for end in bounds):
+        raise UserError(f"the range of {name} is {bounds!r}; its ends must be numbers")
+    low, high = bounds
+    if low > high:
+        raise UserError(f"the range of {name} is {low:g} to {high:g}; its lowest value comes first, {high:g}")
 
 
 def flag_of(name: str) -> str:

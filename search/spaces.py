@@ -5,6 +5,7 @@ nothing, and best.yaml works wherever the run folder is taken. Modules by name a
 between starts; nor is what a file imports.
 """
 
+import ast
 import functools
 import hashlib
 import importlib
@@ -13,7 +14,7 @@ import os
 import pkgutil
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -84,10 +85,11 @@ def suggester(space: str, ranges: Mapping[str, tuple[float, float]]) -> Suggest:
     module = load_space(space)
     if not ranges:
         return functools.partial(_checked, space, module.suggest)
-    try:
-        changed = module.Ranges(**{key: tuple(bounds) for key, bounds in ranges.items()})  # type: ignore[attr-defined]
-    except (AttributeError, TypeError) as error:
-        raise UserError(f"the space {space} cannot take the ranges {dict(ranges)}: {error}") from error
+    known = getattr(getattr(module, "Ranges", None), "__dataclass_fields__", {})
+    if unknown := [name for name in ranges if name not in known]:
+        has = f"it has those of {', '.join(known)}" if known else "change it in its suggest"
+        raise UserError(f"the space {space} has no range of {unknown[0]} that can be set; {has}")
+    changed = module.Ranges(**{name: tuple(bounds) for name, bounds in ranges.items()})  # type: ignore[attr-defined]
     return functools.partial(_checked, space, functools.partial(module.suggest, ranges=changed))  # type: ignore[call-arg]
 
 
@@ -102,7 +104,7 @@ def named_start(space: str) -> list[dict[str, Any]]:
         return []
     try:
         named = json.loads(json.dumps(start()))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(
             f"start of the space {space} failed: {described(error, getattr(module, '__file__', None))}; mend it"
         ) from error
@@ -145,6 +147,28 @@ def keep(space: str, folder: Path) -> str:
     return str(copy)
 
 
+def imported_beside(space: str) -> list[str]:
+    """The modules in the folder of a space's file that the file imports: they are neither kept nor compared.
+
+    Raises UserError where the file cannot be read.
+    """
+    if not is_file(space):
+        return []
+    names = dict.fromkeys(name.partition(".")[0] for name in _imports(_read(Path(space))))
+    folder, ours = Path(space).parent, ("", "search", "spaces")
+    there = [name for name in names if (folder / name).exists() or (folder / f"{name}.py").exists()]
+    return [name for name in there if name not in ours]
+
+
+def _imports(source: bytes) -> Iterator[str]:
+    """The modules that a source names in its imports; relative ones without their dots."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
 def find_space(space: str, folder: Path) -> Space:
     """The space that a best.yaml in `folder` names: a file lies beside it, or where the current folder says.
 
@@ -172,7 +196,7 @@ def _checked(space: str, suggest: Suggest, trial: "Trial") -> dict[str, Any]:
         config = suggest(trial)
     except OptunaError:  # of the storage, perhaps
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         where = getattr(load_space(space), "__file__", None)
         if queued := getattr(trial, "_fixed_params", None):  # only a private attribute tells of them
             raise BadTrial(
@@ -210,7 +234,7 @@ def _import(name: str) -> types.ModuleType:
         if error.name and f"{name}.".startswith(f"{error.name}."):
             raise UserError(f"there is no space {name}; take {CHOICES}") from error
         raise UserError(f"cannot import the space {name}: {described(error)}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"cannot import the space {name}: {described(error)}; mend it") from error
 
 

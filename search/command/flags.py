@@ -31,6 +31,23 @@ def _workers(text: str) -> int | None:
         raise UserError(f"--workers is {text}; write a number, or auto") from None
 
 
+def read_range(text: str) -> tuple[str, tuple[float, float]]:
+    """`depth=2:4` -> ("depth", (2, 4)). Raises UserError."""
+    name, _, ends = text.partition("=")
+    try:
+        low, high = map(_number, ends.split(":"))
+    except ValueError:
+        raise UserError(f"--range is {text}; write NAME=LOW:HIGH, as in depth=2:4") from None
+    return name, (low, high)
+
+
+def _number(text: str) -> float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
 SPACE, IMAGES = "what is searched and chosen", "images"
 # a flag shows in the list of processes, with the password that may be in it
 STORAGE_UNSET = "that in the environment variable GAPSEARCH_STORAGE, or else SQLite in the run folder"
@@ -84,6 +101,7 @@ def add_flags(parser: argparse.ArgumentParser, study: Mapping[str, Any]) -> None
         for flag in flags:
             _add(group, flag, defaults)
         if title == SPACE:
+            _add_ranges(group, study.get("ranges", {}))
             _add_left_out(group)
         if title == IMAGES:
             _add_image_flags(group, defaults)
@@ -92,9 +110,10 @@ def add_flags(parser: argparse.ArgumentParser, study: Mapping[str, Any]) -> None
 def search_of(study: Mapping[str, Any], given: Mapping[str, Any]) -> Search:
     """The search that a study's own settings and the flags given make. Raises UserError."""
     chosen = {**study, **given}
+    own = dict(chosen.pop("range", ()))
     if full_name(str(chosen.get("space", Search.space))) != full_name(str(study.get("space", Search.space))):
         chosen["ranges"] = {}  # the study's are meant for its own space
-    return Search(**chosen)
+    return Search(**chosen | {"ranges": {**chosen.get("ranges", {}), **own}})
 
 
 def _add(group: argparse._ArgumentGroup, flag: Flag, defaults: Mapping[str, Any]) -> None:
@@ -107,6 +126,19 @@ def _add(group: argparse._ArgumentGroup, flag: Flag, defaults: Mapping[str, Any]
         metavar=flag.metavar,
         default=argparse.SUPPRESS,
         help=text.replace("%", "%%"),  # of a folder's name, perhaps
+    )
+
+
+def _add_ranges(group: argparse._ArgumentGroup, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """ranges: of the study."""
+    shown = " ".join(f"{name}={low:g}:{high:g}" for name, (low, high) in ranges.items())
+    group.add_argument(
+        "--range",
+        action="append",
+        type=read_range,
+        metavar="NAME=LOW:HIGH",
+        default=argparse.SUPPRESS,
+        help=f"draw a parameter from there; once for each (default: {shown or 'what the space says'})",
     )
 
 

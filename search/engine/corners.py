@@ -1,24 +1,31 @@
 """The corners of a space, built and run before a search starts, so that what cannot work is refused at once."""
 
+import contextlib
 import warnings
 from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
 import optuna
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from search.engine.drawing import Drawn, draw, value_at
+from search.engine.reading import Reads, Watched, likely
 from search.errors import UserError, described
 from search.spaces import Space, Suggest, load_space
 from search.training.precision import one_thread
 from search.training.recipe import Recipe
 
 MOST_POINTS = 64
+DRAWS = 64  # at random, before an entry counts as one that nothing reads: corners need not reach every branch
+ROUNDING = 1e-4  # of a sum of probabilities
 IMAGES = 2
 LARGEST_RUN = 64 * 64  # pixels; for larger images shapes are followed without computing, the middle apart
+
+READ_BY_TRAINING = {field.name for field in fields(Recipe)}
 
 
 @dataclass(frozen=True)
@@ -46,18 +53,30 @@ class Point(Drawn):
     corner: Corner
 
 
-def check_corners(space: str, suggest: Suggest, shape: tuple[int, int, int], classes: int) -> None:
+def check_corners(
+    space: str,
+    suggest: Suggest,
+    shape: tuple[int, int, int],
+    classes: int,
+    ahead: Callable[[Point], None] = lambda point: None,
+) -> None:
     """Build the networks at the corners of a space and run them on images of `shape` (channels, height, width).
 
+    ahead: told of each before it is built.
+
     Raises UserError that names as few parameters as explain it, where a network cannot be built or run, gives
-    anything but finite logits (n, classes), or could not be trained as configured.
+    anything but finite logits (n, classes), or could not be trained as configured; and where nothing reads what
+    `suggest` returns.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     trial_run = _TrialRun(load_space(space), shape, classes)
     works: Point | None = None
     fails: Point | None = None
+    points: list[Point] = []
     with one_thread(), torch.random.fork_rng(devices=[]), warnings.catch_warnings(action="ignore"):
         for point in corners(suggest):
+            points.append(point)
+            ahead(point)
             if trial_run.problem(point) is None:
                 works = works or point
             else:
@@ -66,6 +85,8 @@ def check_corners(space: str, suggest: Suggest, shape: tuple[int, int, int], cla
                 fails = _closest(works, fails, suggest, trial_run)
                 break
         problem = fails and trial_run.problem(fails)
+        if not fails and len(points) < MOST_POINTS:
+            _require_read(space, points, suggest, trial_run)
     if fails and problem:
         channels, height, width = shape
         where, remedy = _culprits(works, fails)
@@ -93,6 +114,38 @@ def corners(suggest: Suggest) -> Iterator[Point]:
         yield point
 
 
+def _require_read(space: str, points: Sequence[Point], suggest: Suggest, trial_run: "_TrialRun") -> None:
+    """Raises UserError where neither training nor `build` reads what `suggest` returns."""
+    if unread := _unread(points, suggest, trial_run):
+        raise UserError(
+            f"nothing reads {_listed(unread, points, trial_run.reads.missed)}, which suggest of the space {space} "
+            f"returns; rename it, leave it out, or have build read it"
+        )
+
+
+def _unread(points: Sequence[Point], suggest: Suggest, trial_run: "_TrialRun") -> list[str]:
+    """The entries of configurations that neither training nor `build` reads at any point, nor at random ones."""
+    returned = dict.fromkeys(name for point in points for name in point.config)
+
+    def unread() -> list[str]:
+        return [name for name in returned if name not in READ_BY_TRAINING | trial_run.reads.found]
+
+    rng = np.random.default_rng(0)
+    for _ in range(DRAWS):
+        if not unread():
+            break
+        drawn = draw(suggest, lambda name, distribution: value_at(distribution, rng.random()))
+        trial_run.read(drawn.config)
+    return unread()
+
+
+def _listed(unread: Sequence[str], points: Sequence[Point], missed: set[str]) -> str:
+    """`lr (did you mean learning_rate?) and foo`. missed: names that `build` asked for in vain."""
+    known = (READ_BY_TRAINING | missed).difference(*(point.config for point in points))
+    meant = [(name, likely(name, known)) for name in unread]
+    return " and ".join(f"{name} (did you mean {other}?)" if other else name for name, other in meant)
+
+
 def _closest(works: Point, fails: Point, suggest: Suggest, trial_run: "_TrialRun") -> Point:
     """A point that still fails, with as many parameters as can be where they are in one that works."""
     for name in fails.params:
@@ -118,6 +171,7 @@ class _TrialRun:
     def __init__(self, space: Space, shape: tuple[int, int, int], classes: int) -> None:
         self._build, self._file = space.build, getattr(space, "__file__", None)
         self._shape, self._classes = shape, classes
+        self.reads = Reads()  # by networks built so far
 
     def problem(self, point: Point) -> str | None:
         """What is wrong with the configuration at a point; None if nothing."""
@@ -129,18 +183,25 @@ class _TrialRun:
         if height * width > LARGEST_RUN and point.corner != MIDDLE:
             try:
                 return self._run(point.config, "meta")
-            except Exception:  # perhaps for want of real numbers
+            except (Exception, SystemExit):  # perhaps for want of real numbers
                 pass
         try:
             return self._run(point.config, "cpu")
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return described(error, self._file)
+
+    def read(self, config: dict[str, Any]) -> None:
+        """Let `build` and the network read a configuration, whatever comes of it."""
+        with contextlib.suppress(Exception, SystemExit):
+            self._run(config, "meta")
 
     def _run(self, config: dict[str, Any], device: str) -> str | None:
         torch.manual_seed(0)
         channels, height, width = self._shape
         with torch.device(device), torch.no_grad():
-            model = self._build(config, channels=channels, image_size=(height, width), classes=self._classes)
+            model = self._build(
+                Watched(config, self.reads), channels=channels, image_size=(height, width), classes=self._classes
+            )
             if not isinstance(model, torch.nn.Module):
                 return f"build returned a {type(model).__name__}, not a torch.nn.Module"
             if any(torch.nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
@@ -158,6 +219,8 @@ class _TrialRun:
             )
         if not logits.is_meta and not logits.isfinite().all():
             return "the network returned logits that are not finite"
+        if not logits.is_meta and (logits >= 0).all() and ((logits.sum(dim=1) - 1).abs() < ROUNDING).all():
+            return "the network returned probabilities, as after a softmax; training wants logits, so leave it out"
         return None
 
 

@@ -17,7 +17,7 @@ from search.choice.race import Race
 from search.data import cache, datasets
 from search.data.tensors import SearchData, prepare
 from search.engine import machine
-from search.engine.corners import check_corners
+from search.engine.corners_apart import check_apart
 from search.engine.export import export
 from search.engine.longer import queue_longer
 from search.engine.owner import Owner, claim
@@ -37,7 +37,7 @@ from search.show.progress import Progress
 from search.show.summary import summary
 from search.show.terminal import make_terminal
 from search.show.text import plural, short
-from search.spaces import Suggest, keep, suggester
+from search.spaces import Suggest, imported_beside, keep, suggester
 from search.training.linear_baseline import fit_baseline
 from search.training.precision import Precision, one_thread
 from search.training.trial import Conditions
@@ -55,7 +55,7 @@ def run_search(settings: Settings) -> int | None:
     suggest = suggester(settings.space, settings.ranges)
     cache.remove_leftovers()
     data = load_data(settings)
-    check_corners(settings.space, suggest, data.shape, len(data.classes))
+    check_apart(settings.space, settings.ranges, data.shape, len(data.classes))
     first = first_trials(settings, suggest)
     make_folder(settings.folder)
     url = settings.storage_url
@@ -64,7 +64,7 @@ def run_search(settings: Settings) -> int | None:
             remove_leftovers(settings.folder / name)
         describe_search(settings, data, store)
         begin(store, settings, first)
-        _announce(data)
+        _announce(settings, data)
         conditions = _conditions(settings, suggest, data, store, torch.device(devices[0]))
         pool = _pool(settings, suggest, data, conditions, store, devices)
         runner = _runner(settings, suggest, store, pool, limit, owner)
@@ -158,12 +158,17 @@ def _lock(folder: Path) -> filelock.AcquireReturnProxy:
         ) from None
 
 
-def _announce(data: SearchData) -> None:
+def _announce(settings: Settings, data: SearchData) -> None:
     channels, height, width = data.shape
     logger.info(
         f"{len(data.splits.train):,} images to train on, {len(data.splits.val):,} to validate on, "
         f"{len(data.classes)} classes, {height}x{width}x{channels}"
     )
+    if beside := imported_beside(settings.space):
+        logger.warning(
+            f"{settings.space} imports {', '.join(beside)}, which the run folder keeps no copy of: change nothing "
+            f"there while the search runs, and take it along with the run folder"
+        )
 
 
 def _conditions(

@@ -14,13 +14,14 @@ from builders import ROOT
 from search import Search
 from search.command.cli import main as gapsearch
 from search.command.presets import PRESETS, preset
+from search.errors import UserError
 from search.settings import FOLDER
 from search.study import parse
 
 STUDIES = sorted(path.name for path in (ROOT / "studies").glob("*.py") if path.name != "reference.py")  # no search
 FLAGS = [
     *("--trials", "--epochs", "--workers", "--device", "--out", "--storage", "--data-root", "--train-size"),
-    *("--val-size", "--seed", "--timeout", "--max-gap", "--no-start", "--start-from"),
+    *("--val-size", "--seed", "--timeout", "--max-gap", "--no-start", "--start-from", "--range"),
 ]
 
 
@@ -211,6 +212,21 @@ def test_flags_that_are_not_given_leave_the_study_s_own_settings():
     study = {"name": "n", "dataset": "digits", "workers": 3, "val_size": 50, "ranges": {"depth": (2, 3)}}
     assert parse([], study) == Search(**study)
     assert parse(["--workers", "auto", "--no-flip"], study) == Search(**study | {"workers": None, "flip": False})
+
+
+def test_ranges_are_set_one_by_one_beside_the_study_s_own():
+    study = {"name": "n", "dataset": "digits", "ranges": {"depth": (2, 3), "width": (8, 16)}}
+    chosen = parse(["--range", "depth=2:4", "--range", "learning_rate=1e-3:0.01"], study)
+    assert chosen.ranges == {"depth": (2, 4), "width": (8, 16), "learning_rate": (1e-3, 0.01)}
+    assert isinstance(chosen.ranges["depth"][0], int)
+    other = parse(["--space", "mlp", "--range", "depth=1:2"], study)
+    assert other.ranges == {"depth": (1, 2)}  # the study's are meant for its own space
+
+
+@pytest.mark.parametrize("text", ["depth", "depth=2", "depth=2:4:6", "depth=a:b", "=:"])
+def test_what_is_no_range_is_refused(text):
+    with pytest.raises(UserError, match=f"--range is {text}; write NAME=LOW:HIGH, as in depth=2:4"):
+        parse(["--range", text], {"name": "n", "dataset": "digits"})
 
 
 def test_the_installed_command_is_the_one_tested_here():

@@ -178,7 +178,13 @@ def running(folder):
         ({"space": "resnt"}, "there is no space resnt; take cnn"),
         ({"space": Path("none.py")}, "cannot read the space none.py"),
         ({"device": "gpu"}, "--device gpu is not there"),
-        ({"ranges": {"deepness": (1, 2)}}, "cannot take the ranges"),
+        (
+            {"ranges": {"deepness": (1, 2)}},
+            "the space spaces.cnn has no range of deepness that can be set; it has",
+        ),
+        ({"ranges": {"depth": (5, 2)}}, "the range of depth is 5 to 2; its lowest value comes first, 2"),
+        ({"ranges": {"depth": 3}}, "the range of depth is 3; give its lowest and its highest value"),
+        ({"ranges": {"width": (8, float("inf"))}}, "the range of width is (8, inf); its ends must be numbers"),
     ],
 )
 def test_bad_settings_raise_a_user_error(tmp_path, changes, said):

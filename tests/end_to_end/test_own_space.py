@@ -12,7 +12,7 @@ import yaml
 
 import search
 from search.errors import UserError
-from search.spaces import fingerprint, full_name, load_space, portable, suggester
+from search.spaces import fingerprint, full_name, imported_beside, load_space, portable, suggester
 from search.study import main, parse
 
 ROOT = Path(__file__).parents[2]
@@ -111,6 +111,17 @@ def test_no_absolute_path_is_kept(write, tmp_path):
     assert portable(str(tmp_path.parent / "mine.py")) == "mine.py"
 
 
+def test_what_a_file_imports_from_beside_it_is_told_of(write):
+    code = "import os, helpers\nfrom parts.blocks import block\nimport spaces.cnn\ndef f():\n    from late import g\n"
+    for name in ("helpers.py", "late.py", "unused.py"):
+        write("", name)
+    Path("parts").mkdir()
+    Path("spaces").mkdir()
+    assert imported_beside(write(code)) == ["helpers", "parts", "late"]
+    assert imported_beside(write(MY_SPACE)) == []
+    assert imported_beside("spaces.cnn") == []
+
+
 def test_what_is_drawn_is_what_is_stored(write):
     suggest = suggester(write("def suggest(trial): return {'sizes': (1, 2)}\n" + LINEAR), {})
     assert suggest(None) == {"sizes": [1, 2]}
@@ -201,6 +212,8 @@ def drawing(expression):
             "suggest of the space mine.py failed: "
             "ValueError: `low <= high` must hold, but got (low=5, high=1). (mine.py:1)",
         ),
+        (drawing("exit(3)"), "suggest of the space mine.py failed: SystemExit: 3 (mine.py:1)"),
+        (drawing("return {'lr': 0.1}"), "nothing reads lr (did you mean learning_rate?), which suggest of the space"),
         (drawing("return"), "suggest of the space mine.py returned nothing; it must return a dict"),
         (drawing("return {'x': {1}}"), "suggest of the space mine.py returned what cannot be stored"),
         (SUGGEST + LINEAR.replace("classes))", "5))"), "the space mine.py does not work for 8x8x1 images whatever"),

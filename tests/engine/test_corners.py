@@ -119,6 +119,81 @@ def test_the_culprit_is_named(more, where, write):
     assert "\n" not in str(caught.value)
 
 
+def returning(entries, reading="", output="nn.Linear(channels * image_size[0] * image_size[1], classes)"):
+    return f"""
+from torch import nn
+
+def suggest(trial):
+    width, kind = trial.suggest_int("width", 1, 9), trial.suggest_categorical("kind", ["a", "b", "c"])
+    return {{"width": width, "kind": kind, {entries}}}
+
+def build(config, *, channels, image_size, classes):
+    config["width"], config["kind"]
+    {reading}
+    return nn.Sequential(nn.Flatten(), {output})
+"""
+
+
+@pytest.mark.parametrize(
+    ("entries", "reading", "listed"),
+    [
+        ("'lr': 0.1", "", "lr (did you mean learning_rate?)"),
+        ("'wd': 0.1, 'foo': 1", "", "wd (did you mean weight_decay?) and foo"),
+        ("'batchsize': 8, 'batch_size': 8", "", "batchsize"),  # it has that one
+        ("'filter': 8", "config.get('filters', 16)", "filter (did you mean filters?)"),
+        ("'filter': 8", "config['filters'] if 'filters' in config else 8", "filter (did you mean filters?)"),
+    ],
+)
+def test_what_nothing_reads_is_refused_with_the_likely_name(write, entries, reading, listed):
+    space = write(returning(entries, reading))
+    with pytest.raises(UserError) as caught:
+        check_corners(space, suggester(space, {}), (1, 8, 8), 10)
+    assert str(caught.value).startswith(
+        f"nothing reads {listed}, which suggest of the space mine.py returns; rename it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("entries", "reading"),
+    [
+        ("'learning_rate': 0.1, 'weight_decay': 0.1, 'batch_size': 8, 'augmentation': 0.5", ""),  # by training
+        ("'foo': 1", "config.get('foo')"),
+        ("'foo': 1", "(lambda foo, **rest: foo)(**config)"),
+        ("'foo': 1", "dict(config)"),
+        ("'foo': 1", "config | {}"),
+        ("'foo': 1", "__import__('copy').deepcopy(config)"),
+        ("'foo': 1", "__import__('json').dumps(config)"),
+        ("'foo': 1", "config['kind'] == 'c' and config['foo']"),  # beside some values of another alone
+        ("'foo': 1", "config['kind'] == 'c' and config['width'] == 2 and config['foo']"),  # at no corner
+    ],
+)
+def test_what_is_read_somewhere_is_let_be(write, entries, reading):
+    space = write(returning(entries, reading))
+    check_corners(space, suggester(space, {}), (1, 8, 8), 10)
+
+
+def test_a_network_may_read_its_configuration_as_it_runs(write):
+    class_ = "type('Late', (nn.Flatten,), {'forward': lambda self, x: (config['foo'], x.flatten(1))[1]})()"
+    space = write(returning("'foo': 1", output=f"{class_}, nn.Linear(64, classes)"))
+    check_corners(space, suggester(space, {}), (1, 8, 8), 10)
+
+
+@pytest.mark.parametrize(("last", "fine"), [("Softmax(1)", False), ("LogSoftmax(1)", True), ("ReLU()", True)])
+def test_probabilities_are_no_logits(write, last, fine):
+    space = write(returning("", output=f"nn.Linear(64, classes), nn.{last}"))
+    if fine:
+        check_corners(space, suggester(space, {}), (1, 8, 8), 10)
+        return
+    with pytest.raises(UserError, match="whatever its parameters: the network returned probabilities, as after"):
+        check_corners(space, suggester(space, {}), (1, 8, 8), 10)
+
+
+def test_an_exit_in_build_is_an_error_of_the_space(write):
+    space = write(returning("", reading="if config['width'] == 9: exit(3)"))
+    with pytest.raises(UserError, match=r"with width=9: SystemExit: 3 \(mine.py:10\); narrow that range"):
+        check_corners(space, suggester(space, {}), (1, 8, 8), 10)
+
+
 def test_training_parameters_are_checked(write):
     space = write("def suggest(trial): return {'augmentation': trial.suggest_float('augmentation', 0, 2)}\n" + LINEAR)
     with pytest.raises(UserError, match=r"with augmentation=2: augmentation is 2\.0; it must be a number from 0 to 1"):
@@ -154,6 +229,7 @@ class Net(torch.nn.Linear):
     def forward(self, images):
         return super().forward(images.flatten(1) / images.max().item())
 def build(config, *, channels, image_size, classes):
+    config["width"]
     return Net(channels * image_size[0] * image_size[1], classes)
 """
     )
