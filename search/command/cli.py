@@ -114,7 +114,7 @@ def _add_run(to: "Commands", study: dict[str, Any]) -> None:
 def _add_best(to: "Commands") -> None:
     text = "show the chosen configuration"
     best = _add(to, "best", commands.best, text, f"{text}, its figures, and why it was chosen.", "runs/digits")
-    best.add_argument("place", type=Path, metavar="RUN", help="run folder, or the best.yaml in it")
+    _add_place(best)
 
 
 def _add_list(to: "Commands") -> None:
@@ -122,16 +122,18 @@ def _add_list(to: "Commands") -> None:
     about = f"{text} by validation loss, those that may be chosen first; also while the search is running."
     trials = _add(to, "list", commands.list_trials, text, about, "runs/digits")
     _add_study_flags(trials)
-    trials.add_argument("--csv", action="store_true", help="every figure and parameter, for a spreadsheet")
+    trials.add_argument(
+        "--csv", action="store_true", help="every figure and parameter, for a spreadsheet (default: a table)"
+    )
 
 
 def _add_dashboard(to: "Commands") -> None:
     text = "watch a search in the Optuna dashboard"
     about = f"{text}, on this machine alone; while it runs, and afterwards. Ctrl-C ends it."
     dashboard = _add(to, "dashboard", commands.dashboard, text, about, "runs/digits")
-    dashboard.add_argument("folder", type=Path, metavar="RUN", help="run folder")
+    _add_place(dashboard)
     _add_storage(dashboard)
-    dashboard.add_argument("--port", type=int, default=8080, metavar="P", help="default: 8080")
+    dashboard.add_argument("--port", type=int, default=8080, metavar="P", help="to listen on (default: 8080)")
 
 
 def _add_report(to: "Commands") -> None:
@@ -162,9 +164,13 @@ def _add_confirm(to: "Commands") -> None:
 
 
 def _add_study_flags(parser: Parser) -> None:
-    parser.add_argument("folder", type=Path, metavar="RUN", help="run folder")
+    _add_place(parser)
     _add_storage(parser)
-    parser.add_argument("--study", metavar="NAME", help="which study, where the database holds several")
+    parser.add_argument("--study", metavar="NAME", help="which study of the database (default: the only one)")
+
+
+def _add_place(parser: Parser) -> None:
+    parser.add_argument("place", type=Path, metavar="RUN", help="run folder, or the best.yaml in it")
 
 
 def _add_storage(parser: Parser) -> None:
@@ -173,9 +179,11 @@ def _add_storage(parser: Parser) -> None:
 
 
 def _add_retraining_flags(parser: Parser) -> None:
-    parser.add_argument("best", type=Path, metavar="best.yaml")
-    parser.add_argument("--data-root", type=Path, default=Path("data"), metavar="DIR", help="where the images are")
-    parser.add_argument("--device", default=None, help="default: the one it was found on")
+    _add_place(parser)
+    root = Path("data")
+    text = f"where the images are (default: {root})"
+    parser.add_argument("--data-root", type=Path, default=root, metavar="DIR", help=text)
+    parser.add_argument("--device", default=None, help="where to train (default: the kind it was found on)")
 
 
 def _add(to: "Commands", name: str, run: Callable[..., int], text: str, about: str, example: str) -> Parser:

@@ -4,7 +4,6 @@ What takes long to import is imported in the functions, so that --help answers a
 """
 
 import csv
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -31,26 +30,21 @@ def run(dataset: str, **flags: Any) -> int:  # noqa: ANN401
 
 def best(place: Path) -> int:
     """Show the best.yaml at `place`, or in the run folder `place`."""
-    from search.results.best_yaml import read
+    from search.results.best_yaml import best_file, read
     from search.show.best import describe
 
-    is_folder = os.path.isdir(place)
-    path = place / "best.yaml" if is_folder else place
-    if is_folder and not os.path.lexists(path):
-        raise UserError(
-            f"{place} has no best.yaml: its search has not ended, or none of its trials may be chosen; "
-            f"see gapsearch list {place}"
-        )
+    path = best_file(place)
     print("\n".join(map(one_line, describe(read(path), path))))
     return 0
 
 
-def list_trials(folder: Path, storage: str | None, study: str | None, csv: bool) -> int:
-    """Show all trials of the search in `folder`."""
+def list_trials(place: Path, storage: str | None, study: str | None, csv: bool) -> int:
+    """Show all trials of the search in the run folder `place`, or beside the best.yaml `place`."""
+    from search.results.best_yaml import run_folder
     from search.results.run_folder import Result
     from search.results.trial_result import ranked
 
-    trials = ranked([trial for trial in Result(folder, storage, study).trials if not trial.replaced])
+    trials = ranked([trial for trial in Result(run_folder(place), storage, study).trials if not trial.replaced])
     if csv:
         _write_csv(trials)
     else:
@@ -58,12 +52,14 @@ def list_trials(folder: Path, storage: str | None, study: str | None, csv: bool)
     return 0
 
 
-def report(folder: Path, storage: str | None, study: str | None) -> int:
-    """Write the report of the search in `folder`."""
+def report(place: Path, storage: str | None, study: str | None) -> int:
+    """Write the report of the search in the run folder `place`, or beside the best.yaml `place`."""
+    from search.results.best_yaml import run_folder
     from search.results.snapshot import read_snapshot
     from search.results.storage import open_study, storage_url
     from search.show.report import write_report
 
+    folder = run_folder(place)
     with open_study(storage_url(folder, storage), study) as stored:
         snapshot = read_snapshot(stored)
     trials = sum(not trial.replaced for trial in snapshot.trials)
@@ -72,31 +68,34 @@ def report(folder: Path, storage: str | None, study: str | None) -> int:
     return 0
 
 
-def dashboard(folder: Path, storage: str | None, port: int) -> int:
-    """Serve the Optuna dashboard of the search in `folder` until Ctrl-C."""
+def dashboard(place: Path, storage: str | None, port: int) -> int:
+    """Serve the Optuna dashboard of the search in the run folder `place`, or beside the best.yaml `place`."""
+    from search.results.best_yaml import run_folder
     from search.show.server import serve
 
-    serve(folder, storage, port)
+    serve(run_folder(place), storage, port)
     return 0
 
 
-def train(best: Path, data_root: Path, device: str | None) -> int:
-    """Train a best.yaml again; 1 where it does not give the recorded figures."""
+def train(place: Path, data_root: Path, device: str | None) -> int:
+    """Train a best.yaml, or that of a run folder, again; 1 where it does not give the recorded figures."""
     from search.engine.retrain import retrain
-    from search.results.best_yaml import load
+    from search.results.best_yaml import best_file, load
 
-    return 0 if retrain(best, data_root, device or load(best).environment["device"]) else 1
+    path = best_file(place)
+    return 0 if retrain(path, data_root, device or load(path).environment["device"]) else 1
 
 
-def confirm(best: Path, data_root: Path, device: str | None, seeds: int) -> int:
-    """Train a best.yaml with fresh seeds and measure it on the test split."""
+def confirm(place: Path, data_root: Path, device: str | None, seeds: int) -> int:
+    """Train a best.yaml, or that of a run folder, with fresh seeds and measure it on the test split."""
     if seeds < 1:
         raise UserError(f"--seeds is {seeds}; it must be at least 1")
 
     from search.engine import confirm as confirmation
-    from search.results.best_yaml import load
+    from search.results.best_yaml import best_file, load
 
-    confirmation.confirm(best, data_root, device or load(best).environment["device"], seeds)
+    path = best_file(place)
+    confirmation.confirm(path, data_root, device or load(path).environment["device"], seeds)
     return 0
 
 

@@ -55,12 +55,18 @@ GROUPS = {
     "effort": (
         Flag("trials", int, "N", "trials in all, over every start"),
         Flag("epochs", int, "E", "epochs of each trial, at most"),
-        Flag("timeout", float, "SECONDS", "end after that long; what runs then is queued again"),
+        Flag(
+            "timeout",
+            float,
+            "SECONDS",
+            "end after that long, race included; what runs then is queued again",
+            "none",
+        ),
     ),
     SPACE: (
         Flag("space", full_name, "NAME", CHOICES),
-        Flag("start-from", Path, "best.yaml", "try its configuration first, in a new search"),
-        Flag("max-gap", float, "G", "a ceiling for the gap: what exceeds it is never chosen"),
+        Flag("start-from", Path, "best.yaml", "try its configuration first, in a new search", "none"),
+        Flag("max-gap", float, "G", "a ceiling for the gap: what exceeds it is never chosen", "none"),
         Flag("seed", int, "S", "of splits, sampler and training"),
     ),
     IMAGES: (
@@ -145,8 +151,8 @@ def _add_ranges(group: argparse._ArgumentGroup, ranges: Mapping[str, tuple[float
 def _add_left_out(group: argparse._ArgumentGroup) -> None:
     """The flags that leave out a part of a search."""
     for name, text in (
-        ("start", "do not begin with the configurations that the space names"),
-        ("race", "leave out the race of the best with fresh seeds; the expected figures are then those of one seed"),
+        ("start", "do not begin with the configurations that the space names (default: begin with them)"),
+        ("race", "do not race the best with fresh seeds: expected figures are then those of one seed (default: race)"),
     ):
         group.add_argument(f"--no-{name}", action="store_false", dest=name, default=argparse.SUPPRESS, help=text)
 
@@ -164,5 +170,5 @@ def _add_image_flags(group: argparse._ArgumentGroup, defaults: Mapping[str, Any]
             "--skip-bad-images",
             action="store_true",
             default=argparse.SUPPRESS,
-            help="leave out images that cannot be read or are in two classes, instead of ending",
+            help="leave out images that cannot be read or are in two classes (default: end)",
         )

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from search.engine.drawing import Drawn, draw, nearest, value_at
 from search.engine.store import Store
 from search.errors import UserError
-from search.results.best_yaml import read
+from search.results.best_yaml import best_file, read
 from search.settings import Settings
 from search.spaces import Suggest, named_start, short_name, suggester
 
@@ -77,7 +76,7 @@ def _from_best(path: Path, space: str, suggest: Suggest) -> FirstTrial:
 
     Of what its config holds, the parameters that `suggest` draws are taken.
     """
-    path = path / "best.yaml" if os.path.isdir(path) else path
+    path = best_file(path)
     content = read(path)
     recorded, wanted = short_name(content["space"]), content["config"]
     if recorded != short_name(space):

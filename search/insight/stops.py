@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from search.results.snapshot import StudySnapshot
+from search.stopping.stopped import Stopped
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class Stops:
     ending: str  # a value of `Stopped`
     trials: int
     trained: int  # epochs
-    saved: int  # epochs, of those planned
+    saved: int  # epochs, of those planned: by a rule, since a fault saves nothing
 
 
 def stops(snapshot: StudySnapshot) -> list[Stops]:
@@ -23,6 +24,10 @@ def stops(snapshot: StudySnapshot) -> list[Stops]:
     for trial in ended:
         trained[trial.ending] += trial.epochs_run
     return [
-        Stops(ending, count, trained[ending], count * planned - trained[ending])
+        Stops(ending, count, trained[ending], count * planned - trained[ending] if _saves(ending) else 0)
         for ending, count in counts.most_common()
     ]
+
+
+def _saves(ending: str) -> bool:
+    return ending in [stopped for stopped in Stopped if stopped.saves]

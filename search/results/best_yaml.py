@@ -110,6 +110,24 @@ class Best:
         return weights
 
 
+def best_file(place: Path) -> Path:
+    """The best.yaml that a person names: itself, or by its run folder. Raises UserError where that has none."""
+    if not os.path.isdir(place):
+        return place
+    path = place / "best.yaml"
+    if not os.path.lexists(path):
+        raise UserError(
+            f"{place} has no best.yaml: its search has not ended, or none of its trials may be chosen; "
+            f"see gapsearch list {place}"
+        )
+    return path
+
+
+def run_folder(place: Path) -> Path:
+    """The run folder that a person names: itself, or by the best.yaml in it, which need not be there yet."""
+    return place.parent if place.suffix == ".yaml" and not os.path.isdir(place) else place
+
+
 def load(path: str | Path, space: Space | None = None) -> Best:
     """Read a best.yaml.
 

@@ -98,7 +98,10 @@ class TrialResult:
         """Everything but curves and parameters as one flat row, for tables; None where there is nothing."""
         plain = ("number", "state", "stopped", "front", "chosen", "epochs_run", "seconds", "device", "reason")
         row = {name: getattr(self, name) for name in plain}
-        return row | ({} if self.run is None else run_attributes(self.run) | {"feasible": self.run.feasible})
+        if self.run is None:
+            return row
+        figures = run_attributes(self.run)
+        return row | {"best_epoch_from_1": figures.pop("best_epoch") + 1} | figures | {"feasible": self.run.feasible}
 
 
 def trial_result(trial: FrozenTrial, constraints: Constraints, *, front: bool, chosen: bool) -> TrialResult:

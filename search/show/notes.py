@@ -178,7 +178,8 @@ def _stand(snapshot: StudySnapshot) -> Iterator[str]:
     running = f", {number} running" if number else ""
     yield (
         f"**Where it stands:** {ended} of {snapshot.plan.get('trials', ended)} trials ended{running}{listed}. "
-        "An overfitted run counts with its best epoch, so its state is COMPLETE: look at `stopped`."
+        "An overfitted run counts with its best epoch, so its state is COMPLETE: look at `stopped`. "
+        "The attribute `best_epoch` counts from 0; what is written here counts from 1."
     )
 
 

@@ -84,7 +84,7 @@ class Progress:
             self._further -= 1
         elif trial.ended:
             self.done += 1
-        if trial.epochs_run:
+        if trial.stopped is not None and trial.stopped.saves:
             self._epochs_saved += self.epochs - trial.epochs_run
         if trial.complete and trial.run is not None:
             self.front = front([*(run for run in self.front if run.number != trial.continues), trial.run])
@@ -127,7 +127,8 @@ class Progress:
     def stops(self) -> str:
         """`3 overfit, 5 hopeless: 81 epochs saved`, of this start, or nothing."""
         counts = [f"{count} {ending}" for ending, count in self._stopped.most_common() if ending != Stopped.FINISHED]
-        return f"{', '.join(counts)}: {self._epochs_saved} epochs saved" if counts else ""
+        saved = f": {self._epochs_saved} epochs saved" if self._epochs_saved else ""
+        return f"{', '.join(counts)}{saved}"
 
 
 def seed_name(index: int) -> str:

@@ -17,6 +17,11 @@ class Stopped(StrEnum):
     ERROR = "error"  # the network or its training failed
 
     @property
+    def saves(self) -> bool:
+        """Whether a rule stopped the run, so that the epochs that it did not train are saved; faults save none."""
+        return self in (Stopped.OVERFIT, Stopped.HOPELESS, Stopped.DIVERGED)
+
+    @property
     def reached_best(self) -> bool:
         """Whether the run's best epoch is its best for good: more epochs would not, or must not, improve it."""
         return self in (Stopped.FINISHED, Stopped.OVERFIT, Stopped.DIVERGED)

@@ -137,6 +137,16 @@ def test_list_for_a_spreadsheet(folder, capsys):
     assert [row["number"] for row in rows] == ["4", "0", "2", "1", "5", "3", "6"]
     assert (rows[0]["val_loss"], rows[0]["depth"], rows[0]["chosen"]) == ("0.3", "4", "True")
     assert rows[5]["val_loss"] == ""
+    assert rows[0]["best_epoch_from_1"] == "8"  # the attribute says 7
+    assert "best_epoch" not in rows[0]
+
+
+def test_a_best_yaml_names_its_run_folder(folder, capsys):
+    for command in ("list", "report"):
+        assert main([command, "run"]) == 0
+        by_folder = capsys.readouterr().out
+        assert main([command, "run/best.yaml"]) == 0
+        assert capsys.readouterr().out == by_folder
 
 
 def test_a_database_elsewhere_and_several_studies_in_it(folder, capsys):
@@ -154,7 +164,10 @@ def test_a_database_elsewhere_and_several_studies_in_it(folder, capsys):
     ("arguments", "said"),
     [
         (["list", "none"], "there is no folder none; name a run folder"),
-        (["list", "run/best.yaml"], "there is no folder run/best.yaml; name a run folder"),
+        (["list", "none/best.yaml"], "there is no folder none; name a run folder"),
+        (["report", "none"], "there is no folder none; name a run folder"),
+        (["train", "empty"], "empty has no best.yaml: its search has not ended"),
+        (["confirm", "empty"], "empty has no best.yaml: its search has not ended"),
         (["list", "empty"], "there is no empty/study.db; name the folder of a search"),
         (["list", "run", "--storage", "sqlite:///none.db"], "there is no none.db; name the folder of a search"),
         (["list", "run", "--storage", "sqlite://"], "there is no None"),
@@ -320,7 +333,7 @@ def is_training(folder):
 
 
 def test_train_and_confirm_show_their_progress(finished, capsys):
-    assert main(["train", str(finished / "best.yaml")]) == 0
+    assert main(["train", str(finished)]) == 0
     epochs = yaml.safe_load((finished / "best.yaml").read_text())["epochs"]
     output, errors = capsys.readouterr()
     assert errors == ""

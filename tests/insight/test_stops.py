@@ -27,7 +27,7 @@ def test_each_cause_is_counted_with_the_epochs_that_it_saved_of_those_planned():
     assert stops(search) == [
         Stops("hopeless", trials=2, trained=7, saved=13),
         Stops("finished", trials=1, trained=10, saved=0),
-        Stops("error", trials=1, trained=0, saved=10),
+        Stops("error", trials=1, trained=0, saved=0),  # a fault is no saving
     ]
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ import search
 from search.command.cli import main
 from search.errors import UserError
 from search.results import best_yaml
-from search.results.best_yaml import Best, add_confirmation, load, write
+from search.results.best_yaml import Best, add_confirmation, best_file, load, run_folder, write
 from spaces import cnn
 
 SHAPE = {"channels": 1, "image_size": (8, 8), "classes": 10}  # of the digits
@@ -49,6 +50,23 @@ def test_what_was_written_is_read(folder):
     assert len(best.weights_sha256) == 64
     found = best.trained().state_dict()
     assert all(torch.equal(found[name], tensor) for name, tensor in weights().items())
+
+
+def test_a_run_folder_and_its_best_yaml_name_each_other(folder, tmp_path):
+    path = folder / "best.yaml"
+    assert best_file(folder) == best_file(path) == path
+    assert run_folder(folder) == run_folder(path) == folder
+    assert run_folder(Path("best.yaml")) == Path()
+    (tmp_path / "v1.yaml").mkdir()
+    assert run_folder(tmp_path / "v1.yaml") == tmp_path / "v1.yaml"  # a folder may be called so
+    with pytest.raises(UserError, match=r"v1\.yaml has no best\.yaml: its search has not ended"):
+        best_file(tmp_path / "v1.yaml")
+
+
+def test_best_yaml_without_what_newer_releases_add_is_read(folder):
+    content = yaml.safe_load((folder / "best.yaml").read_text())
+    assert "baseline_accuracy" not in content["choice"]
+    assert load(folder / "best.yaml").choice["baseline_loss"] == 0.2
 
 
 def test_weights_of_another_trial_are_recognised(folder):

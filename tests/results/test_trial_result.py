@@ -91,4 +91,6 @@ def test_a_row_for_tables_has_every_figure():
     row = trial(3, reason="why", seconds=1.5).figures()
     assert row.keys() >= {"number", "state", "stopped", "reason", "val_loss", "gap", "gap_se", "fit", "feasible"}
     assert (row["number"], row["val_loss"], row["epochs_run"], row["feasible"]) == (3, 0.5, 3, True)
+    assert row["best_epoch_from_1"] == 3  # the last of three
+    assert "best_epoch" not in row
     assert "val_loss" not in TrialResult(0, "RUNNING").figures()

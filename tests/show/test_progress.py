@@ -45,6 +45,14 @@ def test_stops_and_saved_epochs(progress):
     assert progress.stops() == "2 overfit, 1 hopeless: 37 epochs saved"
 
 
+def test_a_fault_saves_no_epochs(progress):
+    progress.end(ended(0, Stopped.ERROR, epochs=5, state="PRUNED"))
+    progress.end(ended(1, Stopped.OUT_OF_MEMORY, epochs=5, state="PRUNED"))
+    assert progress.stops() == "1 error, 1 out_of_memory"
+    progress.end(ended(2, Stopped.DIVERGED, epochs=5, state="PRUNED"))
+    assert progress.stops().endswith("1 diverged: 15 epochs saved")
+
+
 def test_a_cancelled_trial_does_not_count_as_done(progress):
     progress.end(ended(0, Stopped.CANCELLED, epochs=5, state="FAIL"))
     assert progress.done == 2

@@ -31,7 +31,7 @@ def test_the_table_the_stops_the_choice_and_what_to_do_next():
     assert shown[0] == ""
     assert rows(shown) == ["0", "1"]
     assert [line.endswith("front") for line in shown[2:4]] == [True, False]
-    assert "3 trials: 1 finished, 1 overfit, 1 hopeless; 7 of 30 epochs trained, 77% saved" in shown
+    assert "3 trials: 1 finished, 1 overfit, 1 hopeless; 7 of 23 epochs trained, 70% saved" in shown
     assert shown[-5:] == [
         "chosen: trial 0, it has the smallest gap",
         "        recorded: val_loss 0.5000 (linear baseline 0.7000), gap 0.3000, "

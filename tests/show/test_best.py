@@ -1,0 +1,41 @@
+"""A best.yaml in words."""
+
+from pathlib import Path
+
+from builders import best_content
+
+from search.show.best import describe
+
+
+def lines(**others):
+    return list(describe(best_content(**others), Path("run/best.yaml")))
+
+
+def choice(**others):
+    return best_content()["choice"] | others
+
+
+def test_of_an_older_release_nothing_is_made_up():
+    first, *rest = lines()
+    assert first == "trial 3 of the study digits"
+    assert "  accuracy    97.0% on 50 validation images, 99.0% on the train probe" in rest
+    assert not any("largest class" in line or "never recognized" in line for line in rest)
+
+
+def test_the_first_line_says_what_is_more_accurate():
+    first, *rest = lines(choice=choice(baseline_accuracy=0.965, largest_class=0.5, unrecognized=["oak"]))
+    assert first == "trial 3 of the study digits, in accuracy (96.0%) no better than the linear baseline (96.5%)"
+    assert (
+        "  accuracy    97.0% on 50 validation images, 99.0% on the train probe "
+        "(linear baseline 96.5%, largest class 50.0%)"
+    ) in rest
+    assert "  never recognized on the validation images (recall 0): oak" in rest
+
+
+def test_optimism_is_told_with_its_error():
+    confirmed = {"test_loss": 0.11, "test_accuracy": 0.96, "optimism": 0.01, "test_loss_se": 0.004}
+    (line,) = [line for line in lines(confirmation=confirmed) if line.startswith("confirmed")]
+    assert line == (
+        "confirmed with fresh seeds on the test split: test_loss 0.1100, accuracy 96.0%; "
+        "optimism of the search +0.0100 ± 0.0108, which may be noise"
+    )
