@@ -33,11 +33,11 @@ def check_apart(space: str, ranges: Ranges, shape: tuple[int, int, int], classes
     with hidden_main():
         process.start()
     theirs.close()
-    where = "before anything was built"
+    where = "at all"
     try:
         while not isinstance(said := ours.recv(), _Verdict):
             where = said
-    except EOFError:
+    except (EOFError, OSError):
         process.join()
         raise UserError(
             f"the space {space} does not work {where}: its process {how_it_ended(process.exitcode)}; mend it"

@@ -323,6 +323,10 @@ def test_sigterm_ends_a_search_with_143_and_one_line(tmp_path):
     output, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (143, "interrupted\n")
     assert "report: gapsearch report run" in output
+    assert re.fullmatch(
+        r"interrupted: \d of 60 trials have ended, the race has not; the same command again goes on from there",
+        output.splitlines()[-1],
+    )
 
 
 def is_training(folder):
