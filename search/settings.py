@@ -51,6 +51,10 @@ class Settings:
     skip_bad_images: bool = False  # leave out those that cannot be read
 
     def __post_init__(self) -> None:
+        for name in ("space", "out", "data_root", "start_from"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, type(value)(os.path.expanduser(value)))
         object.__setattr__(self, "space", full_name(str(self.space)))
         for flag, lowest in (
             ("trials", 1),

@@ -170,7 +170,7 @@ def _add_study_flags(parser: Parser) -> None:
 
 
 def _add_place(parser: Parser) -> None:
-    parser.add_argument("place", type=Path, metavar="RUN", help="run folder, or the best.yaml in it")
+    parser.add_argument("place", type=_path, metavar="RUN", help="run folder, or the best.yaml in it")
 
 
 def _add_storage(parser: Parser) -> None:
@@ -180,10 +180,13 @@ def _add_storage(parser: Parser) -> None:
 
 def _add_retraining_flags(parser: Parser) -> None:
     _add_place(parser)
-    root = Path("data")
-    text = f"where the images are (default: {root})"
-    parser.add_argument("--data-root", type=Path, default=root, metavar="DIR", help=text)
+    text = "where the images are (default: where they were)"
+    parser.add_argument("--data-root", type=_path, metavar="DIR", help=text)
     parser.add_argument("--device", default=None, help="where to train (default: the kind it was found on)")
+
+
+def _path(text: str) -> Path:
+    return Path(os.path.expanduser(text))  # a shell does so at the beginning of a word alone
 
 
 def _add(to: "Commands", name: str, run: Callable[..., int], text: str, about: str, example: str) -> Parser:

@@ -77,7 +77,7 @@ def dashboard(place: Path, storage: str | None, port: int) -> int:
     return 0
 
 
-def train(place: Path, data_root: Path, device: str | None) -> int:
+def train(place: Path, data_root: Path | None, device: str | None) -> int:
     """Train a best.yaml, or that of a run folder, again; 1 where it does not give the recorded figures."""
     from search.engine.retrain import retrain
     from search.results.best_yaml import best_file, load
@@ -86,7 +86,7 @@ def train(place: Path, data_root: Path, device: str | None) -> int:
     return 0 if retrain(path, data_root, device or load(path).environment["device"]) else 1
 
 
-def confirm(place: Path, data_root: Path, device: str | None, seeds: int) -> int:
+def confirm(place: Path, data_root: Path | None, device: str | None, seeds: int) -> int:
     """Train a best.yaml, or that of a run folder, with fresh seeds and measure it on the test split."""
     if seeds < 1:
         raise UserError(f"--seeds is {seeds}; it must be at least 1")

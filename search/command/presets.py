@@ -37,6 +37,7 @@ def preset(dataset: str) -> dict[str, Any]:
     for name, study in BY_DATASET.items():
         if _bare(name) == _bare(dataset):
             return study
+    dataset = os.path.expanduser(dataset)
     if os.path.isdir(dataset):
         name = Path(os.path.abspath(dataset)).name  # that of a link, not of where it leads
         return PRESETS[FOLDER] | {"name": one_line(name) or FOLDER, "data_root": Path(dataset)}

@@ -21,7 +21,7 @@ from search.data.tensors import SearchData, held_out
 from search.engine.fresh import Failure, Fresh, Task, fingerprint_of, train_fresh
 from search.engine.interruption import Interruption
 from search.engine.kept_trainings import KeptTrainings
-from search.engine.retrain import load_sound, read_part, search_data
+from search.engine.retrain import images_of, load_sound, read_part, search_data
 from search.errors import SearchInterrupted, UserError
 from search.measurement import PerImage, standard_error
 from search.results.best_yaml import Best, add_confirmation
@@ -35,18 +35,19 @@ logger = logging.getLogger(__name__)
 FRESH = 1_000_003  # added to the recorded seed for the first fresh one
 
 
-def confirm(path: Path, data_root: Path, device: str, seeds: int) -> dict[str, Any]:
+def confirm(path: Path, data_root: Path | None, device: str, seeds: int) -> dict[str, Any]:
     """Train with that many fresh seeds, measure on the test split, and write the figures into best.yaml.
 
-    What an earlier start has trained is not trained again.
+    data_root: None for where the images lay. What an earlier start has trained is not trained again.
 
     Raises UserError where the data is not what the configuration was found on, where best.pt is not the one that
     belongs to best.yaml, and where a training fails. Raises SearchInterrupted after Ctrl-C or SIGTERM.
     """
     best = load_sound(path)
     best.require_weights()
-    data = search_data(best, data_root)
-    test = held_out(read_part(best, "test", data_root), data)
+    root = images_of(best, data_root)
+    data = search_data(best, root)
+    test = held_out(read_part(best, "test", root), data)
     devices = resolve_devices(device)
     logger.info(f"{seeds} trainings of {best.epochs} epochs, each measured on {len(test.labels):,} test images")
     exported = _measure_exported(best, test)  # first: where it fails, nothing has been trained in vain

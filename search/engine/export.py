@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import platform
 import shlex
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import torch
 
 from search.choice.choose import Choice
 from search.choice.run import Run
+from search.data import FOLDER, datasets
 from search.data.tensors import SearchData
 from search.engine.weights import read_weights
 from search.errors import UserError
@@ -64,7 +66,7 @@ def export(
             "unrecognized": list(snapshot.unrecognized),
             "max_gap": conditions.constraints.max_gap,
         },
-        "data": _data(data, settings.seed),
+        "data": _data(data, settings),
         "environment": environment(conditions.precision, trial.device or "cpu"),
     }
     best_yaml.write(settings.folder, content, _weights(conditions, choice.run, content))
@@ -113,8 +115,8 @@ def _metrics(choice: Choice) -> dict[str, Any]:
     return {name: figures[name] for name in (*first, "fit", "parameters")}
 
 
-def _data(data: SearchData, seed: int) -> dict[str, Any]:
-    """What the figures were measured on. seed: of the splits."""
+def _data(data: SearchData, settings: Settings) -> dict[str, Any]:
+    """What the figures were measured on."""
     channels, height, width = data.shape
     return {
         "name": data.name,
@@ -126,6 +128,14 @@ def _data(data: SearchData, seed: int) -> dict[str, Any]:
         "std": list(data.std),
         "train_size": len(data.splits.train),
         "val_size": len(data.splits.val),
-        "seed": seed,
+        "seed": settings.seed,
         "flip": data.flip,
+        **_root(settings),
     }
+
+
+def _root(settings: Settings) -> dict[str, str]:
+    """Where the images lie, as seen from the run folder; nothing where they come with a package."""
+    if datasets.SOURCES[settings.dataset].location is None and settings.dataset != FOLDER:
+        return {}
+    return {"root": Path(os.path.relpath(settings.data_root, settings.folder)).as_posix()}

@@ -89,9 +89,13 @@ class _Training:
 
 
 def fingerprint_of(path: Path, best: Best) -> str:
-    """A hash of what a best.yaml asks for: its configuration, its images, how to train, and its space's source."""
+    """A hash of what a best.yaml asks for: its configuration, its images, how to train, and its space's source.
+
+    Where the images lie does not matter.
+    """
     source = getattr(find_space(best.space, path.parent), "__file__", None)
     asked = {name: getattr(best, name) for name in ASKED}
+    asked["data"] = {name: value for name, value in best.data.items() if name != "root"}
     return _hash([asked, fingerprint(source) if source else None])
 
 

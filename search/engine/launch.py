@@ -143,7 +143,12 @@ def describe_search(settings: Settings, data: SearchData, store: Store) -> None:
     """
     sizes = data.shape[1], len(data.splits.train), len(data.splits.val)
     store.settle(settings.comparable(data.fingerprint, *sizes, data.flip))
-    plan = {"trials": settings.trials, "epochs": settings.epochs, "out": str(settings.folder)}
+    plan = {
+        "trials": settings.trials,
+        "epochs": settings.epochs,
+        "out": str(settings.folder),
+        "data_root": str(settings.data_root),
+    }
     store.describe(StudyAttribute.PLAN, plan)
     store.describe(StudyAttribute.DATA, data.description())
 

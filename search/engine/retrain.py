@@ -1,11 +1,12 @@
 """`gapsearch train best.yaml`: train the chosen configuration again and compare."""
 
 import logging
+import os
 from pathlib import Path
 
 import torch
 
-from search.data import TrainOrTest, datasets
+from search.data import FOLDER, TrainOrTest, datasets
 from search.data.cache import CachedImages
 from search.data.tensors import SearchData, prepare
 from search.errors import UserError
@@ -22,13 +23,15 @@ logger = logging.getLogger(__name__)
 CUDA_TOLERANCE = 0.05  # of the recorded loss: atomics and kernel choice differ from run to run
 
 
-def retrain(path: Path, data_root: Path, device: str) -> bool:
+def retrain(path: Path, data_root: Path | None, device: str) -> bool:
     """Train for the recorded number of epochs and save the weights; whether the recorded figures came out.
+
+    data_root: None for where the images lay.
 
     Raises UserError where the data is not what the configuration was found on.
     """
     best = load_sound(path)
-    data = search_data(best, data_root)
+    data = search_data(best, images_of(best, data_root))
     where = torch.device(resolve_devices(device)[0])
     torch.set_num_threads(best.environment["threads"])
     trainer = Trainer(
@@ -56,6 +59,23 @@ def load_sound(path: Path) -> Best:
     except ValueError as error:
         raise UserError(f"{path} cannot be trained: {error}; take one as the search has written it") from None
     return best
+
+
+def images_of(best: Best, data_root: Path | None) -> Path:
+    """Where the images of `best` are: in the folder that was given, or in the one that it names as seen from its own.
+
+    Raises UserError where it is a folder of images that is neither given nor found.
+    """
+    if data_root is not None:
+        return Path(os.path.expanduser(data_root))
+    recorded = best.data.get("root")
+    place = Path(os.path.normpath(best.weights_file.parent.absolute() / (recorded or "")))
+    if recorded and place.is_dir():
+        return place
+    if best.data["name"] != FOLDER:
+        return Path("data")
+    why = f"the images are not in {place} any more" if recorded else "this best.yaml does not say where its images are"
+    raise UserError(f"{why}; name their folder with --data-root")
 
 
 def search_data(best: Best, data_root: Path) -> SearchData:

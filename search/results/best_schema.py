@@ -68,6 +68,7 @@ class _Data(_Part):
     val_size: Count
     seed: Number
     flip: bool
+    root: Text | None = None  # where the images lay, as seen from the run folder; None for those of a package
 
     @model_validator(mode="after")
     def _one_for_each_channel(self) -> "_Data":

@@ -24,7 +24,7 @@ class StudyAttribute(StrEnum):
     SCHEMA = "schema"
     IDENTITY = "identity"  # id: tells this study from another one of the same name
     SETTINGS = "settings"  # what all runs have in common, see `search.settings.Settings.comparable`
-    PLAN = "plan"  # of the last start: trials, epochs, out (the run folder as given)
+    PLAN = "plan"  # of the last start: trials, epochs, out (the run folder as given), data_root (likewise)
     DATA = "data"  # name, classes, shape (channels, height, width), train_size, val_size, val_counts (by class)
     BASELINE = "baseline"  # val_loss, val_accuracy, l2
     PRECISION = "precision"  # bf16, channels_last

@@ -22,7 +22,7 @@ class StudySnapshot:
 
     name: str
     settings: Mapping[str, Any]  # what all runs have in common, see `Settings.comparable`
-    plan: Mapping[str, Any]  # of the last start: `trials`, `epochs` and `out` (run folder as given)
+    plan: Mapping[str, Any]  # of the last start: `trials`, `epochs`, `out` and `data_root` (both as given)
     # `name`, `classes` (names), `shape` (channels, height, width), `train_size`, `val_size`, `val_counts` (by class)
     data: Mapping[str, Any]
     constraints: Constraints

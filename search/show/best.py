@@ -1,5 +1,6 @@
 """A best.yaml in words: its figures, why it was chosen, and what to do with it."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def describe(content: Mapping[str, Any], path: Path) -> Iterator[str]:
     for name, value in content["config"].items():
         yield f"  {name:{width}}  {short(value)}"
     yield f"load it:         search.load({str(path)!r}).trained()"
-    yield f"train it again:  gapsearch train {path}"
+    yield f"train it again:  gapsearch train {shlex.quote(str(path))}"
 
 
 def _figures(content: Mapping[str, Any], rivals: Rivals) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,7 +62,7 @@ def write_report(folder: Path, snapshot: StudySnapshot) -> Path:
     Raises UserError where it cannot be written.
     """
     path = folder / NAME
-    text = render(snapshot, _exported(folder, snapshot))
+    text = render(snapshot, _exported(folder, snapshot), folder)
     try:
         replace_file(path, lambda scratch: scratch.write_text(text, encoding="utf-8"))
     except OSError as error:
@@ -69,8 +70,12 @@ def write_report(folder: Path, snapshot: StudySnapshot) -> Path:
     return path
 
 
-def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None) -> str:
-    """The report as HTML. exported: the content of best.yaml, where there is one of the chosen trial."""
+def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None, folder: Path | None = None) -> str:
+    """The report as HTML. exported: the content of best.yaml, where there is one of the chosen trial.
+
+    folder: the run folder where it lies now; None for where the search wrote it.
+    """
+    place = run_folder(snapshot) if folder is None else folder.as_posix()
     ended, parameters = snapshot.ended, strongest_parameters(snapshot.ended)
     return _environment().get_template("report.html").render(
         snapshot=snapshot,
@@ -98,8 +103,8 @@ def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None) -
         stops=stops(snapshot),
         meaning=MEANING,
         key={ending: marker_of(ending) for ending in sorted({trial.ending for trial in ended})},
-        folder=run_folder(snapshot),
-        search_call=search_call(snapshot),
+        folder=shlex.quote(place),
+        search_call=search_call(snapshot, place),
         plotly=_packed_plotly(),
     )  # fmt: skip
 
@@ -121,16 +126,16 @@ def run_folder(snapshot: StudySnapshot) -> str:
     return out.name if out.is_absolute() else out.as_posix()
 
 
-def search_call(snapshot: StudySnapshot) -> str:
-    """Python code that starts the same search anew."""
+def search_call(snapshot: StudySnapshot, place: str) -> str:
+    """Python code that starts the same search anew. place: the run folder."""
     settings = snapshot.settings
     folder = settings.get("dataset") == FOLDER
     arguments = {
         "name": snapshot.name,
         "dataset": settings.get("dataset"),
-        "data_root": "DIR" if folder else None,
+        "data_root": _data_root(snapshot),
         "image_size": settings.get("image_size") if folder else None,
-        "space": _space(snapshot),
+        "space": _space(snapshot, place),
         "ranges": {name: tuple(ends) for name, ends in settings.get("ranges", {}).items()} or None,
         "start": None if any(trial.start for trial in snapshot.trials) else False,
         "trials": snapshot.plan.get("trials"),
@@ -142,11 +147,19 @@ def search_call(snapshot: StudySnapshot) -> str:
     return "\n".join(["from search import Search", "", "Search(", *lines, ").run()"])
 
 
-def _space(snapshot: StudySnapshot) -> str | None:
+def _data_root(snapshot: StudySnapshot) -> str | None:
+    """As an argument; None for the default one, and for images that come with a package."""
+    if snapshot.settings.get("dataset") == FOLDER:
+        return snapshot.plan.get("data_root", "DIR")
+    place = snapshot.plan.get("data_root", "data")
+    return None if place == "data" else place
+
+
+def _space(snapshot: StudySnapshot, place: str) -> str | None:
     """As an argument; None for the default one. A file's copy lies in the run folder."""
     space = snapshot.settings.get("space", DEFAULT_SPACE)
     if snapshot.settings.get("space_fingerprint"):
-        return f"{run_folder(snapshot)}/{space}"
+        return f"{place}/{space}"
     return None if space == DEFAULT_SPACE else space
 
 

@@ -1,8 +1,10 @@
 """report.html: what it tells of finished, running, empty and infeasible searches; names in it are never markup."""
 
 import re
+import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import optuna
@@ -159,7 +161,7 @@ def test_no_absolute_path_is_told():
 
 
 def test_the_code_to_search_anew_makes_the_same_search():
-    code = report.search_call(read_snapshot(recorded_study(recorded_trials())))
+    code = report.search_call(read_snapshot(recorded_study(recorded_trials())), "runs/fashion")
     namespace = {}
     exec(code.replace(".run()", "").replace("Search(", "search = Search(", 1), namespace)
     search = namespace["search"]
@@ -250,3 +252,19 @@ def test_the_report_needs_no_torch(folder):
         [sys.executable, "-c", code], cwd=folder.parent, env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.stdout.splitlines()[-1] == "0 False", done.stderr
+
+
+def test_commands_name_the_folder_where_it_lies_now_quoted(tmp_path):
+    folder = tmp_path / "my run's folder"
+    folder.mkdir()
+    study = recorded_study(recorded_trials(), chosen=1)
+    page = Text(report.write_report(folder, read_snapshot(study)).read_text()).shown
+    assert f"gapsearch confirm {shlex.quote(str(folder))}/best.yaml" in page
+    assert "runs/fashion/best.yaml" not in page
+
+
+def test_the_call_of_a_folder_names_its_images():
+    snapshot = read_snapshot(recorded_study(recorded_trials()))
+    settings, plan = {**snapshot.settings, "dataset": "folder"}, {**snapshot.plan, "data_root": "my photos"}
+    code = report.search_call(replace(snapshot, settings=settings, plan=plan), "runs/fashion")
+    assert "data_root='my photos'," in code
