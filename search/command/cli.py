@@ -77,7 +77,7 @@ def _run(arguments: Sequence[str], program: str) -> int:
     parser.add_argument("--version", action="version", version=f"gapsearch {_version()}")
     to = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(to, _named_study(arguments))
-    for add in (_add_best, _add_list, _add_dashboard, _add_report, _add_train, _add_confirm):
+    for add in (_add_best, _add_list, _add_dashboard, _add_report, _add_train, _add_confirm, _add_cache):
         add(to)
     options = vars(parser.parse_args(arguments))
     del options["command"]
@@ -161,6 +161,13 @@ def _add_confirm(to: "Commands") -> None:
     confirm = _add(to, "confirm", commands.confirm, text, about, "runs/digits/best.yaml")
     _add_retraining_flags(confirm)
     confirm.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings (default: 5)")
+
+
+def _add_cache(to: "Commands") -> None:
+    text = "show or empty the image cache"
+    about = f"{text}: what has been decoded, so that the next start need not."
+    cache = _add(to, "cache", commands.cache, text, about, "--clear")
+    cache.add_argument("--clear", action="store_true", help="remove all that no search uses now")
 
 
 def _add_study_flags(parser: Parser) -> None:

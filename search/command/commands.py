@@ -77,6 +77,22 @@ def dashboard(place: Path, storage: str | None, port: int) -> int:
     return 0
 
 
+def cache(clear: bool) -> int:
+    """Show how much the image cache holds, or empty it."""
+    from search.data.cache import cache_folder
+    from search.data.cache_room import LIMIT, entries, make_room
+
+    if clear:
+        make_room(0)
+    sizes = entries()
+    kept = "; what a search uses now stays" if clear and sizes else ""
+    print(
+        f"{cache_folder()}: {len(sizes)} sets of images, {sum(sizes.values()) / 1e6:,.1f} MB{kept} "
+        f"(at most {LIMIT / 1e9:.0f} GB; what was used least recently goes first)"
+    )
+    return 0
+
+
 def train(place: Path, data_root: Path | None, device: str | None) -> int:
     """Train a best.yaml, or that of a run folder, again; 1 where it does not give the recorded figures."""
     from search.engine.retrain import retrain

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from search.data import FOLDER, TrainOrTest, cache, folder
+from search.data import FOLDER, TrainOrTest, cache, cache_room, folder
 from search.data.cache import CachedImages, Contents
 from search.errors import UserError, described
 
@@ -117,8 +117,12 @@ def load(
     if name not in SOURCES:
         raise UserError(f"there is no data set {name!r}; choose one of {', '.join(SOURCES)}")
     if SOURCES[name].read is None:
-        return folder.load(part, data_root, image_size, skip_bad_images)
-    return cache.find(name, _key(name, part, data_root)) or _read(name, part, data_root)
+        entry = folder.load(part, data_root, image_size, skip_bad_images)
+    else:
+        entry = cache.find(name, _key(name, part, data_root)) or _read(name, part, data_root)
+    cache_room.hold(entry.images.parent)
+    cache_room.make_room()
+    return entry
 
 
 def _read(name: str, part: TrainOrTest, data_root: Path) -> CachedImages:

@@ -209,7 +209,7 @@ def test_best_yaml_tells_of_versions_and_confirmation(folder):
     assert main(["report", "run"]) == 0
     text = Text((folder / "report.html").read_text()).shown
     assert "torch 2.99" in text
-    assert "gapsearch confirm mine/best.yaml tells" in text
+    assert "gapsearch confirm run/best.yaml tells" in text
     write_best(
         folder, content | {"confirmation": {"seeds": [1, 2], "test_loss": 0.6, "test_accuracy": 0.7, "optimism": 0.08}}
     )
@@ -256,9 +256,8 @@ def test_the_report_needs_no_torch(folder):
 
 def test_commands_name_the_folder_where_it_lies_now_quoted(tmp_path):
     folder = tmp_path / "my run's folder"
-    folder.mkdir()
-    study = recorded_study(recorded_trials(), chosen=1)
-    page = Text(report.write_report(folder, read_snapshot(study)).read_text()).shown
+    snapshot = read_snapshot(recorded_study(recorded_trials(), chosen=1))
+    page = Text(report.render(snapshot, best_content(trial=1), folder)).shown
     assert f"gapsearch confirm {shlex.quote(str(folder))}/best.yaml" in page
     assert "runs/fashion/best.yaml" not in page
 
