@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
-import optuna
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
@@ -68,7 +67,6 @@ def check_corners(
     anything but finite logits (n, classes), or could not be trained as configured; and where nothing reads what
     `suggest` returns.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     trial_run = _TrialRun(load_space(space), shape, classes)
     works: Point | None = None
     fails: Point | None = None

@@ -24,6 +24,7 @@ class Drawn:
 
 def draw(suggest: Suggest, values: Values) -> Drawn:
     """Draw one configuration; `values` is not asked for a parameter that has one value alone."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells of every study that is made
     trial = optuna.create_study(sampler=_Sampler(values)).ask()
     config = suggest(trial)
     return Drawn(config, trial.params, trial.distributions)
