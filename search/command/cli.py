@@ -77,7 +77,8 @@ def _run(arguments: Sequence[str], program: str) -> int:
     parser.add_argument("--version", action="version", version=f"gapsearch {_version()}")
     to = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(to, _named_study(arguments))
-    for add in (_add_best, _add_list, _add_dashboard, _add_report, _add_train, _add_confirm, _add_cache):
+    adds = (_add_best, _add_list, _add_compare, _add_dashboard, _add_report, _add_train, _add_confirm, _add_cache)
+    for add in adds:
         add(to)
     options = vars(parser.parse_args(arguments))
     del options["command"]
@@ -125,6 +126,13 @@ def _add_list(to: "Commands") -> None:
     trials.add_argument(
         "--csv", action="store_true", help="every figure and parameter, for a spreadsheet (default: a table)"
     )
+
+
+def _add_compare(to: "Commands") -> None:
+    text = "show searches side by side"
+    about = f"{text}: what each chose, what to expect of it, what it cost, and whether their losses may be compared."
+    searches = _add(to, "compare", commands.compare, text, about, "runs/digits runs/again")
+    searches.add_argument("places", type=Path, nargs="+", metavar="RUN", help="run folder, or the best.yaml in it")
 
 
 def _add_dashboard(to: "Commands") -> None:

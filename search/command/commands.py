@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from search.errors import UserError, one_line, printable
 
 if TYPE_CHECKING:
+    from search.results.snapshot import StudySnapshot
     from search.results.trial_result import TrialResult
 
 
@@ -55,16 +56,26 @@ def list_trials(place: Path, storage: str | None, study: str | None, csv: bool) 
 def report(place: Path, storage: str | None, study: str | None) -> int:
     """Write the report of the search in the run folder `place`, or beside the best.yaml `place`."""
     from search.results.best_yaml import run_folder
-    from search.results.snapshot import read_snapshot
-    from search.results.storage import open_study, storage_url
     from search.show.report import write_report
 
     folder = run_folder(place)
-    with open_study(storage_url(folder, storage), study) as stored:
-        snapshot = read_snapshot(stored)
+    snapshot = _snapshot(folder, storage, study)
     trials = sum(not trial.replaced for trial in snapshot.trials)
     print(f"{trials} trials, {len(snapshot.ended)} of them ended", flush=True)  # the rest takes seconds
     print(printable(f"written: {write_report(folder, snapshot)}"))
+    return 0
+
+
+def compare(places: Sequence[Path]) -> int:
+    """Show the searches in these run folders, or beside these best.yaml, side by side."""
+    from search.results.best_yaml import run_folder
+    from search.show.compare import compare as compared
+
+    folders = list(dict.fromkeys(map(run_folder, places)))
+    if len(folders) < 2:
+        raise UserError("compare wants two run folders or more, such as runs/digits runs/again")
+    searches = {str(folder): _snapshot(folder, None, None) for folder in folders}
+    print("\n".join(map(one_line, compared(searches))))
     return 0
 
 
@@ -115,11 +126,20 @@ def confirm(place: Path, data_root: Path | None, device: str | None, seeds: int)
     return 0
 
 
+def _snapshot(folder: Path, storage: str | None, study: str | None) -> "StudySnapshot":
+    """The search in `folder` as it is now."""
+    from search.results.snapshot import read_snapshot
+    from search.results.storage import open_study, storage_url
+
+    with open_study(storage_url(folder, storage), study) as stored:
+        return read_snapshot(stored)
+
+
 def _table(trials: Sequence["TrialResult"]) -> list[str]:
     """A header and one line for each trial; of the parameters those that differ between trials."""
-    from search.show.trial_table import CHOSEN, FIGURES, FRONT, STATE, TRIAL, parameter, table
+    from search.show.trial_table import CHOSEN, FIGURES, FRONT, STATE, TRIAL, parameter, parameter_names, table
 
-    names = _parameter_names(trials)
+    names = parameter_names(trials)
     if len(trials) > 1:
         names = [name for name in names if len({str(trial.params.get(name)) for trial in trials}) > 1]
     return table(trials, (CHOSEN, TRIAL, *FIGURES, STATE, FRONT, *map(parameter, names)))
@@ -148,16 +168,13 @@ def _show(lines: Sequence[str]) -> None:
 
 
 def _write_csv(trials: Sequence["TrialResult"]) -> None:
+    from search.show.trial_table import parameter_names
+
     rows = [trial.figures() for trial in trials]
     figures = list(dict.fromkeys(name for row in rows for name in row))
-    names = _parameter_names(trials)
+    names = parameter_names(trials)
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow([*figures, *map(printable, names)])
     for trial, row in zip(trials, rows, strict=True):
         cells = [row.get(name) for name in figures] + [trial.params.get(name) for name in names]
         writer.writerow([printable(cell) if isinstance(cell, str) else cell for cell in cells])
-
-
-def _parameter_names(trials: Sequence["TrialResult"]) -> list[str]:
-    """The parameters of all trials, in the order in which they were drawn."""
-    return list(dict.fromkeys(name for trial in trials for name in trial.params))

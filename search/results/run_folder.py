@@ -3,11 +3,16 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from search.errors import UserError
 from search.results.best_yaml import Best, load
 from search.results.snapshot import read_snapshot
 from search.results.storage import open_study, storage_url
 from search.results.trial_result import TrialResult
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
@@ -33,3 +38,20 @@ class Result:
         """All trials, by number. Raises UserError where there is no study to read."""
         with open_study(storage_url(self.folder, self.storage), self.study) as study:
             return list(read_snapshot(study).trials)
+
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """All trials by number, a row each: `TrialResult.figures`, and `params_NAME` for each parameter.
+
+        Raises UserError where there is no study to read, or no pandas.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise UserError("to_dataframe() needs pandas; pip install 'gapsearch[pandas]'") from None
+        return pandas.DataFrame(
+            [
+                trial.figures() | {f"params_{name}": value for name, value in trial.params.items()}
+                for trial in self.trials
+                if not trial.replaced
+            ]
+        )

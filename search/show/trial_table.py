@@ -59,6 +59,11 @@ def parameter(name: str) -> Column[TrialResult]:
     return Column(name, lambda trial: short(trial.params.get(name, "")))
 
 
+def parameter_names(trials: Sequence[TrialResult]) -> list[str]:
+    """The parameters of all trials, in the order in which they were drawn."""
+    return list(dict.fromkeys(name for trial in trials for name in trial.params))
+
+
 def table(trials: Sequence[TrialResult], columns: Sequence[Column[TrialResult]]) -> list[str]:
     """A header and one line for each trial."""
     rows = [[one_line(column.title) for column in columns]]
