@@ -17,7 +17,10 @@ UNUSABLE = 10.0  # violation of the constraints by a run that never had a finite
 
 
 def state_of(outcome: Outcome, before: Sequence[Run], *, goes_further: bool = False) -> TrialState:
-    """COMPLETE where a run's best epoch is its result, beside the COMPLETE runs `before` it; else PRUNED.
+    """COMPLETE where a run's best epoch is a result that may be chosen, beside the results `before` it; else PRUNED.
+
+    Optuna's own lists and graphs are made of the COMPLETE trials, whatever the constraints say. The sampler takes both
+    states alike.
 
     goes_further: it took a finished trial further. Where it was given up or failed, it is FAIL: that one stays the
     result.
@@ -67,9 +70,9 @@ def result_of(outcome: Outcome, trial: Trial) -> TrialResult:
 
 
 def _is_complete(outcome: Outcome, before: Sequence[Run]) -> bool:
-    """Whether a run's best epoch is its result, and not just what it had reached when it was given up."""
-    if outcome.run is None:
+    """Whether a run's best epoch is feasible, and not just what it had reached when it was given up."""
+    if outcome.run is None or not outcome.run.feasible:
         return False
     if outcome.stopped == Stopped.FINISHED:
         return True
-    return outcome.stopped.reached_best and outcome.run.feasible and not clearly_beaten(outcome.run, before)
+    return outcome.stopped.reached_best and not clearly_beaten(outcome.run, before)

@@ -7,7 +7,7 @@ from typing import Any
 
 from search.choice.fit import Fit
 from search.insight.gap_drivers import varying
-from search.insight.importance import importances, measurements, reached_best
+from search.insight.importance import importances, judged, measurements, reached_best
 from search.results.trial_result import TrialResult
 
 ORDER = (Fit.GOOD, Fit.PARTIAL_OVERFIT, Fit.TRUE_OVERFIT, Fit.UNDERFIT)
@@ -43,7 +43,7 @@ def regimes(trials: Sequence[TrialResult], parameters: Sequence[str]) -> list[Re
 
 def strongest_parameters(trials: Sequence[TrialResult]) -> list[str]:
     """The two parameters with the largest share in the gap's variance; where that is unknown, the first two."""
-    known = varying(reached_best(trials))
+    known = varying(judged(trials))
     ranked = [name for name in importances(trials, "gap") if name in known]
     return (ranked + [name for name in known if name not in ranked])[:2]
 

@@ -7,7 +7,7 @@ from statistics import median
 import numpy as np
 from optuna.distributions import CategoricalDistribution
 
-from search.insight.importance import FEWEST, measurements, reached_best
+from search.insight.importance import FEWEST, judged, measurements
 from search.results.trial_result import TrialResult
 
 MOST = 3
@@ -32,11 +32,12 @@ class GapDriver:
 def gap_drivers(trials: Sequence[TrialResult]) -> list[GapDriver]:
     """At most three parameters, the strongest first, that closed the gap; none with fewer than 8 runs.
 
-    Judged over all trials that reached their best, by forward selection in the linear model of ranks (Iman and
-    Conover, 1979): a parameter counts where an F test passes beside those already taken, so that one that merely
-    went along with another does not. The difference of median gaps must exceed the standard error of one gap, too.
+    Judged over all trials that reached their best and did not diverge, by forward selection in the linear model of
+    ranks (Iman and Conover, 1979): a parameter counts where an F test passes beside those already taken, so that one
+    that merely went along with another does not. The difference of median gaps must exceed the standard error of one
+    gap, too.
     """
-    reached = reached_best(trials)
+    reached = judged(trials)
     if len(reached) < FEWEST:
         return []
     measured = measurements(reached)

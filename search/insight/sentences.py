@@ -1,15 +1,16 @@
 """What a search teaches, in sentences: where a person would ask "so what?". Each appears only where it is true."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 from search.choice.fit import MEMORIZED, NOISE, Fit
 from search.insight.bounds import FEWEST_GOOD, good_trials, piled_up
 from search.insight.gap_drivers import GapDriver, gap_drivers
-from search.insight.importance import FEWEST, importances, measurements, reached_best, sampled
+from search.insight.importance import FEWEST, Share, importances, judged, measurements, reached_best, sampled
 from search.insight.tradeoff import tradeoff
 from search.results.trial_result import TrialResult
 
+SMALLEST = 0.05  # share that is told
 NEARLY_ALL = 0.75  # of the good runs, from which something is said of the whole study
 
 
@@ -25,14 +26,22 @@ def sentences(trials: Sequence[TrialResult]) -> list[str]:
 
 
 def importance(trials: Sequence[TrialResult]) -> list[str]:
-    """The shares of the parameters in the variance of each objective."""
-    lines = []
-    for target in ("val_loss", "gap"):
-        shares = importances(trials, target)
-        if shares:
-            parts = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share >= 0.01)
-            lines.append(f"what drives {target}: {parts} ({len(sampled(trials))} runs)")
-    return lines
+    """The shares of the parameters in the variance of each objective, or that these runs do not tell them."""
+    runs = len(sampled(trials))
+    return (
+        [_drives(target, importances(trials, target), runs) for target in ("val_loss", "gap")] if runs >= FEWEST else []
+    )
+
+
+def _drives(target: str, shares: Mapping[str, Share], runs: int) -> str:
+    if not shares:
+        return f"what drives {target}: these {runs} runs do not tell, no parameter stands out from the noise"
+    parts = ", ".join(
+        f"{name} {share.value:.0%} ({share.low:.0%} to {share.high:.0%})"
+        for name, share in shares.items()
+        if share.value >= SMALLEST
+    )
+    return f"what drives {target}: {parts}; shares of the variance over {runs} runs, and their 90% intervals"
 
 
 def cost_of_a_smaller_gap(trials: Sequence[TrialResult]) -> list[str]:
@@ -64,7 +73,7 @@ def _loss_change(driver: GapDriver) -> str:
 
 def nothing_closed_the_gap(trials: Sequence[TrialResult]) -> list[str]:
     """Where there are runs enough to ask which parameter closed the gap, and none stands out."""
-    reached = reached_best(trials)
+    reached = judged(trials)
     if len(reached) < FEWEST or gap_drivers(trials):
         return []
     return [f"no parameter's effect on the gap stands out from the noise of these {len(reached)} runs"]

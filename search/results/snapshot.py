@@ -42,7 +42,7 @@ class StudySnapshot:
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """The results of the COMPLETE trials: what the choice is made of."""
+        """The results: what the choice is made of."""
         return tuple(trial.run for trial in self.trials if trial.complete and trial.run is not None)
 
     @property
@@ -112,7 +112,7 @@ def stand_ins(trials: Iterable[FrozenTrial]) -> dict[int, int]:
 
 
 def _trial_results(study: optuna.Study, constraints: Constraints, chosen: int | None) -> tuple[TrialResult, ...]:
-    """All trials, by number. The front is that of the COMPLETE ones."""
+    """All trials, by number. The front is that of the results."""
     frozen = study.get_trials(deepcopy=False)
     stands_in = stand_ins(frozen)
     trials = [trial_result(trial, constraints, front=False, chosen=trial.number == chosen) for trial in frozen]

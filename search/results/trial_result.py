@@ -20,7 +20,7 @@ class TrialResult:
     """One trial; None is what it does not have."""
 
     number: int
-    state: str  # Optuna's; COMPLETE hides that a run overfitted, so look at `stopped` too
+    state: str  # Optuna's; COMPLETE hides that a run overfitted, PRUNED that it finished: look at `stopped` too
     run: Run | None = None  # at its best epoch, or at the best so far where it has not ended
     stopped: Stopped | None = None  # what ended it
     reason: str | None = None  # a sentence with the numbers, where a rule stopped it
@@ -54,8 +54,12 @@ class TrialResult:
 
     @property
     def complete(self) -> bool:
-        """Whether its best epoch is a result that may be chosen if it is feasible."""
-        return self.state == "COMPLETE" and not self.replaced
+        """Whether its best epoch is a result that may be chosen if it is feasible.
+
+        One that finished without being feasible is PRUNED to Optuna.
+        """
+        finished = self.stopped == Stopped.FINISHED and self.run is not None
+        return (self.state == "COMPLETE" or (self.state == "PRUNED" and finished)) and not self.replaced
 
     @property
     def ended(self) -> bool:

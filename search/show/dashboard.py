@@ -22,7 +22,7 @@ from search.errors import described
 from search.results.snapshot import StudySnapshot, read_snapshot
 from search.results.trial_result import TrialResult, trial_result
 from search.show.epochs_trained import epochs_trained
-from search.show.importance import importance
+from search.show.importance import importance, nothing_stands_out
 from search.show.learning_curves import learning_curves
 from search.show.loss_against_gap import loss_against_gap
 from search.show.notes import study_note, trial_note
@@ -101,14 +101,14 @@ class Publisher:
         elif self._news and self._pace_of_importance.due():
             self._news = False
             with self._guarded(), self._pace_of_importance.measured():
-                self._draw(IMPORTANCE, importance(read_snapshot(self._study)))
+                self._draw_importance(read_snapshot(self._study))
 
     def close(self) -> None:
         """Publish everything as it is at the end."""
         with self._guarded():
             snapshot = read_snapshot(self._study)
             self._publish(snapshot)
-            self._draw(IMPORTANCE, importance(snapshot))
+            self._draw_importance(snapshot)
 
     def _publish(self, snapshot: StudySnapshot) -> None:
         for name, figure in GRAPHS.items():
@@ -118,6 +118,9 @@ class Publisher:
             if trial.state in ("COMPLETE", "PRUNED", "FAIL"):
                 self._note_trial(trial, frozen[trial.number])
         self._note_study(study_note(snapshot))
+
+    def _draw_importance(self, snapshot: StudySnapshot) -> None:
+        self._draw(IMPORTANCE, importance(snapshot) or nothing_stands_out(snapshot))
 
     def _draw(self, name: str, figure: go.Figure | None) -> None:
         if figure is not None and (drawn := figure.to_json()) != self._drawn.get(name):

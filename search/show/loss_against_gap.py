@@ -76,13 +76,13 @@ def _add_limits(figure: go.Figure, snapshot: StudySnapshot) -> None:
         figure.add_vline(x=baseline, line={"dash": "dot", "color": TEXT, "width": 1})
         figure.add_annotation(
             x=math.log10(baseline),
-            y=1,
+            y=0,
             yref="paper",
             text="linear baseline",
             textangle=-90,
             showarrow=False,
             xanchor="right",
-            yanchor="top",
+            yanchor="bottom",
         )
     if ceiling is not None:
         figure.add_hline(y=ceiling, line={"dash": "dash", "color": TEXT, "width": 1})
@@ -177,5 +177,5 @@ def _add_name(figure: go.Figure, chosen: Sequence[TrialResult]) -> None:
             arrowcolor=TEXT,
             arrowhead=2,
             ax=-25,
-            ay=38,
+            ay=-38,
         )

@@ -162,10 +162,16 @@ def _chosen(snapshot: StudySnapshot) -> Iterator[str]:
     for line in raced(snapshot.race):
         yield f"{markdown(sentence(line))}"
         yield ""
-    ceiling = "" if constraints.max_gap is None else f" and keep to a gap of {constraints.max_gap:g}"
+    ceiling = "" if constraints.max_gap is None else f" or keep to a gap of {constraints.max_gap:g}"
     yield (
-        "Trust this choice rather than the dashboard's *Best Trials*: those ignore that a run must beat the linear "
-        f"baseline{ceiling}."
+        "Trust this choice rather than the dashboard's *Best Trials*: those are the whole front, and ignore noise and "
+        f"the race. A run that does not beat the linear baseline{ceiling} is PRUNED, so that it is not among them."
+    )
+    yield ""
+    yield (
+        "The dashboard's own *Hyperparameter Importance* is another measure (PED-ANOVA: what sets the best tenth of "
+        "the COMPLETE trials apart), without intervals. *What drives the loss and the gap* below is the one that "
+        "terminal and report show; it counts stopped runs too, but none that diverged."
     )
 
 

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from search.choice.choose import nearest
 from search.errors import UserError
 from search.files import replace_file
+from search.insight import sentences
 from search.insight.doubts import because, beside, never_recognized
 from search.insight.fit_regimes import regimes, strongest_parameters
 from search.insight.sentences import (
@@ -40,7 +41,7 @@ from search.show.regime_map import regime_map
 from search.show.slices import slices
 from search.show.text import plural, sentence, short
 from search.show.theme import marker_of
-from search.show.trial_table import FIGURES, TRIAL
+from search.show.trial_table import FIGURES, STATE, TRIAL, parameter, parameter_names
 from search.stopping.stopped import Stopped
 
 NAME = "report.html"
@@ -77,6 +78,7 @@ def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None, f
     """
     place = run_folder(snapshot) if folder is None else folder.as_posix()
     ended, parameters = snapshot.ended, strongest_parameters(snapshot.ended)
+    shown = [trial for trial in snapshot.trials if not trial.replaced]
     return _environment().get_template("report.html").render(
         snapshot=snapshot,
         written=datetime.now(UTC),
@@ -92,7 +94,10 @@ def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None, f
         confirmation=exported.get("confirmation") if exported else None,
         optimism=_optimism(exported),
         lessons=_lessons(ended),
+        drivers=[sentence(line) for line in sentences.importance(ended)],
         columns=(TRIAL, *FIGURES),
+        trials=ranked(shown),
+        all_columns=(TRIAL, *FIGURES, STATE, *map(parameter, parameter_names(shown))),
         front=ranked([trial for trial in snapshot.trials if trial.front]),
         tradeoff=tradeoff(ended),
         smaller_gap=cost_of_a_smaller_gap(ended),

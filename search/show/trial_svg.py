@@ -13,7 +13,11 @@ from search.stopping.stopped import Stopped
 
 WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 70, 44  # margins
-INK, PALE, BEST = "#444444", "#dddddd", "#00795A"
+PAGE, INK, PALE, BEST = "#ffffff", "#444444", "#dddddd", "#00795A"
+DARK = " ".join(  # CSS: what the colours are on a dark page
+    f'[fill="{light}"] {{ fill: {dark} }} [stroke="{light}"] {{ stroke: {dark} }}'
+    for light, dark in {PAGE: "#14171a", INK: "#e6e6e6", PALE: "#3d444d", BEST: "#2FBF95"}.items()
+)
 EDGE = 80  # within which a text beside the curves is turned inwards
 
 
@@ -48,7 +52,10 @@ class Mark:
 
 
 def trial_svg(trial: TrialResult, planned: int) -> str | None:
-    """An SVG document with a white page of its own; None where no epoch has a finite loss. planned: epochs."""
+    """An SVG document with a page of its own, dark where the reader's is; None where no epoch has a finite loss.
+
+    planned: epochs.
+    """
     history = trial.history
     losses = [loss for name in CURVES for loss in history.get(name, ()) if drawable(loss)]
     if not losses:
@@ -58,7 +65,8 @@ def trial_svg(trial: TrialResult, planned: int) -> str | None:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
         f'font-family="{FONT}" font-size="13">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+        f"<style>@media (prefers-color-scheme: dark) {{ {DARK} }}</style>",
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{PAGE}"/>',
         *_axes(scale, axis.settings["tickvals"]),
         *(_line(history[name], scale, colour, dotted=name == "train_loss") for name in CURVES),
         *(part for mark in _marks(trial, axis) for part in _drawn(mark, scale)),

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -40,6 +41,7 @@ def clone(tmp_path_factory):
     (folder / "my_space.py").write_text(MY_SPACE)
     done = run("python studies/digits.py --trials 4 --epochs 6 --seed 1", folder)
     assert done.returncode == 0, done.stderr
+    shutil.copytree(folder / "runs" / "digits", folder / "runs" / "mine")  # for the command that compares
     return folder
 
 

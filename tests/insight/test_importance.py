@@ -8,7 +8,7 @@ from builders import numbers
 from ended_trials import ended, ended_trials
 from optuna.distributions import CategoricalDistribution
 
-from search.insight.importance import MOST, importances, reached_best, sampled
+from search.insight.importance import MOST, importances, judged, reached_best, sampled
 from search.stopping.stopped import Stopped
 
 
@@ -22,8 +22,10 @@ def test_each_objective_has_importances_of_its_own(study):
     for target, parameter in (("val_loss", "width"), ("gap", "augmentation")):
         shares = importances(study, target)
         assert next(iter(shares)) == parameter
-        assert shares[parameter] > 0.8
-        assert sum(shares.values()) == pytest.approx(1)
+        assert shares[parameter].value > 0.8
+        assert sum(share.value for share in shares.values()) == pytest.approx(1)
+        assert all(0 <= share.low <= share.high <= 1 for share in shares.values())
+        assert shares[parameter].low > 0.5
 
 
 def test_pruned_runs_that_reached_their_best_count_and_those_given_up_do_not():
@@ -36,6 +38,26 @@ def test_pruned_runs_that_reached_their_best_count_and_those_given_up_do_not():
         replace(ended(5, stopped=Stopped.DIVERGED, pruned=True), run=None),
     ]
     assert numbers(reached_best(trials)) == [0, 1, 2]
+    assert numbers(judged(trials)) == [0, 1]
+
+
+def test_a_run_that_diverged_does_not_move_the_importances(study):
+    diverged = ended(100, 83.0, 80.0, stopped=Stopped.DIVERGED, dropout=0.5, pruned=True)
+    assert importances([*study, diverged], "val_loss") == importances(study, "val_loss")
+
+
+def test_noise_says_nothing():
+    noise = [ended_trials(lambda p: 0.1, count=count, seed=seed) for count, seed in ((8, 0), (8, 1), (20, 2))]
+    assert [importances(trials, target) for trials in noise for target in ("val_loss", "gap")] == [{}] * 6
+
+
+def test_the_fewer_the_runs_the_wider_the_intervals():
+    def width(count):
+        trials = ended_trials(lambda p: 0.5 - 0.5 * p["augmentation"] - 0.3 * p["dropout"], count=count, noise=0.05)
+        share = importances(trials, "gap")["augmentation"]
+        return share.high - share.low
+
+    assert width(16) > 1.5 * width(120)
 
 
 def test_hopeless_runs_do_not_move_the_importances(study):
@@ -62,4 +84,5 @@ def test_a_space_may_choose_among_lists():
     for number in range(12):
         made_up = ended(number, 1.0 + number % 2 + 0.01 * number)
         trials.append(replace(made_up, params={"k": kernels.choices[number % 2]}, distributions={"k": kernels}))
-    assert importances(trials, "val_loss") == {"k": pytest.approx(1)}
+    [share] = importances(trials, "val_loss").values()
+    assert (share.value, share.low, share.high) == (1, 1, 1)

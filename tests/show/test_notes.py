@@ -83,7 +83,8 @@ def test_the_study_note_says_what_which_and_why():
         "**Recorded:** val\\_loss 0.5000 ± 0.0100 (linear baseline 0.7000), "
         "gap 0.3000 ± 0.0200, accuracy 87.5% (linear baseline 75.0%, largest class 50.0%), good, best epoch 3.",
         "| width | 16 |\n| dropout | 0.1235 |",
-        "*Best Trials*: those ignore that a run must beat the linear baseline and keep to a gap of 0.4.",
+        "A run that does not beat the linear baseline or keep to a gap of 0.4 is PRUNED, so that it is not among them.",
+        "The dashboard's own *Hyperparameter Importance* is another measure (PED-ANOVA",
         "2 of 24 trials ended, 1 running: 1 finished, 1 hopeless.",
         "gapsearch confirm runs/fashion/best.yaml",
     ):

@@ -15,6 +15,7 @@ from builders import DISTRIBUTIONS, ROOT, SCRIPT, best_content, history, recorde
 from search import Search
 from search.choice.fit import Fit
 from search.command.cli import main
+from search.insight.sentences import importance as importance_lines
 from search.results.snapshot import read_snapshot
 from search.show import report
 
@@ -99,6 +100,23 @@ def test_lessons_stand_where_a_person_would_ask():
     assert "The whole study underfits" not in shown(recorded_study([*underfit, recorded_trial(5)]))
     assert "width at its lower bound 8: widen" in shown(recorded_study([recorded_trial(n, width=8) for n in range(5)]))
     assert "widen" not in shown(recorded_study([recorded_trial(n, width=20) for n in range(5)]))
+
+
+def test_all_trials_are_listed_those_that_may_be_chosen_first():
+    text = shown(recorded_study(recorded_trials(), chosen=1))
+    listed = text[text.index("All trials") : text.index("Data and linear baseline")]
+    assert [int(n) for n in re.findall(r"(\d) (?:[\d.]+ ± [\d.]+ ){2}", listed)] == [0, 1, 2, 3, 4]
+    assert "out_of_memory PRUNED 0.25 18 batch" in listed
+
+
+def test_what_matters_is_told_in_the_words_of_the_terminal():
+    trials = [recorded_trial(n, val_loss=0.5 + 0.01 * (5 * n % 11), dropout=n / 40) for n in range(9)]
+    study = recorded_study(trials)
+    lines = importance_lines(read_snapshot(study).ended)
+    assert len(lines) == 2
+    text = shown(study)
+    assert all(line[1:] in text for line in lines)
+    assert "What drives loss and gap" not in shown(recorded_study(trials[:7]))
 
 
 def test_a_study_without_a_trial_and_one_without_a_start():

@@ -102,6 +102,42 @@ def test_no_label_is_cut_off_and_no_ticks_overlap(browser, page):
         assert covered == [], size
 
 
+def column(browser, number):
+    return browser.execute_script(
+        "return [...document.querySelectorAll('table.sortable tbody tr')].map("
+        f"  row => row.cells[{number}].textContent)"
+    )
+
+
+def test_all_trials_can_be_sorted_with_the_keyboard(browser, page):
+    show(browser, page, "desktop")
+    titles = [one.text for one in browser.find_elements("css selector", "table.sortable th button")]
+    assert titles[:3] == ["trial", "val_loss", "gap"]
+    assert titles[-3:] == ["dropout", "width", "norm"]
+    assert len(column(browser, 0)) == 12
+    for title, down in (("val_loss", False), ("val_loss", True), ("stopped", False)):
+        number = titles.index(title)
+        button = browser.find_elements("css selector", "table.sortable th button")[number]
+        button.send_keys("\n")
+        header = button.find_element("xpath", "..")
+        assert header.get_attribute("aria-sort") == ("descending" if down else "ascending")
+        cells = column(browser, number)
+        filled = [cell for cell in cells if cell]
+        assert cells == filled + [""] * (len(cells) - len(filled))  # nothing at the end, whichever way round
+        keys = [float(cell.split()[0]) for cell in filled] if title == "val_loss" else filled
+        assert keys == sorted(keys, reverse=down)
+    assert len(browser.find_elements("css selector", "th[aria-sort]")) == 1
+
+
+def test_a_wide_table_scrolls_on_a_phone(browser, page):
+    show(browser, page, "phone")
+    wide = browser.execute_script(
+        "const box = document.querySelector('table.sortable').parentElement; box.scrollLeft = 9999;"
+        "return [box.scrollWidth > box.clientWidth, box.scrollLeft > 0, box.tabIndex, box.clientWidth <= innerWidth]"
+    )
+    assert wide == [True, True, 0, True]
+
+
 def test_names_are_shown_as_text(browser, page):
     show(browser, page, "desktop")
     assert SCRIPT in browser.find_element("tag name", "h1").text

@@ -1,10 +1,12 @@
 """The image of one trial's curves."""
 
 import math
+import re
 import xml.etree.ElementTree as ElementTree
 
 from builders import trial
 
+from search.show.theme import ENDINGS
 from search.show.trial_svg import trial_svg
 from search.stopping.stopped import Stopped
 
@@ -23,6 +25,14 @@ def test_a_trial_that_ended_at_its_best_has_one_sign():
     finished = texts(trial_svg(trial(7, val=(0.9, 0.5, 0.6)), planned=3))
     assert "best: epoch 2" in finished
     assert "finished: epoch 3" not in finished
+
+
+def test_every_colour_of_the_page_has_a_dark_one():
+    svg = trial_svg(trial(7, val=(0.9, 0.5, 0.6)), planned=3)
+    drawn, own = svg.split("</style>")[1], {marker.colour for marker in ENDINGS.values()}
+    colours = set(re.findall(r'(?:fill|stroke)="(#\w+)"', drawn)) - own
+    assert len(colours) == 4
+    assert all(f'[fill="{colour}"] {{ fill: #' in svg for colour in colours)
 
 
 def test_of_nothing_there_is_none():

@@ -1,3 +1,32 @@
+// Tables whose headers sort them by what their cells show: numbers by size, words after them, nothing at the end.
+for (const table of document.querySelectorAll("table.sortable")) {
+  const [body] = table.tBodies;
+  [...table.tHead.rows[0].cells].forEach((header, column) => {
+    const button = document.createElement("button"); // Tab and Enter reach it
+    button.append(...header.childNodes);
+    header.append(button);
+    button.addEventListener("click", () => {
+      const sign = header.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+      for (const other of table.querySelectorAll("th[aria-sort]")) other.removeAttribute("aria-sort");
+      header.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
+      const keyed = [...body.rows].map(row => ({ row, key: sortKey(row.cells[column].textContent) }));
+      keyed.sort(({ key: one }, { key: other }) => one.rank - other.rank || sign * inOrder(one.value, other.value));
+      body.append(...keyed.map(({ row }) => row));
+    });
+  });
+}
+
+function sortKey(text) {
+  const word = text.replace("★", "").trim();
+  const number = parseFloat(word.replaceAll(",", "").replaceAll("−", "-"));
+  if (word === "") return { rank: 2, value: word };
+  return Number.isNaN(number) ? { rank: 1, value: word } : { rank: 0, value: number };
+}
+
+function inOrder(one, other) {
+  return typeof one === "number" ? one - other : one.localeCompare(other);
+}
+
 // plotly.js is packed in this page, so nothing is fetched; what it draws is in the script elements of type JSON.
 (async () => {
   const graphs = [...document.querySelectorAll(".graph")];
