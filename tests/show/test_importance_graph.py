@@ -33,8 +33,11 @@ def test_the_title_counts_the_runs_that_were_sampled(monkeypatch):
 
 
 def test_where_nothing_stands_out_the_runs_are_said_not_to_tell():
-    noise = [replace(one, run=replace(one.run, at_best=replace(one.run.at_best, val_loss=0.5 + 0.01 * (7 * n % 11))))
-             for n, one in enumerate(drawn_trials())]  # fmt: skip
+    noise = []
+    for number, one in enumerate(drawn_trials()):
+        loss = 0.5 + 0.01 * (7 * number % 11)
+        at_best = replace(one.run.at_best, val_loss=loss, train_loss=loss - one.gap)
+        noise.append(replace(one, run=replace(one.run, at_best=at_best)))
     assert importance(snapshot(*noise)).layout.xaxis.title.text == "of the loss: unclear"
     same = [replace(one, run=noise[0].run) for one in noise]
     assert importance(snapshot(*same)) is None

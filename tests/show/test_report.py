@@ -105,8 +105,8 @@ def test_lessons_stand_where_a_person_would_ask():
 def test_all_trials_are_listed_those_that_may_be_chosen_first():
     text = shown(recorded_study(recorded_trials(), chosen=1))
     listed = text[text.index("All trials") : text.index("Data and linear baseline")]
-    assert [int(n) for n in re.findall(r"(\d) (?:[\d.]+ ± [\d.]+ ){2}", listed)] == [0, 1, 2, 3, 4]
-    assert "out_of_memory PRUNED 0.25 18 batch" in listed
+    assert [int(n) for n in re.findall(r"(\d) (?:[\d.]+ ± [\d.]+ ){2}", listed)] == [0, 5, 1, 2, 3, 4]
+    assert "out_of_memory 10 of 10 PRUNED 0.25 18 batch" in listed
 
 
 def test_what_matters_is_told_in_the_words_of_the_terminal():
