@@ -50,7 +50,7 @@ GOOD, BAD = [0.6, 0.5, 0.55], [0.9, 0.8, 0.85]  # below and above the baseline's
     ("stopped", "val", "before", "state"),
     [
         (Stopped.FINISHED, GOOD, [], "COMPLETE"),
-        (Stopped.FINISHED, BAD, [], "COMPLETE"),  # its result, though none that may be chosen
+        (Stopped.FINISHED, BAD, [], "PRUNED"),  # its result, though none that may be chosen
         (Stopped.OVERFIT, GOOD, [], "COMPLETE"),
         (Stopped.OVERFIT, GOOD, [run(9, 0.4, 0.0)], "PRUNED"),  # clearly beaten
         (Stopped.OVERFIT, GOOD, [run(9, 0.4, 0.0, feasible=False)], "COMPLETE"),
@@ -60,7 +60,7 @@ GOOD, BAD = [0.6, 0.5, 0.55], [0.9, 0.8, 0.85]  # below and above the baseline's
         (Stopped.ERROR, GOOD, [], "PRUNED"),
     ],
 )
-def test_complete_is_a_trial_whose_best_epoch_is_its_result(store, stopped, val, before, state):
+def test_complete_is_a_trial_whose_best_epoch_may_be_chosen(store, stopped, val, before, state):
     said, stored = told(store, stopped=stopped, before=before, val=val, train=[loss - 0.2 for loss in val])
     assert said.state == stored.state == state
 

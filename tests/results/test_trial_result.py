@@ -1,5 +1,7 @@
 """A trial as it is read back from the study."""
 
+from dataclasses import replace
+
 import optuna
 import pytest
 from builders import EASY, exact_run, history, numbers, run, trial
@@ -94,3 +96,12 @@ def test_a_row_for_tables_has_every_figure():
     assert row["best_epoch_from_1"] == 3  # the last of three
     assert "best_epoch" not in row
     assert "val_loss" not in TrialResult(0, "RUNNING").figures()
+
+
+def test_one_that_finished_is_a_result_though_pruned_since_it_is_infeasible():
+    infeasible = trial(0, "PRUNED", constraints=Constraints(0.4))
+    assert not infeasible.run.feasible
+    assert infeasible.complete
+    assert not replace(infeasible, stopped=Stopped.OVERFIT).complete
+    assert not replace(infeasible, run=None).complete
+    assert not replace(infeasible, replaced_by=1).complete
