@@ -21,6 +21,7 @@ def test_each_has_a_column_with_what_it_chose_and_what_it_cost():
         trial(0, chosen=True, seconds=70.0),
         trial(1, stopped=Stopped.OVERFIT, val=(0.9, 0.6), train=(0.8, 0.5), seconds=5.0),
         expected=EXPECTED,
+        epochs=3,
     )
     lines = compare({"runs/one": one, "runs/none": snapshot(name="none")})
     assert len({len(line) for line in lines[:-2]}) == 1
@@ -35,7 +36,7 @@ def test_each_has_a_column_with_what_it_chose_and_what_it_cost():
     assert found["recorded gap"] == ["0.3000 ± 0.0200", "-"]
     assert found["linear baseline"] == ["0.7000", "0.7000"]
     assert found["trials"] == ["2 (1 finished, 1 overfit)", "0"]
-    assert found["epochs"] == ["5 of 20", "0 of 0"]
+    assert found["epochs"] == ["5 of 6", "0 of 0"]
     assert found["training, summed"] == ["1m15s", "0s"]
 
 
