@@ -8,6 +8,7 @@ import pytest
 
 from studies.benchmarks.search.candidates import CANDIDATES
 from studies.benchmarks.search.run import TABLES, line
+from studies.benchmarks.search.seconds import CostWeighing, predicted_costs
 from studies.benchmarks.search.simulation import Problem, Simulation, epoch_cost
 from studies.benchmarks.search.starts import DEFAULT, learned
 from studies.benchmarks.search.surrogate import SEED_STD, Recorded, Surrogate, cross_validated
@@ -95,3 +96,30 @@ def test_a_row_of_the_table():
     figures = np.stack([np.full((5, 2), 0.5), np.full((5, 2), 0.7)])
     assert line("name", figures).startswith("| name | 0.6000 | 0.6000 | 0.6000 | 0.6000 | 0.6000 ± 0.1000 | 0.6 ± 0.1")
     assert all(table.is_file() for table in TABLES)
+
+
+def test_a_search_of_some_seconds_leaves_out_what_is_under_way_then(surrogate):
+    search = Simulation(Problem.on(surrogate), CANDIDATES["random"], 0)
+    (_, _, none), (_, _, early), (loss, volume, ended) = search.run_for([1.0, 200.0, 400.0])
+    assert none == 0 < early < ended == len(search.configs) - 4
+    assert 200 < search.now <= 400
+    assert (loss, volume) == (search.chosen_loss(), search.hypervolume())
+
+
+def test_costs_are_predicted_from_those_of_other_trials():
+    rng = np.random.default_rng(0)
+    seen, new = rng.random((40, 3)), rng.random((20, 3))
+
+    def costs(x):
+        return np.exp(3 * x[:, 0] + x[:, 1] ** 2)
+
+    assert np.allclose(predicted_costs(seen, costs(seen), new), costs(new), rtol=0.05)
+
+
+def test_a_heavy_weight_on_the_cost_draws_cheaper_networks(surrogate):
+    def mean_cost(exponent):
+        search = Simulation(Problem.on(surrogate), lambda seed: CostWeighing(seed, exponent), 0)
+        search.run(20, ())
+        return np.mean([epoch_cost(search.configs[number]) for number in range(10, 20)])
+
+    assert mean_cost(3.0) < 0.7 * mean_cost(0.0)

@@ -1,6 +1,7 @@
 """A search on a surrogate: trials side by side, judged by the rules at each epoch, and told as a real search tells."""
 
 import heapq
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -71,30 +72,53 @@ class Simulation:
         for config in start:
             self._study.enqueue_trial(problem.surrogate.clipped(config))
         self._workers = workers
+        self._busy: list[tuple[float, int, _Running]] = []  # when the next epoch of each worker's trial is done
+        self._asked = 0
+        self.now = 0.0  # seconds since the search began
+        self.ended = 0
         self.runs: list[Run] = []
         self.configs: dict[int, Config] = {}
         self.epochs_trained = 0
 
     def run(self, trials: int, look_after: Sequence[int]) -> list[tuple[float, float]]:
-        """The loss of the choice and the hypervolume after some numbers of ended trials.
+        """The loss of the choice and the hypervolume after some numbers of ended trials, at most `trials`.
 
         Both are of what the configurations are expected to come to: the luck of a seed is no merit.
         """
-        busy: list[tuple[float, int, _Running]] = []  # when the next epoch of each worker's trial is done
-        now, asked, ended, found = 0.0, 0, 0, []
-        while ended < trials:
-            while len(busy) < self._workers and asked < trials:
-                running = self._ask(asked)
-                heapq.heappush(busy, (now + epoch_cost(running.config), asked, running))
-                asked += 1
-            now, number, running = heapq.heappop(busy)
-            if not self._epoch(number, running):
-                heapq.heappush(busy, (now + epoch_cost(running.config), number, running))
-                continue
-            ended += 1
-            if ended in look_after:
-                found.append((self.chosen_loss(), self.hypervolume()))
+        found = []
+        for ended in look_after:
+            self.train(trials, ended=ended)
+            found.append((self.chosen_loss(), self.hypervolume()))
+        self.train(trials, ended=trials)
         return found
+
+    def run_for(self, look_at: Sequence[float]) -> list[tuple[float, float, int]]:
+        """The same, and how many trials have ended, after some numbers of seconds.
+
+        As in a real search with a timeout, trials that are under way then count for nothing.
+        """
+        found = []
+        for until in look_at:
+            self.train(until=until)
+            found.append((self.chosen_loss(), self.hypervolume(), self.ended))
+        return found
+
+    def train(self, trials: float = math.inf, *, ended: float = math.inf, until: float = math.inf) -> None:
+        """Train until so many of the `trials` have ended, or the next epoch would be done too late."""
+        while self.ended < ended:
+            while len(self._busy) < self._workers and self._asked < trials:
+                self._continue(self._asked, self._ask(self._asked))
+                self._asked += 1
+            if self._busy[0][0] > until:
+                return
+            self.now, number, running = heapq.heappop(self._busy)
+            if self._epoch(number, running):
+                self.ended += 1
+            else:
+                self._continue(number, running)
+
+    def _continue(self, number: int, running: _Running) -> None:
+        heapq.heappush(self._busy, (self.now + epoch_cost(running.config), number, running))
 
     def chosen_loss(self) -> float:
         """Of what is taken home; the bound of the constraint where nothing is feasible."""
@@ -146,7 +170,8 @@ class Simulation:
         history = running.so_far()
         run = run_at_best(number, history, self._problem.constraints)
         assert run is not None  # recorded losses are finite
-        outcome = Outcome(number, stopped, run=run, history=history)
+        seconds = running.epochs * epoch_cost(running.config)
+        outcome = Outcome(number, stopped, run=run, history=history, seconds=seconds)
         for key, value in attributes_of(outcome, "cpu").items():
             running.trial.set_user_attr(key, value)
         for key, violation in violations_of(run, self._problem.constraints).items():
