@@ -7,6 +7,7 @@ import optuna
 import pytest
 
 from studies.benchmarks.search.candidates import CANDIDATES
+from studies.benchmarks.search.ranges import FACTORS, GRID, decay_features, moved
 from studies.benchmarks.search.run import TABLES, line
 from studies.benchmarks.search.seconds import CostWeighing, predicted_costs
 from studies.benchmarks.search.simulation import Problem, Simulation, epoch_cost
@@ -104,6 +105,28 @@ def test_a_search_of_some_seconds_leaves_out_what_is_under_way_then(surrogate):
     assert none == 0 < early < ended == len(search.configs) - 4
     assert 200 < search.now <= 400
     assert (loss, volume) == (search.chosen_loss(), search.hypervolume())
+
+
+def test_without_the_rule_no_run_is_given_up(surrogate):
+    search = Simulation(Problem.on(surrogate), CANDIDATES["random"], 0, gives_up=False)
+    search.run(12, ())
+    assert len(search.runs) == 12
+    assert search.epochs_trained == 12 * 12
+
+
+def test_the_best_configurations_are_moved_along_one_parameter(surrogate):
+    losses = moved(surrogate, "learning_rate")
+    assert GRID["learning_rate"][int(np.argmin(losses))] == 2e-3
+    assert losses[0] > 1.2 * losses.min()
+
+
+def test_weight_decay_times_rate_times_steps(surrogate):
+    table = surrogate.table
+    column = list(table.distributions).index("weight_decay")
+    plain, product = (decay_features(table, FACTORS[name])[:, column] for name in ("weight decay", "x rate x steps"))
+    wanted = [c["weight_decay"] * c["learning_rate"] / c["batch_size"] for c in table.configs]
+    assert np.array_equal(np.argsort(product), np.argsort(wanted))
+    assert np.array_equal(np.argsort(plain), np.argsort([c["weight_decay"] for c in table.configs]))
 
 
 def test_costs_are_predicted_from_those_of_other_trials():

@@ -1,6 +1,6 @@
 """Compare samplers by searches on surrogates of recorded tables.
 
-    python studies/benchmarks/search/run.py [--seeds 40] [--only NAME ...] [--csv OUT.csv] [TABLE ...]
+    python studies/benchmarks/search/run.py [--seeds 40] [--only NAME ...] [--csv OUT.csv] [--to-the-end] [TABLE ...]
 
 For each table it prints how well the surrogate predicts runs that it has not seen, and for each sampler, with and
 without start configurations, the validation loss of what is taken home and the hypervolume, after 5, 12, 20, 40 and 60
@@ -41,11 +41,12 @@ def problem(table: Path) -> Problem:
     return Problem.on(Surrogate(Recorded.read(table)))
 
 
-def one_search(table: Path, name: str, seed: int, start: Sequence[Config]) -> np.ndarray:
+def one_search(table: Path, name: str, seed: int, start: Sequence[Config], *, gives_up: bool) -> np.ndarray:
     """Loss and hypervolume after each of `LOOK_AFTER`, (len(LOOK_AFTER), 2)."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    return np.array(Simulation(problem(table), CANDIDATES[name], seed, start).run(TRIALS, LOOK_AFTER))
+    search = Simulation(problem(table), CANDIDATES[name], seed, start, gives_up=gives_up)
+    return np.array(search.run(TRIALS, LOOK_AFTER))
 
 
 def rows(options: argparse.Namespace, pool: ProcessPoolExecutor, table: Path) -> list[list[str | float]]:
@@ -58,7 +59,8 @@ def rows(options: argparse.Namespace, pool: ProcessPoolExecutor, table: Path) ->
             if start and name in SLOW:
                 continue
             seeds = min(options.seeds, SLOW_SEEDS) if name in SLOW else options.seeds
-            jobs = [pool.submit(one_search, table, name, seed, start) for seed in range(seeds)]
+            gives_up = not options.to_the_end
+            jobs = [pool.submit(one_search, table, name, seed, start, gives_up=gives_up) for seed in range(seeds)]
             figures = np.array([job.result() for job in jobs])
             label = f"{name}, with a start" if start else name
             print(line(label, figures), flush=True)
@@ -94,6 +96,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=40)
     parser.add_argument("--only", nargs="+", choices=list(CANDIDATES), metavar="NAME")
     parser.add_argument("--csv", type=Path)
+    parser.add_argument("--to-the-end", action="store_true", help="no run is given up as hopeless")
     parser.add_argument("--workers", type=int, default=joblib.cpu_count())
     options = parser.parse_args()
 

@@ -59,10 +59,17 @@ class _Running:
 
 
 class Simulation:
-    """One search with `sampling`, on `workers` workers."""
+    """One search with `sampling`, on `workers` workers. gives_up: hopeless runs are stopped."""
 
     def __init__(
-        self, problem: Problem, sampling: Sampling, seed: int, start: Sequence[Config] = (), workers: int = 4
+        self,
+        problem: Problem,
+        sampling: Sampling,
+        seed: int,
+        start: Sequence[Config] = (),
+        workers: int = 4,
+        *,
+        gives_up: bool = True,
     ) -> None:
         self._problem, self._sampling, self._seed = problem, sampling, seed
         self._table = problem.surrogate.table
@@ -71,7 +78,7 @@ class Simulation:
         self._study = optuna.create_study(directions=["minimize", "minimize"])
         for config in start:
             self._study.enqueue_trial(problem.surrogate.clipped(config))
-        self._workers = workers
+        self._workers, self._gives_up = workers, gives_up
         self._busy: list[tuple[float, int, _Running]] = []  # when the next epoch of each worker's trial is done
         self._asked = 0
         self.now = 0.0  # seconds since the search began
@@ -158,7 +165,7 @@ class Simulation:
             self._end(number, running, Stopped.FINISHED)
         elif overfit.stop:
             self._end(number, running, Stopped.OVERFIT)
-        elif hopeless.stop:
+        elif hopeless.stop and self._gives_up:
             self._end(number, running, Stopped.HOPELESS)
         else:
             return False
