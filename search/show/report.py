@@ -78,7 +78,6 @@ def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None, f
     """
     place = run_folder(snapshot) if folder is None else folder.as_posix()
     ended, parameters = snapshot.ended, strongest_parameters(snapshot.ended)
-    shown = [trial for trial in snapshot.trials if not trial.replaced]
     return _environment().get_template("report.html").render(
         snapshot=snapshot,
         written=datetime.now(UTC),
@@ -95,10 +94,7 @@ def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None, f
         optimism=_optimism(exported),
         lessons=_lessons(ended),
         drivers=[sentence(line) for line in sentences.importance(ended)],
-        columns=(TRIAL, *FIGURES),
-        trials=ranked(shown),
-        all_columns=(TRIAL, *FIGURES, STATE, *map(parameter, parameter_names(shown))),
-        front=ranked([trial for trial in snapshot.trials if trial.front]),
+        **_tables(snapshot),
         tradeoff=tradeoff(ended),
         smaller_gap=cost_of_a_smaller_gap(ended),
         graphs=_graphs(snapshot, parameters),
@@ -112,6 +108,17 @@ def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None, f
         search_call=search_call(snapshot, place),
         plotly=_packed_plotly(),
     )  # fmt: skip
+
+
+def _tables(snapshot: StudySnapshot) -> dict[str, Any]:
+    """The front and all trials, and the columns of each."""
+    trials = [trial for trial in snapshot.trials if not trial.replaced]
+    return {
+        "front": ranked([trial for trial in trials if trial.front]),
+        "columns": (TRIAL, *FIGURES),
+        "trials": ranked(trials),
+        "all_columns": (TRIAL, *FIGURES, STATE, *map(parameter, parameter_names(trials))),
+    }
 
 
 def _graphs(snapshot: StudySnapshot, parameters: Sequence[str]) -> dict[str, Markup | None]:
