@@ -110,7 +110,6 @@ def test_a_search_of_some_seconds_leaves_out_what_is_under_way_then(surrogate):
 def test_without_the_rule_no_run_is_given_up(surrogate):
     search = Simulation(Problem.on(surrogate), CANDIDATES["random"], 0, gives_up=False)
     search.run(12, ())
-    assert len(search.runs) == 12
     assert search.epochs_trained == 12 * 12
 
 
