@@ -20,6 +20,7 @@ class PerImage:
 
     losses: np.ndarray  # float32 (n,): cross-entropy in nats
     correct: np.ndarray  # bool (n,)
+    predicted: np.ndarray  # int (n,): the class that it takes the image for
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,20 @@ def standard_error(values: np.ndarray) -> float:
     if len(values) < 2:
         return math.inf
     return float(np.std(values, ddof=1, dtype=np.float64)) / math.sqrt(len(values))
+
+
+def over_seeds(*parts: np.ndarray) -> tuple[float, float | None]:
+    """Mean over k seeds of the sum of the parts' means, and its standard error; None for one seed.
+
+    parts: shape (k, n), each over images of its own: `over_seeds(test, -train)` is a gap. The error is
+    sqrt(s^2 + i^2 + ...): s is that of the mean over seeds, each i that of a part's images, whose values are means over
+    seeds. What seeds and images share counts in both, so it errs to the large side a little.
+    """
+    of_seeds = np.sum([part.mean(axis=1, dtype=np.float64) for part in parts], axis=0)
+    if len(of_seeds) < 2:
+        return float(of_seeds.mean()), None
+    images = [standard_error(part.mean(axis=0, dtype=np.float64)) for part in parts]
+    return float(of_seeds.mean()), math.hypot(standard_error(of_seeds), *images)
 
 
 def paired_difference(now: np.ndarray, before: np.ndarray) -> tuple[float, float]:

@@ -239,3 +239,25 @@ def best_content(**others):
                         "deterministic": True, "python": "3.11.7", "torch": "2.10.0"},
         **others,
     }  # fmt: skip
+
+
+def confirmation(**others):
+    """Of a best.yaml, as `gapsearch confirm --top 2` writes it."""
+    figures = {"train_loss": 0.1, "val_loss": 0.24, "test_loss": 0.3, "val_gap": 0.14, "test_gap": 0.2,
+               "split_offset": 0.06}  # fmt: skip
+    shares = {"val_accuracy": 0.9, "test_accuracy": 0.85}
+    fresh = figures | {f"{name}_se": 0.02 for name in figures} | shares | {f"{name}_se": 0.01 for name in shares}
+    beside = {"trial": 6, "role": "lowest recorded loss", "recorded_val_loss": 0.19, "recorded_gap": 0.1,
+              "test_loss_difference": 0.03, "test_loss_difference_se": 0.01,
+              "test_gap_difference": -0.02, "test_gap_difference_se": 0.01}  # fmt: skip
+    return {
+        "seeds": [1, 2], "openings": 1, "test_images": 360, **fresh, "optimism": 0.04, "optimism_se": 0.015,
+        "others": [fresh | beside],
+        "classes": [
+            {"name": "shirt", "support": 1000, "recall": 0.71, "recall_se": 0.01, "precision": 0.7,
+             "precision_se": 0.02},
+            {"name": "coat", "support": 9, "recall": 0.8, "recall_se": 0.01, "precision": None, "precision_se": None},
+        ],
+        "exported_test_loss": 0.31, "exported_test_loss_se": 0.02,
+        "exported_test_accuracy": 0.86, "exported_test_accuracy_se": 0.01, **others,
+    }  # fmt: skip

@@ -6,7 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from search.measurement import Measurement, PerImage, measure, paired_difference, paired_z, recalls, standard_error
+from search.measurement import (
+    Measurement,
+    PerImage,
+    measure,
+    over_seeds,
+    paired_difference,
+    paired_z,
+    recalls,
+    standard_error,
+)
 
 deterministic = settings(derandomize=True, deadline=None, max_examples=100)
 # thousandths, so that sums in any order agree to rounding and differences are never lost to it
@@ -18,7 +27,7 @@ pairs = st.integers(2, 30).flatmap(
 
 
 def per_image_of(losses, hits):
-    return PerImage(np.array(losses, dtype=np.float32), np.array(hits, dtype=bool))
+    return PerImage(np.array(losses, dtype=np.float32), np.array(hits, dtype=bool), np.array(hits, dtype=int))
 
 
 def test_an_epoch_worked_by_hand():
@@ -57,10 +66,18 @@ def test_an_epoch_is_found_again_in_the_curves_of_its_run():
     assert [Measurement.at(curves | {"val_rise_z": [0.0, 1.0]}, number) for number in range(2)] == epochs
 
 
+def test_a_mean_over_seeds_has_the_error_of_seeds_and_images():
+    losses = np.array([[1.0, 3.0], [3.0, 5.0]])  # two seeds, means 2 and 4; two images, means 2 and 4
+    assert over_seeds(losses) == pytest.approx((3.0, math.hypot(1, 1)))
+    other_images = np.array([[0.0, 1.0, 2.0], [2.0, 3.0, 4.0]])  # means 1 and 3: the differences have no seed noise
+    assert over_seeds(losses, -other_images) == pytest.approx((1.0, math.hypot(0, 1, 1 / math.sqrt(3))))
+    assert over_seeds(losses[:1]) == (2.0, None)
+
+
 def test_means_of_many_small_floats_do_not_drift():
     low, high = np.float16(0.1), np.float16(0.2)
     many = np.tile([low, high], 500_000)
-    epoch = measure(PerImage(many, many > 0), PerImage(many, many > 0))
+    epoch = measure(*[PerImage(many, many > 0, many.astype(int))] * 2)
     assert epoch.train_loss == pytest.approx((float(low) + float(high)) / 2, rel=1e-12)
     assert epoch.val_loss_se == pytest.approx((float(high) - float(low)) / 2 / 1000, rel=1e-5)
 

@@ -163,12 +163,15 @@ def _add_train(to: "Commands") -> None:
 def _add_confirm(to: "Commands") -> None:
     text = "measure the chosen configuration on the test split"
     about = (
-        f"{text}, which the search never saw, after training it with fresh seeds; prints how optimistic the search "
-        "was, and writes the figures into best.yaml."
+        f"{text}, which the search never saw, after training it with fresh seeds; tells luck and the split apart, "
+        "names the worst classes, and writes the figures into best.yaml and the report."
     )
-    confirm = _add(to, "confirm", commands.confirm, text, about, "runs/digits/best.yaml")
+    confirm = _add(to, "confirm", commands.confirm, text, about, "runs/digits/best.yaml --top 3")
     _add_retraining_flags(confirm)
-    confirm.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings (default: 5)")
+    confirm.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings of each (default: 5)")
+    what = "configurations: the chosen one, the one of lowest recorded loss, the runners-up (default: 1)"
+    confirm.add_argument("--top", type=int, default=1, metavar="N", help=what)
+    _add_storage(confirm)
 
 
 def _add_cache(to: "Commands") -> None:

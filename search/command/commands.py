@@ -113,16 +113,17 @@ def train(place: Path, data_root: Path | None, device: str | None) -> int:
     return 0 if retrain(path, data_root, device or load(path).environment["device"]) else 1
 
 
-def confirm(place: Path, data_root: Path | None, device: str | None, seeds: int) -> int:
+def confirm(place: Path, data_root: Path | None, device: str | None, seeds: int, top: int, storage: str | None) -> int:
     """Train a best.yaml, or that of a run folder, with fresh seeds and measure it on the test split."""
-    if seeds < 1:
-        raise UserError(f"--seeds is {seeds}; it must be at least 1")
+    for name, value in (("seeds", seeds), ("top", top)):
+        if value < 1:
+            raise UserError(f"--{name} is {value}; it must be at least 1")
 
     from search.engine import confirm as confirmation
     from search.results.best_yaml import best_file, load
 
     path = best_file(place)
-    confirmation.confirm(path, data_root, device or load(path).environment["device"], seeds)
+    confirmation.confirm(path, data_root, device or load(path).environment["device"], seeds, top, storage)
     return 0
 
 

@@ -1,31 +1,37 @@
 """`gapsearch confirm best.yaml`: the winner on the test split, which the search never saw.
 
-The lowest of many noisy validation losses is too good to be true. So the configuration is trained again with
-fresh seeds, and measured on validation and test images alike: the difference to what the search recorded is
-its optimism, and it is printed.
+The lowest of many noisy validation losses is too good to be true. So the configuration is trained again with fresh
+seeds, and measured on validation and test images alike. The recorded loss is compared with the fresh one on the same
+images: that tells luck. The fresh losses on both splits are compared: that tells how the splits differ.
 """
 
 import contextlib
 import functools
 import logging
-import math
-import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
 import torch
 
 from search.data.tensors import SearchData, held_out
-from search.engine.fresh import Failure, Fresh, Task, fingerprint_of, train_fresh
+from search.engine.contenders import Contender, contenders, write_report_anew
+from search.engine.fresh import Failure, Fresh, Job, Task, fingerprint_of, losses_of, train_fresh
 from search.engine.interruption import Interruption
 from search.engine.kept_trainings import KeptTrainings
+from search.engine.openings import Openings
 from search.engine.retrain import images_of, load_sound, read_part, search_data
 from search.errors import SearchInterrupted, UserError
-from search.measurement import PerImage, standard_error
+from search.insight.confirmed import table, verdicts
+from search.insight.fresh_seeds import Trained, difference, figures, luck
+from search.insight.per_class import per_class
+from search.measurement import standard_error
 from search.results.best_yaml import Best, add_confirmation
 from search.settings import resolve_devices
+from search.show.text import plural
 from search.training.evaluate import evaluate
 from search.training.file_faults import write_patiently
 from search.training.precision import Precision
@@ -33,88 +39,114 @@ from search.training.precision import Precision
 logger = logging.getLogger(__name__)
 
 FRESH = 1_000_003  # added to the recorded seed for the first fresh one
+MOST_CLASSES = 100  # that best.yaml tells of, the worst ones
 
 
-def confirm(path: Path, data_root: Path | None, device: str, seeds: int) -> dict[str, Any]:
-    """Train with that many fresh seeds, measure on the test split, and write the figures into best.yaml.
+def confirm(
+    path: Path, data_root: Path | None, device: str, seeds: int, top: int = 1, storage: str | None = None
+) -> dict[str, Any]:
+    """Train with that many fresh seeds, measure on the test split, write the figures into best.yaml and the report.
 
-    data_root: None for where the images lay. What an earlier start has trained is not trained again.
+    data_root: None for where the images lay.
+    top: configurations that are trained, the chosen one and those that it is held against, with the same seeds.
+    storage: URL of the study's database, see `search.results.storage.storage_url`. What an earlier start has trained is
+    not trained again.
 
     Raises UserError where the data is not what the configuration was found on, where best.pt is not the one that
-    belongs to best.yaml, and where a training fails. Raises SearchInterrupted after Ctrl-C or SIGTERM.
+    belongs to best.yaml, where there is no study for `top`, and where a training fails. Raises SearchInterrupted after
+    Ctrl-C or SIGTERM.
     """
     best = load_sound(path)
     best.require_weights()
+    field = contenders(path, best, top, storage)
     root = images_of(best, data_root)
     data = search_data(best, root)
     test = held_out(read_part(best, "test", root), data)
     devices = resolve_devices(device)
-    logger.info(f"{seeds} trainings of {best.epochs} epochs, each measured on {len(test.labels):,} test images")
-    exported = _measure_exported(best, test)  # first: where it fails, nothing has been trained in vain
     task = Task(path, fingerprint_of(path, best), data, test)
-    kept = KeptTrainings(path, task.identity(devices[0]))
-    runs = _train_missing(task, kept, devices, [best.seed + FRESH + number for number in range(seeds)])
-    found = {
-        **summarize(best, runs),
-        "test_images": len(test.labels),
-        "exported_test_loss": float(exported.losses.mean(dtype="float64")),
-        "exported_test_loss_se": standard_error(exported.losses),
-        "exported_test_accuracy": float(exported.correct.mean()),
-    }
+    identity = task.identity(devices[0])
+    openings = Openings(path.parent, identity)
+    _announce(field, seeds, len(test.labels))
+    exported = _exported_figures(best, test)  # first: where it fails, nothing has been trained in vain
+    kept = KeptTrainings(path, identity)
+    numbers = [best.seed + FRESH + number for number in range(seeds)]
+    _train_missing(task, kept, devices, [(one.candidate, seed) for one in field for seed in numbers])
+    runs = [[kept.done[one.candidate.trial, seed] for seed in numbers] for one in field]
+    found = {"seeds": numbers, "openings": openings.count} | summarize(field, runs, test) | exported
     _record(path, best, found)
+    openings.end()
     kept.remove()
-    for line in describe(best, found):
+    for line in [*table(best.metrics, found), *verdicts(best.metrics, found)]:
         logger.info(line)
+    logger.info(f"report: {write_report_anew(path, best, storage)}")
     return found
 
 
-def summarize(best: Best, runs: Sequence[Fresh]) -> dict[str, Any]:
-    """Means over seeds with their standard errors, and what they say of the recorded figures."""
-    found: dict[str, Any] = {"seeds": [run.seed for run in runs]}
-    for name in ("train_loss", "val_loss", "test_loss", "test_accuracy"):
-        values = [float(getattr(run, name)) for run in runs]
-        found[name] = statistics.fmean(values)
-        found[f"{name}_se"] = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
-    found["test_gap"] = found["test_loss"] - found["train_loss"]
-    found["optimism"] = found["test_loss"] - best.metrics["val_loss"]
-    found["optimism_of_the_seed"] = found["val_loss"] - best.metrics["val_loss"]
-    return found
+def summarize(field: Sequence[Contender], runs: Sequence[Sequence[Fresh]], test: SearchData) -> dict[str, Any]:
+    """What the trainings say of the choice and of those that it is held against, with standard errors.
+
+    field: the choice first. runs: of each, by the same seeds.
+    """
+    chosen, *others = [_trained(of_one) for of_one in runs]
+    predicted = np.stack([np.frombuffer(run.test_predicted, dtype=np.int32) for run in runs[0]])
+    classes = per_class(test.labels, predicted, test.classes)
+    return {
+        **figures(chosen),
+        **luck(field[0].val_loss, chosen),
+        "others": [
+            {
+                "trial": one.candidate.trial,
+                "role": one.role,
+                "recorded_val_loss": one.val_loss,
+                "recorded_gap": one.gap,
+                **figures(trained),
+                **difference(chosen, trained),
+            }
+            for one, trained in zip(field[1:], others, strict=True)
+        ],
+        "classes": [asdict(one) for one in classes[:MOST_CLASSES]],
+    }
 
 
-def describe(best: Best, found: dict[str, Any]) -> list[str]:
-    """A confirmation in plain words."""
-    recorded = best.metrics["val_loss"]
-    return [
-        f"recorded by the search: val_loss {recorded:.4f}, gap {best.metrics['gap']:.4f}",
-        f"with fresh seeds:       val_loss {found['val_loss']:.4f}{_plus_minus(found['val_loss_se'])}: "
-        f"the chosen seed was {abs(found['optimism_of_the_seed']):.4f} "
-        f"{'lucky' if found['optimism_of_the_seed'] > 0 else 'unlucky'}",
-        f"on the test split:      test_loss {found['test_loss']:.4f}{_plus_minus(found['test_loss_se'])}, "
-        f"accuracy {found['test_accuracy']:.1%}, gap to the train probe {found['test_gap']:.4f}",
-        f"optimism of the search: {found['optimism']:+.4f} ({found['optimism'] / recorded:+.0%} of the recorded loss)",
-        f"best.pt itself:         test_loss {found['exported_test_loss']:.4f} ± {found['exported_test_loss_se']:.4f} "
-        f"(of {found['test_images']:,} images), accuracy {found['exported_test_accuracy']:.1%}",
-    ]
+def _trained(runs: Sequence[Fresh]) -> Trained:
+    return Trained(
+        train_losses=np.stack([losses_of(run.train_losses) for run in runs]),
+        val_losses=np.stack([losses_of(run.val_losses) for run in runs]),
+        val_correct=np.stack([np.frombuffer(run.val_correct, dtype=bool) for run in runs]),
+        test_losses=np.stack([losses_of(run.test_losses) for run in runs]),
+        test_correct=np.stack([np.frombuffer(run.test_correct, dtype=bool) for run in runs]),
+    )
 
 
-def _plus_minus(error: float | None) -> str:
-    return "" if error is None else f" ± {error:.4f}"
+def _announce(field: Sequence[Contender], seeds: int, images: int) -> None:
+    trainings = f"{plural(len(field) * seeds, 'training')} of {field[0].candidate.epochs} epochs"
+    if len(field) > 1:
+        named = ", ".join(f"trial {one.candidate.trial} (the {one.role})" for one in field)
+        trainings = f"{plural(len(field) * seeds, 'training')}, with {plural(seeds, 'seed')} each: {named}"
+    logger.info(f"{trainings}; each is measured on {images:,} test images")
 
 
-def _train_missing(task: Task, kept: KeptTrainings, devices: Sequence[str], seeds: Sequence[int]) -> list[Fresh]:
-    """The trainings of all `seeds`, in that order; those that are kept are not trained again."""
-    missing = [seed for seed in seeds if seed not in kept.by_seed]
-    for training in (kept.by_seed[seed] for seed in seeds if seed not in missing):
-        logger.info(f"trained before: {_line(training)}")
+def _train_missing(task: Task, kept: KeptTrainings, devices: Sequence[str], jobs: Sequence[Job]) -> None:
+    """Train the `jobs` that are not kept yet."""
+    missing = [job for job in jobs if _key(job) not in kept.done]
+    for job in jobs:
+        if job not in missing:
+            logger.info(f"trained before: {_line(kept.done[_key(job)])}")
     with Interruption(lambda: None) as interruption:
         failures = _train(task, kept, _places(devices), missing, interruption)
-    done = sum(seed in kept.by_seed for seed in seeds)
-    stand = f"{done} of {len(seeds)} trainings are kept, and the same command trains the others alone"
-    if done < len(seeds) and interruption.signal is not None:
+    done = sum(_key(job) in kept.done for job in jobs)
+    stand = f"{done} of {len(jobs)} trainings are kept, and the same command trains the others alone"
+    if done < len(jobs) and interruption.signal is not None:
         raise SearchInterrupted(interruption.signal, stand)
     if failures:
-        raise UserError(f"the training with seed {failures[0].seed} failed: {failures[0].reason}; {stand}")
-    return [kept.by_seed[seed] for seed in seeds]
+        first = failures[0]
+        raise UserError(f"the training of trial {first.trial} with seed {first.seed} failed: {first.reason}; {stand}")
+
+
+def _key(job: Job) -> tuple[int, int]:
+    """By which its training is kept: trial and seed."""
+    candidate, seed = job
+    return candidate.trial, seed
 
 
 def _places(devices: Sequence[str]) -> Sequence[str]:
@@ -123,9 +155,9 @@ def _places(devices: Sequence[str]) -> Sequence[str]:
 
 
 def _train(
-    task: Task, kept: KeptTrainings, places: Sequence[str], seeds: Sequence[int], interruption: Interruption
+    task: Task, kept: KeptTrainings, places: Sequence[str], jobs: Sequence[Job], interruption: Interruption
 ) -> list[Failure]:
-    """Train each of `seeds` and keep it, until a signal is seen; returns those that failed."""
+    """Train each of `jobs` and keep it, until a signal is seen; returns those that failed."""
     failures, told = list[Failure](), set[str]()
 
     def go_on() -> bool:
@@ -137,28 +169,36 @@ def _train(
             logger.warning(text)
         told.add(text)
 
-    with contextlib.closing(train_fresh(task, seeds, places, go_on)) as results:
+    with contextlib.closing(train_fresh(task, jobs, places, go_on)) as results:
         for number, result in enumerate(results, start=1):
             if isinstance(result, Failure):
                 failures.append(result)
-                logger.warning(f"[{number}/{len(seeds)}] the training with seed {result.seed} failed: {result.reason}")
+                logger.warning(f"[{number}/{len(jobs)}] the training with seed {result.seed} failed: {result.reason}")
             else:
-                logger.info(f"[{number}/{len(seeds)}] {_line(result)}")
+                logger.info(f"[{number}/{len(jobs)}] {_line(result)}")
                 keep = functools.partial(kept.add, result)
                 write_patiently(keep, kept.path.parent, say, lambda: not go_on())
     return failures
 
 
-def _line(training: Fresh) -> str:
+def _line(one: Fresh) -> str:
     return (
-        f"val_loss {training.val_loss:.4f}  test_loss {training.test_loss:.4f}  accuracy {training.test_accuracy:.1%}"
+        f"trial {one.trial}  val_loss {one.val_loss:.4f}  test_loss {one.test_loss:.4f}  "
+        f"accuracy {one.test_accuracy:.1%}"
     )
 
 
-def _measure_exported(best: Best, test: SearchData) -> PerImage:
-    """best.pt itself on the test images."""
+def _exported_figures(best: Best, test: SearchData) -> dict[str, float]:
+    """Of best.pt itself on the test images."""
     images = torch.arange(len(test.labels))
-    return evaluate(best.trained(), test.to(torch.device("cpu")), images, Precision.of(best.environment))
+    exported = evaluate(best.trained(), test.to(torch.device("cpu")), images, Precision.of(best.environment))
+    return {
+        "test_images": len(test.labels),
+        "exported_test_loss": float(exported.losses.mean(dtype="float64")),
+        "exported_test_loss_se": standard_error(exported.losses),
+        "exported_test_accuracy": float(exported.correct.mean()),
+        "exported_test_accuracy_se": standard_error(exported.correct),
+    }
 
 
 def _record(path: Path, best: Best, found: Mapping[str, Any]) -> None:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
 from search.data.tensors import SearchData
 from search.errors import UserError, described
-from search.measurement import measure
 from search.processes import end_with_parent, hidden_main, how_it_ended, start_fork_server
 from search.results.best_yaml import Best, load
 from search.spaces import find_space, fingerprint
@@ -29,22 +30,63 @@ TURN_SECONDS = 0.25  # how long to wait for a training before asking whether to 
 
 
 @dataclass(frozen=True)
-class Fresh:
-    """One training with a fresh seed, at the recorded number of epochs. Losses in nats."""
+class Candidate:
+    """A configuration that is trained with fresh seeds."""
 
+    trial: int  # that it is of
+    config: dict[str, Any]
+    epochs: int  # to train
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """One training with a fresh seed, at the recorded number of epochs: what it does on each image.
+
+    Losses, in nats, are the bytes of a float32 array, so that trainings can be compared and kept to the last digit.
+    """
+
+    trial: int  # whose configuration it has
     seed: int
-    train_loss: float
-    val_loss: float
-    test_loss: float
-    test_accuracy: float
+    train_losses: bytes
+    val_losses: bytes
+    val_correct: bytes  # of a bool array
+    test_losses: bytes
+    test_correct: bytes
+    test_predicted: bytes  # of an int32 array: the classes that it takes the images for
+
+    @property
+    def val_loss(self) -> float:
+        """Mean over the validation images."""
+        return float(losses_of(self.val_losses).mean(dtype=np.float64))
+
+    @property
+    def test_loss(self) -> float:
+        """Mean over the test images."""
+        return float(losses_of(self.test_losses).mean(dtype=np.float64))
+
+    @property
+    def test_accuracy(self) -> float:
+        """Of the test images."""
+        return float(np.frombuffer(self.test_correct, dtype=bool).mean())
+
+    @property
+    def diverged(self) -> bool:
+        """Whether a loss is not finite."""
+        return not all(
+            np.isfinite(losses_of(losses)).all() for losses in (self.train_losses, self.val_losses, self.test_losses)
+        )
 
 
 @dataclass(frozen=True)
 class Failure:
     """What became of a training instead."""
 
+    trial: int
     seed: int
     reason: str
+
+
+Job = tuple[Candidate, int]  # with which seed
 
 
 @dataclass(frozen=True)
@@ -66,6 +108,7 @@ class Task:
 class _Training:
     """One that runs."""
 
+    trial: int
     seed: int
     device: str
     process: ForkServerProcess
@@ -79,7 +122,7 @@ class _Training:
             self.process.join(1.0)  # its connection is gone before it is
             said = f"its process {how_it_ended(self.process.exitcode)}"
         self.end()
-        return said if isinstance(said, Fresh) else Failure(self.seed, said)
+        return said if isinstance(said, Fresh) else Failure(self.trial, self.seed, said)
 
     def end(self) -> None:
         """End the process, whatever it does."""
@@ -100,20 +143,20 @@ def fingerprint_of(path: Path, best: Best) -> str:
 
 
 def train_fresh(
-    task: Task, seeds: Sequence[int], places: Sequence[str], go_on: Callable[[], bool]
+    task: Task, jobs: Sequence[Job], places: Sequence[str], go_on: Callable[[], bool]
 ) -> Generator[Fresh | Failure, None, None]:
-    """Train `task` with each seed; what came of it, in the order in which the trainings end.
+    """Train each configuration with its seed; what came of it, in the order in which the trainings end.
 
     places: the device of each training that may run beside the others. Those that have not ended when `go_on` says no
     are dropped.
     """
     start_fork_server()
-    waiting, free = deque(seeds), list(places)
+    waiting, free = deque(jobs), list(places)
     running: dict[Connection, _Training] = {}
     try:
         while (waiting or running) and go_on():
             while waiting and free:
-                started = _start(task, free.pop(0), waiting.popleft())
+                started = _start(task, free.pop(0), *waiting.popleft())
                 running[started.connection] = started
             for connection in multiprocessing.connection.wait(list(running), TURN_SECONDS):
                 ended = running.pop(connection)  # type: ignore[call-overload]
@@ -124,47 +167,55 @@ def train_fresh(
             training.end()
 
 
-def _start(task: Task, device: str, seed: int) -> _Training:
+def _start(task: Task, device: str, candidate: Candidate, seed: int) -> _Training:
     context = multiprocessing.get_context("forkserver")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, task, device, seed), daemon=True)
+    process = context.Process(target=_work, args=(theirs, task, device, candidate, seed), daemon=True)
     with hidden_main():
         process.start()
     theirs.close()
-    return _Training(seed, device, process, ours)
+    return _Training(candidate.trial, seed, device, process, ours)
 
 
-def _work(connection: Connection, task: Task, device: str, seed: int) -> None:
+def _work(connection: Connection, task: Task, device: str, candidate: Candidate, seed: int) -> None:
     """A process's life: one training."""
     for number in (signal.SIGINT, signal.SIGHUP):  # they reach the whole group; the parent ends this process
         signal.signal(number, signal.SIG_IGN)
     end_with_parent()
     try:
-        connection.send(_train(task, device, seed))
+        fresh = _train(task, device, candidate, seed)
+        connection.send("its loss is not finite any more" if fresh.diverged else fresh)
     except (Exception, SystemExit) as error:
         connection.send(str(error) if isinstance(error, UserError) else described(error))
 
 
-def _train(task: Task, device: str, seed: int) -> Fresh:
+def _train(task: Task, device: str, candidate: Candidate, seed: int) -> Fresh:
     """Raises UserError where best.yaml has become another one meanwhile."""
     best, where = load(task.path), torch.device(device)
     if fingerprint_of(task.path, best) != task.configuration:
         raise UserError(f"{task.path} was written anew while it was confirmed")
     torch.set_num_threads(best.environment["threads"])
     precision = Precision.of(best.environment)
-    trainer = Trainer(best.build_network, best.config, task.data.to(where), seed=seed, precision=precision)
-    for _ in range(best.epochs):
+    trainer = Trainer(best.build_network, candidate.config, task.data.to(where), seed=seed, precision=precision)
+    for _ in range(candidate.epochs):
         epoch = trainer.epoch()
     on_device = task.test.to(where)
-    result = measure(epoch.train, epoch.val)
     on_test = evaluate(trainer.averaged, on_device, on_device.val, precision)
     return Fresh(
+        trial=candidate.trial,
         seed=seed,
-        train_loss=result.train_loss,
-        val_loss=result.val_loss,
-        test_loss=float(on_test.losses.mean(dtype="float64")),
-        test_accuracy=float(on_test.correct.mean()),
+        train_losses=epoch.train.losses.tobytes(),
+        val_losses=epoch.val.losses.tobytes(),
+        val_correct=epoch.val.correct.tobytes(),
+        test_losses=on_test.losses.tobytes(),
+        test_correct=on_test.correct.tobytes(),
+        test_predicted=on_test.predicted.astype(np.int32).tobytes(),
     )
+
+
+def losses_of(content: bytes) -> np.ndarray:
+    """Per-image losses, float32 (n,), from their bytes."""
+    return np.frombuffer(content, dtype=np.float32)
 
 
 def _hash(content: object) -> str:

@@ -1,5 +1,6 @@
 """The trainings of a confirmation that have ended, kept beside best.yaml until all have."""
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -7,6 +8,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from search.engine.fresh import Fresh
 from search.files import replace_file, set_aside
@@ -22,7 +24,7 @@ class KeptTrainings:
 
     def __init__(self, best_yaml: Path, identity: str) -> None:
         self.path = best_yaml.with_name(f"{best_yaml.stem}.confirm.json")
-        self.by_seed: dict[int, Fresh] = {}
+        self.done: dict[tuple[int, int], Fresh] = {}  # by trial and seed
         self._identity = identity
         try:
             self._read()
@@ -36,11 +38,11 @@ class KeptTrainings:
 
     def add(self, training: Fresh) -> None:
         """Keep one more. Raises OSError where it cannot be written; what was kept before stays."""
-        by_seed = self.by_seed | {training.seed: training}
-        content = {"of": self._identity, "trained": [asdict(one) for one in by_seed.values()]}
+        done = self.done | {(training.trial, training.seed): training}
+        content = {"of": self._identity, "trained": [_written(one) for one in done.values()]}
         text = json.dumps(content | {"sha256": _hash(content)}, indent=1)
         replace_file(self.path, lambda scratch: scratch.write_text(text, encoding="utf-8"))
-        self.by_seed = by_seed
+        self.done = done
 
     def remove(self) -> None:
         """All of it has gone into best.yaml."""
@@ -54,7 +56,21 @@ class KeptTrainings:
         if content["of"] != self._identity:
             logger.info(f"{self.path} is of another configuration, or of other images: it is not taken up")
             return
-        self.by_seed = {entry["seed"]: Fresh(**entry) for entry in content["trained"]}
+        trained = [Fresh(**_read(entry)) for entry in content["trained"]]
+        self.done = {(one.trial, one.seed): one for one in trained}
+
+
+def _written(training: Fresh) -> dict[str, int | str]:
+    """For JSON."""
+    return {
+        name: base64.b64encode(value).decode() if isinstance(value, bytes) else value
+        for name, value in asdict(training).items()
+    }
+
+
+def _read(entry: Mapping[str, int | str]) -> dict[str, Any]:
+    """What `_written` was given."""
+    return {name: base64.b64decode(value) if isinstance(value, str) else value for name, value in entry.items()}
 
 
 def _hash(content: Mapping[str, object]) -> str:

@@ -92,6 +92,61 @@ class _Confirmation(_Part):
     optimism: Finite
 
 
+class _Fresh(_Part):
+    """Of trainings with fresh seeds; an error is None where there was one seed."""
+
+    train_loss: Finite
+    train_loss_se: Error | None
+    val_loss: Finite
+    val_loss_se: Error | None
+    test_loss: Finite
+    test_loss_se: Error | None
+    val_accuracy: Share
+    val_accuracy_se: Error | None
+    test_accuracy: Share
+    test_accuracy_se: Error | None
+    val_gap: Finite
+    val_gap_se: Error | None
+    test_gap: Finite
+    test_gap_se: Error | None
+    split_offset: Finite
+    split_offset_se: Error | None
+
+
+class _Beside(_Fresh):
+    trial: Number
+    role: Text
+    test_loss_difference: Finite
+    test_loss_difference_se: Error | None
+    test_gap_difference: Finite
+    test_gap_difference_se: Error | None
+
+
+class _Class(_Part):
+    name: str
+    support: Count
+    recall: Share
+    recall_se: Error
+    precision: Share | None
+    precision_se: Error | None
+
+
+class _WholeConfirmation(_Fresh):
+    """One that counts how often the test split was opened; those of older releases have other figures."""
+
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    openings: Count
+    test_images: Count
+    optimism: Finite
+    optimism_se: Error | None
+    exported_test_loss: Finite
+    exported_test_loss_se: Error
+    exported_test_accuracy: Share
+    exported_test_accuracy_se: Error
+    others: list[_Beside]
+    classes: list[_Class]
+
+
 class _Best(BaseModel):
     """The fields of `search.results.best_yaml.Best` that a file holds."""
 
@@ -114,14 +169,22 @@ class _Best(BaseModel):
 
 def problem(content: Mapping[str, Any]) -> str | None:
     """What is wrong with the content of a best.yaml, its version left out, in a few words; None if nothing."""
+    wrong, confirmation = _problem(_Best, content), content.get("confirmation")
+    if wrong is None and confirmation is not None and "openings" in confirmation:
+        return _problem(_WholeConfirmation, confirmation, "confirmation")
+    return wrong
+
+
+def _problem(model: type[BaseModel], content: Mapping[str, Any], *within: str) -> str | None:
+    """within: the fields that lead to `content`."""
     try:
-        _Best.model_validate(content)
+        model.model_validate(content)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False)
-        lacking = [_place(one["loc"]) for one in found if one["type"] == "missing"]
+        lacking = [_place((*within, *one["loc"])) for one in found if one["type"] == "missing"]
         if lacking:
             return f"it lacks {', '.join(lacking)}"
-        return f"{_place(found[0]['loc'])} is {_short(found[0]['input'])}: {found[0]['msg']}"
+        return f"{_place((*within, *found[0]['loc']))} is {_short(found[0]['input'])}: {found[0]['msg']}"
     return None
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from search.choice.rivals import Rivals
+from search.insight.confirmed import verdicts
 from search.insight.doubts import beside, doubt, never_recognized
-from search.insight.worth import expectation, optimism
+from search.insight.worth import expectation
 from search.show.text import short
 
 
@@ -22,8 +23,9 @@ def describe(content: Mapping[str, Any], path: Path) -> Iterator[str]:
     if confirmed := content.get("confirmation"):
         yield (
             f"confirmed with fresh seeds on the test split: test_loss {confirmed['test_loss']:.4f}, "
-            f"accuracy {confirmed['test_accuracy']:.1%}; {optimism(confirmed, content['metrics'])}"
+            f"accuracy {confirmed['test_accuracy']:.1%}"
         )
+        yield from (f"  {line}" for line in verdicts(content["metrics"], confirmed))
     yield f"configuration, of the space {content['space']}"
     width = max(map(len, content["config"]), default=0)
     for name, value in content["config"].items():

@@ -17,6 +17,7 @@ from search.choice.choose import nearest
 from search.errors import UserError
 from search.files import replace_file
 from search.insight import sentences
+from search.insight.confirmed import verdicts
 from search.insight.doubts import because, beside, never_recognized
 from search.insight.fit_regimes import regimes, strongest_parameters
 from search.insight.sentences import (
@@ -28,7 +29,7 @@ from search.insight.sentences import (
 )
 from search.insight.stops import stops
 from search.insight.tradeoff import tradeoff
-from search.insight.worth import optimism, source
+from search.insight.worth import source
 from search.results import best_yaml
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult, ranked
@@ -91,7 +92,7 @@ def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None, f
         nearest=nearest(snapshot.runs, snapshot.constraints),
         exported=exported,
         confirmation=exported.get("confirmation") if exported else None,
-        optimism=_optimism(exported),
+        verdicts=_verdicts(exported or {}),
         lessons=_lessons(ended),
         drivers=[sentence(line) for line in sentences.importance(ended)],
         **_tables(snapshot),
@@ -186,6 +187,12 @@ def _lessons(trials: Sequence[TrialResult]) -> list[str]:
     return [sentence(lesson) for lesson in lessons]
 
 
+def _verdicts(exported: Mapping[str, Any]) -> list[str]:
+    """What a confirmation says, where there is one. exported: the content of best.yaml."""
+    confirmation = exported.get("confirmation")
+    return [sentence(line) for line in verdicts(exported["metrics"], confirmation)] if confirmation else []
+
+
 def _exported(folder: Path, snapshot: StudySnapshot) -> dict[str, Any] | None:
     """The content of best.yaml, unless it is missing, broken, or of a trial chosen before."""
     try:
@@ -193,12 +200,6 @@ def _exported(folder: Path, snapshot: StudySnapshot) -> dict[str, Any] | None:
     except UserError:
         return None
     return content if content["trial"] == snapshot.chosen else None
-
-
-def _optimism(exported: Mapping[str, Any] | None) -> str:
-    """What a confirmation says of the search, as a sentence; nothing where there is none."""
-    confirmed = exported.get("confirmation") if exported else None
-    return sentence(optimism(confirmed, exported["metrics"])) if exported and confirmed else ""
 
 
 def _graph(figure: go.Figure | None) -> Markup | None:

@@ -14,14 +14,14 @@ def evaluate(
     precision: Precision,
     batch_size: int | None = None,
 ) -> PerImage:
-    """Losses and hits of `model` on `data.images[indices]`, in eval mode and without augmentation.
+    """Losses, hits and predicted classes of `model` on `data.images[indices]`, in eval mode and without augmentation.
 
     The network runs in `precision`; the loss is taken in float32. Leaves the model's mode as it found it.
     """
     batch_size = batch_size or (4096 if indices.is_cuda else 128)
     was_training = model.training
     model.eval()
-    losses, correct = [], []
+    losses, correct, predicted = [], [], []
     with torch.inference_mode():
         for chunk in indices.split(batch_size):
             images = precision.place(data.normalize(data.pixels(chunk)))
@@ -30,6 +30,7 @@ def evaluate(
                 logits = model(images)
             logits = logits.float()
             losses.append(torch.nn.functional.cross_entropy(logits, labels, reduction="none"))
-            correct.append(logits.argmax(dim=1) == labels)
+            predicted.append(logits.argmax(dim=1))
+            correct.append(predicted[-1] == labels)
     model.train(was_training)
-    return PerImage(torch.cat(losses).cpu().numpy(), torch.cat(correct).cpu().numpy())
+    return PerImage(*(torch.cat(parts).cpu().numpy() for parts in (losses, correct, predicted)))

@@ -244,6 +244,7 @@ def test_the_installed_command_is_the_one_tested_here():
         (["train", "half.yaml"], "half.yaml is no complete best.yaml"),
         (["confirm", "nowhere.yaml"], "cannot read nowhere.yaml"),
         (["confirm", "nowhere.yaml", "--seeds", "0"], "--seeds is 0; it must be at least 1"),
+        (["confirm", "nowhere.yaml", "--top", "0"], "--top is 0; it must be at least 1"),
         (["fly"], "invalid choice: 'fly'"),
     ],
 )

@@ -345,8 +345,8 @@ def test_train_and_confirm_show_their_progress(finished, capsys):
     assert [line[:9] for line in lines] == [f"epoch {n + 1:3d}" for n in range(epochs)] + ["weights: ", "reproduce"]
     assert main(["confirm", str(finished / "best.yaml"), "--seeds", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"1 trainings of {epochs} epochs, each measured on 360 test images"
-    assert lines[1].startswith("[1/1] val_loss ")
+    assert lines[0] == f"1 training of {epochs} epochs; each is measured on 360 test images"
+    assert lines[1].startswith("[1/1] trial ")
     assert [line[:20] for line in lines[2:5]] == [
         "recorded by the sear",
         "with fresh seeds:   ",

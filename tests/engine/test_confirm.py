@@ -3,6 +3,7 @@
 import errno
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ from search.data import datasets
 from search.data.tensors import held_out
 from search.engine import confirm as confirmation
 from search.engine import kept_trainings
-from search.engine.confirm import FRESH, confirm, describe, summarize
-from search.engine.fresh import Fresh
+from search.engine.confirm import FRESH, confirm, summarize
+from search.engine.contenders import Contender
+from search.engine.fresh import Candidate, Fresh
 from search.engine.kept_trainings import KeptTrainings
 from search.engine.launch import run_search
 from search.errors import UserError
@@ -52,7 +54,7 @@ def after(count, act, monkeypatch):
 
     def counted(kept, training):
         add(kept, training)
-        if len(kept.by_seed) == count:
+        if len(kept.done) == count:
             act()
 
     monkeypatch.setattr(KeptTrainings, "add", counted)
@@ -68,26 +70,70 @@ def test_fresh_seeds_on_the_test_split_go_into_best_yaml(best_yaml, capsys):
     assert found["test_images"] == 360
     assert found["seeds"] == [before.seed + FRESH, before.seed + FRESH + 1]
     assert found["test_accuracy"] > 0.85
-    assert found["optimism"] == pytest.approx(found["test_loss"] - before.metrics["val_loss"])
+    assert found["optimism"] == pytest.approx(found["val_loss"] - before.metrics["val_loss"])
+    assert found["split_offset"] == pytest.approx(found["test_loss"] - found["val_loss"])
+    assert found["openings"] == 1
     assert (after.config, after.metrics) == (before.config, before.metrics)
-    assert "optimism of the search" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "test minus validation loss of the same weights" in output
+    assert "Confirmed with 2 fresh seeds" in best_yaml.with_name("report.html").read_text()
 
 
-def test_the_summary_by_hand(best_yaml):
-    best = search.load(best_yaml)
-    best.metrics["val_loss"] = 0.20
-    runs = [Fresh(1, 0.10, 0.22, 0.30, 0.9), Fresh(2, 0.12, 0.26, 0.34, 0.8)]
-    found = summarize(best, runs)
-    assert found["test_loss"] == pytest.approx(0.32)
-    assert found["test_loss_se"] == pytest.approx(0.02)
-    assert found["test_gap"] == pytest.approx(0.21)
-    assert found["optimism"] == pytest.approx(0.12)
-    assert found["optimism_of_the_seed"] == pytest.approx(0.04)
-    more = {"exported_test_loss": 0.3, "exported_test_loss_se": 0.01, "exported_test_accuracy": 0.9, "test_images": 9}
-    text = "\n".join(describe(best, found | more))
-    assert "the chosen seed was 0.0400 lucky" in text
-    assert "+0.1200 (+60% of the recorded loss)" in text
-    assert summarize(best, runs[:1])["test_loss_se"] is None
+def test_the_others_of_the_study_are_trained_with_the_same_seeds(best_yaml, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(best_yaml.parent, folder)
+    assert main(["confirm", str(folder / "best.yaml"), "--top", "3", "--seeds", "1"]) == 0
+    output = capsys.readouterr().out
+    best = search.load(folder / "best.yaml")
+    trials = {trial.number: trial for trial in search.Result(folder).trials}
+    others = best.confirmation["others"]
+    assert {one["trial"] for one in others} == {0, 1, 2} - {best.trial}
+    for one in others:
+        assert one["recorded_val_loss"] == trials[one["trial"]].val_loss
+        difference = best.confirmation["test_loss"] - one["test_loss"]
+        assert one["test_loss_difference"] == pytest.approx(difference, abs=1e-6)
+        assert f"trial {one['trial']}, the {one['role']}: test_loss {one['test_loss']:.4f}" in output
+    assert output.startswith(f"3 trainings, with 1 seed each: trial {best.trial} (the choice), trial ")
+
+
+def test_others_need_their_study(own, capsys):
+    assert main(["confirm", str(own), "--top", "2"]) == 2
+    assert "study.db; name the folder of a search, or its database with --storage" in capsys.readouterr().err
+    assert not own.with_name("test_split.json").exists()
+
+
+def test_a_best_yaml_of_another_study_is_held_against_none(best_yaml, own, capsys):
+    shutil.copy(best_yaml.with_name("study.db"), own.parent)
+    content = yaml.safe_load(own.read_text())
+    own.write_text(yaml.safe_dump(content | {"trial": 77}))
+    assert main(["confirm", str(own), "--top", "2"]) == 2
+    assert "is not of the study in its run folder; leave --top out" in capsys.readouterr().err
+
+
+def fresh(trial, seed, train, val, test, hits):
+    """Two images of each kind that are alike but for the hits, which are of two classes."""
+    losses = [np.full(2, one, dtype=np.float32).tobytes() for one in (train, val, test)]
+    correct, predicted = np.array(hits, dtype=bool), np.array([hit ^ True ^ one for one, hit in enumerate(hits)])
+    return Fresh(trial, seed, losses[0], losses[1], correct.tobytes(), losses[2], correct.tobytes(),
+                 predicted.astype(np.int32).tobytes())  # fmt: skip
+
+
+def test_the_summary_by_hand(digits):
+    test = replace(digits, labels=np.array([0, 1]), classes=("zero", "one"))
+    field = [Contender(Candidate(trial, {}, 1), role, 0.2, 0.1) for trial, role in ((3, "choice"), (1, "runner-up"))]
+    runs = [
+        [fresh(3, 1, 0.10, 0.22, 0.30, [1, 1]), fresh(3, 2, 0.12, 0.26, 0.34, [1, 0])],
+        [fresh(1, 1, 0.10, 0.22, 0.25, [1, 1]), fresh(1, 2, 0.12, 0.26, 0.27, [1, 1])],
+    ]
+    found = summarize(field, runs, test)
+    assert (found["test_loss"], found["test_loss_se"]) == pytest.approx((0.32, 0.02))
+    assert (found["test_gap"], found["optimism"], found["split_offset"]) == pytest.approx((0.21, 0.04, 0.08))
+    (other,) = found["others"]
+    assert (other["trial"], other["role"], other["test_loss"]) == (1, "runner-up", pytest.approx(0.26))
+    assert (other["test_loss_difference"], other["test_loss_difference_se"]) == pytest.approx((0.06, 0.01))
+    worst, best = found["classes"]
+    assert (worst["name"], worst["recall"], worst["precision"]) == ("one", 0.5, 1.0)
+    assert (best["name"], best["recall"], best["precision"]) == ("zero", 1.0, 0.75)
 
 
 def test_held_out_images_are_normalized_as_the_search_did(digits):
@@ -113,6 +159,7 @@ def test_an_interrupted_confirmation_trains_the_missing_seeds_alone(own, monkeyp
     content = yaml.safe_load(undisturbed)
     del content["confirmation"]
     own.write_text(yaml.safe_dump(content))
+    own.with_name("test_split.json").unlink()
     capsys.readouterr()
     monkeypatch.setattr(confirmation, "_places", lambda devices: devices)  # one after the other
     with monkeypatch.context() as patch:
@@ -120,15 +167,16 @@ def test_an_interrupted_confirmation_trains_the_missing_seeds_alone(own, monkeyp
         assert main(["confirm", str(own), "--device", "cpu"]) == 130
     output, errors = capsys.readouterr()
     assert errors == "interrupted: 2 of 5 trainings are kept, and the same command trains the others alone\n"
-    assert "[2/5] val_loss" in output
+    assert "[2/5] trial " in output
     assert "[3/5]" not in output
     assert main(["confirm", str(own), "--device", "cpu"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line[:14] for line in lines if "val_loss" in line][:5] == ["trained before"] * 2 + [
-        f"[{number}/3] val_loss"[:14] for number in (1, 2, 3)
+    assert [line[:11] for line in lines if "test_loss" in line][:5] == ["trained bef"] * 2 + [
+        f"[{number}/3] trial" for number in (1, 2, 3)
     ]
-    assert own.read_bytes() == undisturbed
-    assert {path.name for path in own.parent.iterdir()} == {"best.yaml", "best.pt"}
+    assert own.read_bytes() == undisturbed  # the number of openings included
+    assert {path.name for path in own.parent.iterdir()} == {"best.yaml", "best.pt", "test_split.json"}
+    assert lines[-1].startswith("report: not written: there is no ")
 
 
 def test_a_failed_training_costs_no_other_one(own, monkeypatch, capsys):

@@ -7,11 +7,11 @@ import pytest
 from builders import best_content
 
 import search
-from search.engine.fresh import Failure, Fresh, Task, fingerprint_of, train_fresh
+from search.engine.fresh import Candidate, Failure, Fresh, Task, fingerprint_of, train_fresh
 from search.engine.kept_trainings import KeptTrainings
 from search.results.best_yaml import write
 
-ONE, TWO = Fresh(1, 0.1, 0.2 + 0.1, 0.3, 0.9), Fresh(2, 0.12, float("inf"), 1 / 3, 0.8)
+ONE, TWO = (Fresh(3, seed, *(bytes([seed, part, 0, 200]) for part in range(6))) for seed in (1, 2))
 
 
 @pytest.fixture
@@ -26,28 +26,33 @@ def task(best_yaml, digits):
     return Task(best_yaml, fingerprint_of(best_yaml, search.load(best_yaml)), digits, digits)
 
 
+def jobs(*seeds, epochs=2, **changes):
+    content = best_content()
+    return [(Candidate(3, content["config"] | changes, epochs), seed) for seed in seeds]
+
+
 def test_they_come_back_to_the_last_digit(best_yaml):
     kept = KeptTrainings(best_yaml, "mine")
     kept.add(ONE)
     kept.add(TWO)
-    assert KeptTrainings(best_yaml, "mine").by_seed == {1: ONE, 2: TWO}
+    assert KeptTrainings(best_yaml, "mine").done == {(3, 1): ONE, (3, 2): TWO}
     kept.remove()
-    assert KeptTrainings(best_yaml, "mine").by_seed == {}
+    assert KeptTrainings(best_yaml, "mine").done == {}
 
 
 def test_those_of_another_configuration_are_not_taken_up(best_yaml, said):
     KeptTrainings(best_yaml, "mine").add(ONE)
     other = KeptTrainings(best_yaml, "another")
-    assert other.by_seed == {}
+    assert other.done == {}
     assert said().count("not taken up") == 1
     other.add(TWO)
-    assert KeptTrainings(best_yaml, "another").by_seed == {2: TWO}
+    assert KeptTrainings(best_yaml, "another").done == {(3, 2): TWO}
 
 
 @pytest.mark.parametrize("damage", [
     lambda text: "",
     lambda text: text[:-20],
-    lambda text: text.replace("0.1,", "0.2,", 1),
+    lambda text: text.replace('"seed": 1', '"seed": 5'),
     lambda text: "{}",
     lambda text: "[" * 100_000,
     lambda text: "\udcff",
@@ -57,7 +62,7 @@ def test_a_damaged_file_is_set_aside(best_yaml, damage, said):
     kept.add(ONE)
     damaged = damage(kept.path.read_text()).encode("utf-8", "surrogateescape")
     kept.path.write_bytes(damaged)
-    assert KeptTrainings(best_yaml, "mine").by_seed == {}
+    assert KeptTrainings(best_yaml, "mine").done == {}
     (line,) = said().splitlines()
     assert line.endswith("best.confirm.json is damaged (it does not hold what was written to it): "
                          "it is set aside, and its seeds are trained again")  # fmt: skip
@@ -96,15 +101,15 @@ def test_a_training_whose_process_is_killed_is_told(task, monkeypatch):
 
     start = fresh._start
 
-    def killed(task, device, seed):
-        training = start(task, device, seed)
+    def killed(task, device, candidate, seed):
+        training = start(task, device, candidate, seed)
         if seed == 7:
             training.process.kill()
         return training
 
     monkeypatch.setattr(fresh, "_start", killed)
-    results = list(train_fresh(task, [7, 8], ["cpu"], lambda: True))
-    assert results[0] == Failure(7, "its process was killed (SIGKILL), perhaps for want of memory")
+    results = list(train_fresh(task, jobs(7, 8), ["cpu"], lambda: True))
+    assert results[0] == Failure(3, 7, "its process was killed (SIGKILL), perhaps for want of memory")
     assert isinstance(results[1], Fresh)
 
 
@@ -114,5 +119,10 @@ def test_no_process_outlives_an_end_in_between(task):
     task.path.write_text(re.sub(r"^epochs: .*", "epochs: 3000", task.path.read_text(), flags=re.MULTILINE))
     long = replace(task, configuration=fingerprint_of(task.path, search.load(task.path)))
     turns = iter([True, False])
-    assert list(train_fresh(long, [1, 2, 3], ["cpu", "cpu"], lambda: next(turns))) == []
+    assert list(train_fresh(long, jobs(1, 2, 3, epochs=3000), ["cpu", "cpu"], lambda: next(turns))) == []
     assert multiprocessing.active_children() == []
+
+
+def test_a_training_that_diverges_has_failed(task):
+    (result,) = train_fresh(task, jobs(1, learning_rate=1e30), ["cpu"], lambda: True)
+    assert result == Failure(3, 1, "its loss is not finite any more")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from builders import CONFIG, best_content
+from builders import CONFIG, best_content, confirmation
 
 import search
 from search.command.cli import main
@@ -137,7 +137,7 @@ def test_confirm_looks_at_the_weights_first(folder, monkeypatch, capsys):
 
 def test_a_confirmation_goes_into_the_best_yaml_that_was_confirmed(folder):
     path = folder / "best.yaml"
-    best, found = load(path), {"test_loss": 0.2, "test_accuracy": 0.9, "optimism": 0.1}
+    best, found = load(path), confirmation()
     add_confirmation(path, best, found)
     assert load(path).confirmation == found
     assert load(path).weights_sha256 == best.weights_sha256
@@ -165,6 +165,9 @@ def test_a_confirmation_goes_into_the_best_yaml_that_was_confirmed(folder):
         ("environment__threads", 0, "environment.threads is 0: "),
         ("environment__device", "tpu", "environment.device is 'tpu': "),
         ("confirmation", {}, "it lacks confirmation.test_loss"),
+        ("confirmation", confirmation(openings=0), "confirmation.openings is 0: "),
+        ("confirmation", confirmation(classes=[{"name": "bag"}]), "it lacks confirmation.classes.0.support, "),
+        ("confirmation", confirmation(test_gap_se="much"), "confirmation.test_gap_se is 'much': "),
         ("weights_sha256", "../x", "weights_sha256 is '../x': "),
         ("colour", "red", "colour is 'red': "),
     ],

@@ -47,6 +47,7 @@ def test_both_losses_come_from_the_same_function(digits):
             expected = F.cross_entropy(logits, data.labels[indices], reduction="none").numpy()
             np.testing.assert_allclose(measured.losses, expected, rtol=1e-4, atol=1e-5)
             assert np.array_equal(measured.correct, (logits.argmax(1) == data.labels[indices]).numpy())
+            assert np.array_equal(measured.predicted, logits.argmax(1).numpy())
 
 
 def test_evaluation_leaves_the_mode_as_it_was(digits):

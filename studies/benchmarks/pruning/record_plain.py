@@ -133,7 +133,8 @@ def evaluate(model: nn.Module, data: DeviceData, indices: torch.Tensor) -> PerIm
     logits = torch.cat([model(data.normalize(data.pixels(some))) for some in indices.split(500)])
     labels = data.labels[indices]
     losses = nn.functional.cross_entropy(logits, labels, reduction="none")
-    return PerImage(losses.numpy(), (logits.argmax(1) == labels).numpy())
+    predicted = logits.argmax(1)
+    return PerImage(losses.numpy(), (predicted == labels).numpy(), predicted.numpy())
 
 
 def _initialize(data: SearchData, test: SearchData) -> None:

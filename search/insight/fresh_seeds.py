@@ -1,0 +1,71 @@
+"""What trainings with fresh seeds say of a configuration, on validation and test images: figures with their errors."""
+
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from search.measurement import over_seeds
+
+
+@dataclass(frozen=True)
+class Trained:
+    """k trainings of one configuration, the same seeds for all configurations; each array has the shape (k, images)."""
+
+    train_losses: np.ndarray  # on the train probe, in nats
+    val_losses: np.ndarray
+    val_correct: np.ndarray  # bool
+    test_losses: np.ndarray
+    test_correct: np.ndarray
+
+
+def figures(trained: Trained) -> dict[str, float | None]:
+    """Means over seeds, each with its standard error over seeds and images, `NAME_se`; None for one seed.
+
+    `split_offset` is the test loss minus the validation loss of the same weights.
+    """
+    return _with_errors(
+        {
+            "train_loss": (trained.train_losses,),
+            "val_loss": (trained.val_losses,),
+            "test_loss": (trained.test_losses,),
+            "val_accuracy": (trained.val_correct,),
+            "test_accuracy": (trained.test_correct,),
+            "val_gap": (trained.val_losses, -trained.train_losses),
+            "test_gap": (trained.test_losses, -trained.train_losses),
+            "split_offset": (trained.test_losses, -trained.val_losses),
+        }
+    )
+
+
+def luck(recorded: float, trained: Trained) -> dict[str, float | None]:
+    """By how much the recorded validation loss was too low: `optimism`, with its standard error.
+
+    Fresh seeds are measured on the same images, so the images' error falls out. The recorded seed is one draw and the
+    others k: s sqrt(1 + 1/k), s the standard deviation over seeds. None for one seed.
+    """
+    losses = [float(loss) for loss in trained.val_losses.mean(axis=1, dtype=np.float64)]
+    error = statistics.stdev(losses) * math.sqrt(1 + 1 / len(losses)) if len(losses) > 1 else None
+    return {"optimism": statistics.fmean(losses) - recorded, "optimism_se": error}
+
+
+def difference(one: Trained, other: Trained) -> dict[str, float | None]:
+    """`one` minus `other` on the test split, of loss and gap, paired by seed and image; with standard errors."""
+    losses, train = one.test_losses - other.test_losses, one.train_losses - other.train_losses
+    return _with_errors({"test_loss_difference": (losses,), "test_gap_difference": (losses, -train)})
+
+
+def beyond_noise(found: Mapping[str, Any], name: str) -> bool:
+    """Whether a figure is more than two of its standard errors from 0."""
+    error = found.get(f"{name}_se")
+    return error is not None and abs(found[name]) > 2 * error
+
+
+def _with_errors(parts: Mapping[str, tuple[np.ndarray, ...]]) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    for name, arrays in parts.items():
+        found[name], found[f"{name}_se"] = over_seeds(*arrays)
+    return found

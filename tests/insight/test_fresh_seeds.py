@@ -1,0 +1,50 @@
+"""What trainings with fresh seeds say, worked by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from search.insight.fresh_seeds import Trained, beyond_noise, difference, figures, luck
+
+HITS = np.array([[True, True], [True, False]])
+
+
+def trained(train=(0.1, 0.1), val=(0.22, 0.26), test=(0.3, 0.34)):
+    """Two seeds, two images that are alike: an error is that of the seeds."""
+    arrays = [np.repeat([[one], [other]], 2, axis=1) for one, other in (train, val, test)]
+    return Trained(arrays[0], arrays[1], HITS, arrays[2], HITS)
+
+
+def test_the_figures_by_hand():
+    found = figures(trained())
+    expected = {
+        "train_loss": 0.1, "train_loss_se": 0.0, "val_loss": 0.24, "val_loss_se": 0.02, "test_loss": 0.32,
+        "test_loss_se": 0.02, "val_gap": 0.14, "val_gap_se": 0.02, "test_gap": 0.22, "test_gap_se": 0.02,
+        "split_offset": 0.08, "split_offset_se": 0.0, "val_accuracy": 0.75, "test_accuracy": 0.75,
+        "val_accuracy_se": math.hypot(0.25, 0.25), "test_accuracy_se": math.hypot(0.25, 0.25),
+    }  # fmt: skip
+    assert found == pytest.approx(expected)
+
+
+def test_luck_is_told_on_the_same_images():
+    """0.24 +- 0.02 sqrt(2) in each seed, and the recorded one is such a seed too."""
+    found = luck(0.20, trained(test=(9.0, 9.0)))
+    assert found == pytest.approx({"optimism": 0.04, "optimism_se": 0.02 * math.sqrt(2) * math.sqrt(1.5)})
+    one = Trained(*(array[:1] for array in vars(trained()).values()))
+    assert luck(0.20, one) == {"optimism": pytest.approx(0.02), "optimism_se": None}
+
+
+def test_differences_are_paired_by_seed():
+    found = difference(trained(train=(0.2, 0.2)), trained(test=(0.2, 0.24)))
+    assert found == pytest.approx(
+        {"test_loss_difference": 0.1, "test_loss_difference_se": 0.0,
+         "test_gap_difference": 0.0, "test_gap_difference_se": 0.0}, abs=1e-12
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "beyond"), [(0.21, 0.1, True), (-0.21, 0.1, True), (0.19, 0.1, False), (9.0, None, False)]
+)
+def test_two_standard_errors(value, error, beyond):
+    assert beyond_noise({"optimism": value, "optimism_se": error}, "optimism") is beyond
