@@ -45,6 +45,7 @@ class Settings:
     timeout: float | None = None  # seconds
     hang_after: float = 600.0  # seconds without a report, after which a worker is ended
     max_gap: float | None = None  # a ceiling for the gap, in nats
+    check: bool = False  # first see whether the networks of the space can memorize a few images
     race: bool = True  # train the best again with fresh seeds before one of them is chosen
     flip: bool | None = None  # mirror images; None for what suits the data set
     image_size: int | None = None  # to which a folder's images are brought, in pixels; None for what suits them

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from search.command import commands
-from search.command.flags import STORAGE_UNSET, add_flags, purpose
+from search.command.flags import STORAGE_UNSET, add_check_flags, add_flags, purpose
 from search.command.presets import BY_DATASET, PRESETS, preset
 from search.errors import SearchInterrupted, UserError, one_line, printable
 from search.log import show_log
@@ -76,7 +76,9 @@ def _run(arguments: Sequence[str], program: str) -> int:
     parser = Parser(prog=program, description="Search a configuration, and use what a search has found.")
     parser.add_argument("--version", action="version", version=f"gapsearch {_version()}")
     to = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_run(to, _named_study(arguments))
+    study = _named_study(arguments)
+    _add_run(to, study)
+    _add_check(to, study)
     adds = (_add_best, _add_list, _add_compare, _add_dashboard, _add_report, _add_train, _add_confirm, _add_cache)
     for add in adds:
         add(to)
@@ -96,7 +98,7 @@ def _version() -> str:
 
 def _named_study(arguments: Sequence[str]) -> dict[str, Any]:
     """The settings whose defaults `run --help` shows: those of `run DATASET`, or else what most data sets have."""
-    if len(arguments) > 1 and arguments[0] == "run" and not arguments[1].startswith("-"):
+    if len(arguments) > 1 and arguments[0] in ("run", "check") and not arguments[1].startswith("-"):
         return preset(arguments[1])
     return PRESETS[FOLDER] | {"name": "NAME"}
 
@@ -105,11 +107,26 @@ def _add_run(to: "Commands", study: dict[str, Any]) -> None:
     text = "search a configuration"
     run = _add(to, "run", commands.run, text, purpose("a data set or a folder of images"), "digits --trials 20")
     run.epilog = f"{run.epilog}; {run.prog} digits --help shows the defaults for digits"
+    _add_dataset(run)
+    add_flags(run, study)
+
+
+def _add_check(to: "Commands", study: dict[str, Any]) -> None:
+    text = "see whether the networks of a space can overfit at all"
+    about = (
+        f"{text}: the largest and the smallest are trained on 20 images without regularization, with true and with "
+        "random labels, for at most 300 steps. Exits 1 where one cannot memorize them, and names it."
+    )
+    check = _add(to, "check", commands.check, text, about, "digits --space my_space.py")
+    _add_dataset(check)
+    add_check_flags(check, study)
+
+
+def _add_dataset(parser: Parser) -> None:
     names = ", ".join(BY_DATASET)
-    run.add_argument(
+    parser.add_argument(
         "dataset", metavar="DATASET|FOLDER", help=f"{names}; or a folder that holds a folder of images for each class"
     )
-    add_flags(run, study)
 
 
 def _add_best(to: "Commands") -> None:

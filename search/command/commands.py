@@ -13,20 +13,24 @@ from typing import TYPE_CHECKING, Any
 from search.errors import UserError, one_line, printable
 
 if TYPE_CHECKING:
+    from search.api import Search
     from search.results.snapshot import StudySnapshot
     from search.results.trial_result import TrialResult
 
 
 def run(dataset: str, **flags: Any) -> int:  # noqa: ANN401
     """Search on `dataset`, a data set's name or a folder of images; `flags` are those that were given."""
-    from search.command.flags import search_of
-    from search.command.presets import preset
-
-    study = preset(dataset)
-    if "data_root" in study and "data_root" in flags:
-        raise UserError(f"the images are those in {dataset}; leave --data-root out")
-    search_of(study, flags).run()
+    _search(dataset, flags).run()
     return 0
+
+
+def check(dataset: str, **flags: Any) -> int:  # noqa: ANN401
+    """See whether the networks of a space can memorize a few images of `dataset`; 1 where they cannot."""
+    search = _search(dataset, flags)
+
+    from search.engine import launch
+
+    return 0 if launch.check(search) else 1
 
 
 def best(place: Path) -> int:
@@ -134,6 +138,17 @@ def _snapshot(folder: Path, storage: str | None, study: str | None) -> "StudySna
 
     with open_study(storage_url(folder, storage), study) as stored:
         return read_snapshot(stored)
+
+
+def _search(dataset: str, flags: dict[str, Any]) -> "Search":
+    """On `dataset`, with the flags that were given. Raises UserError."""
+    from search.command.flags import search_of
+    from search.command.presets import preset
+
+    study = preset(dataset)
+    if "data_root" in study and "data_root" in flags:
+        raise UserError(f"the images are those in {dataset}; leave --data-root out")
+    return search_of(study, flags)
 
 
 def _table(trials: Sequence["TrialResult"]) -> list[str]:

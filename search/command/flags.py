@@ -84,6 +84,7 @@ GROUPS = {
         Flag("storage", str, "URL", "Optuna storage", STORAGE_UNSET),
     ),
 }
+CHECKED = ("space", "seed", "data-root")
 IMAGE_SIZE = Flag("image-size", int, "N", "bring images to NxN pixels", "what suits most of them")
 
 
@@ -108,9 +109,17 @@ def add_flags(parser: argparse.ArgumentParser, study: Mapping[str, Any]) -> None
             _add(group, flag, defaults)
         if title == SPACE:
             _add_ranges(group, study.get("ranges", {}))
-            _add_left_out(group)
+            _add_parts(group)
         if title == IMAGES:
             _add_image_flags(group, defaults)
+
+
+def add_check_flags(parser: argparse.ArgumentParser, study: Mapping[str, Any]) -> None:
+    """Add the flags that `gapsearch check` shares with a search, with the same defaults."""
+    settings: dict[str, Any] = {field.name: field.default for field in fields(Search)}
+    for flag in (flag for flags in GROUPS.values() for flag in flags if flag.name in CHECKED):
+        _add(parser, flag, settings | dict(study))
+    _add_ranges(parser, study.get("ranges", {}))
 
 
 def search_of(study: Mapping[str, Any], given: Mapping[str, Any]) -> Search:
@@ -122,7 +131,7 @@ def search_of(study: Mapping[str, Any], given: Mapping[str, Any]) -> Search:
     return Search(**chosen | {"ranges": {**chosen.get("ranges", {}), **own}})
 
 
-def _add(group: argparse._ArgumentGroup, flag: Flag, defaults: Mapping[str, Any]) -> None:
+def _add(group: argparse._ActionsContainer, flag: Flag, defaults: Mapping[str, Any]) -> None:
     default = defaults[flag.name.replace("-", "_")]
     shown = flag.unset if default is None else str(default)
     text = f"{flag.text} (default: {shown})" if shown else flag.text
@@ -135,7 +144,7 @@ def _add(group: argparse._ArgumentGroup, flag: Flag, defaults: Mapping[str, Any]
     )
 
 
-def _add_ranges(group: argparse._ArgumentGroup, ranges: Mapping[str, tuple[float, float]]) -> None:
+def _add_ranges(group: argparse._ActionsContainer, ranges: Mapping[str, tuple[float, float]]) -> None:
     """ranges: of the study."""
     shown = " ".join(f"{name}={low:g}:{high:g}" for name, (low, high) in ranges.items())
     group.add_argument(
@@ -148,8 +157,10 @@ def _add_ranges(group: argparse._ArgumentGroup, ranges: Mapping[str, tuple[float
     )
 
 
-def _add_left_out(group: argparse._ArgumentGroup) -> None:
-    """The flags that leave out a part of a search."""
+def _add_parts(group: argparse._ArgumentGroup) -> None:
+    """The flags that leave out a part of a search, or add one."""
+    text = "first see whether the largest and the smallest network can memorize 20 images, which takes seconds"
+    group.add_argument("--check", action="store_true", default=argparse.SUPPRESS, help=f"{text} (default: no)")
     for name, text in (
         ("start", "do not begin with the configurations that the space names (default: begin with them)"),
         ("race", "do not race the best with fresh seeds: expected figures are then those of one seed (default: race)"),

@@ -20,6 +20,7 @@ from search.engine import machine
 from search.engine.corners_apart import check_apart
 from search.engine.export import export
 from search.engine.longer import queue_longer
+from search.engine.memory_check import check_memory
 from search.engine.owner import Owner, claim
 from search.engine.runner import Runner, SearchFailed
 from search.engine.start import begin, first_trials
@@ -56,6 +57,8 @@ def run_search(settings: Settings) -> int | None:
     cache.remove_leftovers()
     data = load_data(settings)
     check_apart(settings.space, settings.ranges, data.shape, len(data.classes))
+    if settings.check:
+        check_memory(settings.space, suggest, data, settings.seed)
     first = first_trials(settings, suggest)
     make_folder(settings.folder)
     url = settings.storage_url
@@ -76,6 +79,17 @@ def run_search(settings: Settings) -> int | None:
         owner.check()
         _conclude(settings, conditions, data, store, runner, in_haste=False)
         return None
+
+
+def check(settings: Settings) -> bool:
+    """Whether the networks of a space can overfit, see `check_memory`. Nothing is searched.
+
+    Raises UserError for input that cannot work.
+    """
+    suggest = suggester(settings.space, settings.ranges)
+    data = load_data(settings)
+    check_apart(settings.space, settings.ranges, data.shape, len(data.classes))
+    return check_memory(settings.space, suggest, data, settings.seed)
 
 
 @contextlib.contextmanager
