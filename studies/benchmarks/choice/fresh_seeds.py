@@ -8,6 +8,7 @@ race took of the epochs. A search that has ended is not run again. DATASET is di
 """
 
 import argparse
+import math
 import statistics
 import sys
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Row:
     expected: float
     interval: tuple[float, float]  # 90%
     fresh: float  # mean validation loss of the further seeds
-    fresh_se: float
+    fresh_se: float  # over seeds alone: the images are those that `recorded` was measured on
     race_epochs: int
     search_epochs: int
 
@@ -73,7 +74,7 @@ def searched(seed: int, dataset: str, flags: list[str], folder: Path) -> Row:
         expected=best.expected["loss"],
         interval=(low, high),
         fresh=best.confirmation["val_loss"],
-        fresh_se=best.confirmation["val_loss_se"],
+        fresh_se=best.confirmation["optimism_se"] / math.sqrt(len(best.confirmation["seeds"]) + 1),
         race_epochs=race,
         search_epochs=sum(trial.epochs_run for trial in result.trials),
     )
