@@ -104,9 +104,9 @@ def test_the_errors_are_about_as_large_as_the_scatter():
 
 @pytest.fixture
 def table(tmp_path):
-    """Three configurations, recorded out of order; the last was trained a third time."""
+    """Three configurations, recorded out of order; the last was trained a third time. A fourth was trained once."""
     rng, lines, losses = np.random.default_rng(0), [], {}
-    for seed, repeats in ((13, 5), (10, 7), (11, 7), (12, 5), (15, 9), (14, 9), (16, 9)):
+    for seed, repeats in ((13, 5), (10, 7), (11, 7), (12, 5), (15, 9), (14, 9), (16, 9), (17, 3)):
         losses[str(seed)] = np.full(4, seed / 10) + rng.normal(0, 0.05, 4)
         losses[f"{seed}.test"] = np.full(3, seed / 5) + rng.normal(0, 0.05, 3)
         curves = {"train_loss": [1, 1], "val_loss": [9, seed / 10], "test_loss": [9, seed / 5]}
@@ -170,7 +170,7 @@ def test_a_table_without_losses_of_images(table, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("lines", "top", "said"),
     [
-        (2, "3", "2 configurations with 1 seeds each; three with two each are needed"),
+        (5, "3", "2 configurations have two seeds; three are needed"),
         (7, "2", "--top is 2; it must be at least 3"),
     ],
 )

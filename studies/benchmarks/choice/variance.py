@@ -45,16 +45,17 @@ class Seeds:
 
 
 def load_seeds(table: Path) -> Seeds:
-    """The trainings of a table; those that not every configuration has are left out.
+    """The trainings of a table, equally many of each configuration; those trained once alone are left out.
 
     Raises ValueError, KeyError and OSError where it is none, or has too few configurations or seeds.
     """
     trained: dict[int, list[Mapping[str, Any]]] = {}
     for record in sorted(read_records(table), key=lambda record: record["seed"]):  # the best configurations first
         trained.setdefault(record["repeats"], []).append(record)
-    count = min(map(len, trained.values()), default=0)
-    if len(trained) < 3 or count < 2:
-        raise ValueError(f"{len(trained)} configurations with {count} seeds each; three with two each are needed")
+    trained = {repeats: found for repeats, found in trained.items() if len(found) > 1}
+    if len(trained) < 3:
+        raise ValueError(f"{len(trained)} configurations have two seeds; three are needed")
+    count = min(map(len, trained.values()))
     rows = [found[:count] for found in trained.values()]
     side = table.with_name(f"{table.name.split('.')[0]}.npz")
     losses = np.load(side) if side.exists() else None
