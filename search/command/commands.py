@@ -61,11 +61,12 @@ def report(place: Path, storage: str | None, study: str | None) -> int:
     """Write the report of the search in the run folder `place`, or beside the best.yaml `place`."""
     from search.results.best_yaml import run_folder
     from search.show.report import write_report
+    from search.show.text import plural
 
     folder = run_folder(place)
     snapshot = _snapshot(folder, storage, study)
     trials = sum(not trial.replaced for trial in snapshot.trials)
-    print(f"{trials} trials, {len(snapshot.ended)} of them ended", flush=True)  # the rest takes seconds
+    print(f"{plural(trials, 'trial')}, {len(snapshot.ended)} of them ended", flush=True)  # the rest takes seconds
     print(printable(f"written: {write_report(folder, snapshot)}"))
     return 0
 
@@ -96,13 +97,14 @@ def cache(clear: bool) -> int:
     """Show how much the image cache holds, or empty it."""
     from search.data.cache import cache_folder
     from search.data.cache_room import LIMIT, entries, make_room
+    from search.show.text import plural
 
     if clear:
         make_room(0)
     sizes = entries()
     kept = "; what a search uses now stays" if clear and sizes else ""
     print(
-        f"{cache_folder()}: {len(sizes)} sets of images, {sum(sizes.values()) / 1e6:,.1f} MB{kept} "
+        f"{cache_folder()}: {plural(len(sizes), 'set')} of images, {sum(sizes.values()) / 1e6:,.1f} MB{kept} "
         f"(at most {LIMIT / 1e9:.0f} GB; what was used least recently goes first)"
     )
     return 0
@@ -162,10 +164,12 @@ def _table(trials: Sequence["TrialResult"]) -> list[str]:
 
 
 def _legend(trials: Sequence["TrialResult"]) -> list[str]:
+    from search.show.text import plural
+
     counts = Counter(trial.stopped or trial.state.lower() for trial in trials)
     listed = ", ".join(f"{count} {ending}" for ending, count in counts.most_common()) or "none yet"
     chosen = "; -> is the chosen one" if any(trial.chosen for trial in trials) else ""
-    return ["", f"{len(trials)} trials: {listed}{chosen}"]
+    return ["", f"{plural(len(trials), 'trial')}: {listed}{chosen}"]
 
 
 def _show(lines: Sequence[str]) -> None:

@@ -135,7 +135,13 @@ def _data(data: SearchData, settings: Settings) -> dict[str, Any]:
 
 
 def _root(settings: Settings) -> dict[str, str]:
-    """Where the images lie, as seen from the run folder; nothing where they come with a package."""
+    """Where the images lie, as seen from the run folder; nothing where they come with a package, or far from it.
+
+    Far is what shares the root of the file system alone: a way from there would be an absolute path in disguise.
+    """
     if datasets.SOURCES[settings.dataset].location is None and settings.dataset != FOLDER:
         return {}
-    return {"root": Path(os.path.relpath(settings.data_root, settings.folder)).as_posix()}
+    images, folder = os.path.abspath(settings.data_root), os.path.abspath(settings.folder)
+    if os.path.dirname(common := os.path.commonpath([images, folder])) == common:
+        return {}
+    return {"root": Path(os.path.relpath(images, folder)).as_posix()}

@@ -223,7 +223,7 @@ def _pool(
     before = f"; {done} done before" if done else ""
     again = f"; {interrupted} interrupted ones queued again" if interrupted else ""
     logger.info(
-        f"{missing} trials of at most {settings.epochs} epochs on {plural(len(places), 'worker')} "
+        f"{plural(missing, 'trial')} of at most {plural(settings.epochs, 'epoch')} on {plural(len(places), 'worker')} "
         f"({', '.join(dict.fromkeys(places))}; {conditions.precision}){before}{again}"
     )
     most = max(jobs, Race.most if settings.race else 1)

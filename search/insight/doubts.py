@@ -40,6 +40,10 @@ def never_recognized(classes: Sequence[str]) -> list[str]:
     """A line that names the classes of recall 0; none where every class was recognized at least once."""
     if not classes:
         return []
+    return [f"never recognized on the validation images (recall 0): {named(classes)}"]
+
+
+def named(classes: Sequence[str]) -> str:
+    """`oak, elm`; of many the first, and how many more there are."""
     more = f" and {len(classes) - MOST_NAMED} more" if len(classes) > MOST_NAMED else ""
-    listed = ", ".join(classes[:MOST_NAMED])
-    return [f"never recognized on the validation images (recall 0): {listed}{more}"]
+    return f"{', '.join(classes[:MOST_NAMED])}{more}"

@@ -8,15 +8,22 @@ from typing import Any
 from search.choice.rivals import Rivals
 from search.insight.confirmed import verdicts
 from search.insight.doubts import beside, doubt, never_recognized
+from search.insight.evidence import from_few_images, judged
 from search.insight.worth import expectation
 from search.show.text import short
+
+PACKAGED = ("digits",)  # data sets whose images come with a package
 
 
 def describe(content: Mapping[str, Any], path: Path) -> Iterator[str]:
     """Line by line. content: of the best.yaml at `path`."""
-    choice = content["choice"]
-    yield from _figures(content, Rivals(choice.get("baseline_accuracy"), choice.get("largest_class")))
+    choice, metrics, images = content["choice"], content["metrics"], content["data"]["val_size"]
+    rivals = Rivals(choice.get("baseline_accuracy"), choice.get("largest_class"))
+    yield from _figures(content, rivals)
     yield from (f"  {line}" for line in never_recognized(choice.get("unrecognized", ())))
+    yield from (
+        f"  {line}" for line in from_few_images(metrics["val_accuracy"], metrics["val_loss_se"], images, rivals)
+    )
     yield f"chosen: {choice['because']}"
     if choice["over"]:
         yield f"  over {'trial' if len(choice['over']) == 1 else 'trials'} {', '.join(map(str, choice['over']))}"
@@ -25,13 +32,19 @@ def describe(content: Mapping[str, Any], path: Path) -> Iterator[str]:
             f"confirmed with fresh seeds on the test split: test_loss {confirmed['test_loss']:.4f}, "
             f"accuracy {confirmed['test_accuracy']:.1%}"
         )
-        yield from (f"  {line}" for line in verdicts(content["metrics"], confirmed))
+        yield from (f"  {line}" for line in verdicts(metrics, confirmed))
     yield f"configuration, of the space {content['space']}"
     width = max(map(len, content["config"]), default=0)
     for name, value in content["config"].items():
         yield f"  {name:{width}}  {short(value)}"
     yield f"load it:         search.load({str(path)!r}).trained()"
-    yield f"train it again:  gapsearch train {shlex.quote(str(path))}"
+    yield f"train it again:  gapsearch train {shlex.quote(str(path))}{images_flag(content)}"
+
+
+def images_flag(content: Mapping[str, Any]) -> str:
+    """What a command on a best.yaml of that content needs besides, where it does not say where its images are."""
+    data = content["data"]
+    return "" if data.get("root") or data["name"] in PACKAGED else " --data-root DIR"
 
 
 def _figures(content: Mapping[str, Any], rivals: Rivals) -> Iterator[str]:
@@ -52,5 +65,8 @@ def _figures(content: Mapping[str, Any], rivals: Rivals) -> Iterator[str]:
         f"  accuracy    {metrics['val_accuracy']:.1%} on {content['data']['val_size']:,} validation images, "
         f"{metrics['train_accuracy']:.1%} on the train probe" + (f" ({beside(rivals)})" if rivals.known else "")
     )
-    yield f"  fit         {metrics['fit']}; best at epoch {content['epochs']}, stopped: {choice['stopped']}"
+    yield (
+        f"  fit         {judged(metrics['fit'], content['data']['val_size'])}; "
+        f"best at epoch {content['epochs']}, stopped: {choice['stopped']}"
+    )
     yield f"  parameters  {metrics['parameters']:,}"

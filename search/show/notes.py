@@ -10,6 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from search.choice.constraints import Constraints
 from search.insight.doubts import because, held_against, never_recognized
+from search.insight.evidence import evidence, judged
 from search.insight.stops import stops
 from search.insight.worth import expectation, raced
 from search.results.snapshot import StudySnapshot
@@ -140,6 +141,9 @@ def _chosen(snapshot: StudySnapshot) -> Iterator[str]:
     chosen, constraints = snapshot.chosen_trial, snapshot.constraints
     if chosen is None or chosen.run is None:
         yield "**Chosen at present:** none. No trial yet beats the linear baseline within what is asked for."
+        for line in evidence(snapshot):
+            yield ""
+            yield f"**{markdown(sentence(line))}**"
         return
     at_best = chosen.run.at_best
     yield f"**Chosen at present: trial {chosen.number}**, {markdown(because(snapshot))}."
@@ -150,11 +154,11 @@ def _chosen(snapshot: StudySnapshot) -> Iterator[str]:
     yield (
         f"**Recorded:** val\\_loss {with_error(at_best.val_loss, at_best.val_loss_se)} "
         f"(linear baseline {constraints.baseline_loss:.4f}), gap {with_error(at_best.gap, at_best.gap_se)}, "
-        f"accuracy {held_against(at_best.val_accuracy, snapshot.rivals)}, {markdown(chosen.run.fit)}, "
-        f"best epoch {chosen.run.best_epoch + 1}."
+        f"accuracy {held_against(at_best.val_accuracy, snapshot.rivals)}, "
+        f"{judged(markdown(chosen.run.fit), snapshot.data.get('val_size'))}, best epoch {chosen.run.best_epoch + 1}."
     )
     yield ""
-    for line in never_recognized(snapshot.unrecognized):
+    for line in (*never_recognized(snapshot.unrecognized), *evidence(snapshot)):
         yield f"**{markdown(sentence(line))}**"
         yield ""
     yield from _table(["parameter", "value"], [[name, short(value)] for name, value in chosen.params.items()])

@@ -19,6 +19,7 @@ from search.files import replace_file
 from search.insight import sentences
 from search.insight.confirmed import verdicts
 from search.insight.doubts import because, beside, never_recognized
+from search.insight.evidence import evidence, judged
 from search.insight.fit_regimes import regimes, strongest_parameters
 from search.insight.sentences import (
     bounds,
@@ -34,6 +35,7 @@ from search.results import best_yaml
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult, ranked
 from search.settings import DEFAULT_SPACE, FOLDER
+from search.show.best import images_flag
 from search.show.epochs_trained import epochs_trained
 from search.show.importance import importance
 from search.show.learning_curves import learning_curves
@@ -88,7 +90,8 @@ def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None, f
         chosen=snapshot.chosen_trial,
         because=because(snapshot),
         rivals=beside(snapshot.rivals),
-        unrecognized=[sentence(line) for line in never_recognized(snapshot.unrecognized)],
+        warnings=[sentence(line) for line in (*never_recognized(snapshot.unrecognized), *evidence(snapshot))],
+        images_flag=images_flag(exported) if exported else "",
         nearest=nearest(snapshot.runs, snapshot.constraints),
         exported=exported,
         confirmation=exported.get("confirmation") if exported else None,
@@ -225,6 +228,7 @@ def _environment() -> Environment:
     environment.globals["MOST_CLASSES"] = MOST_CLASSES
     environment.filters |= {
         "figure": _figure,
+        "judged": judged,
         "percent": _percent,
         "plural": plural,
         "short": short,

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from search.choice.choose import nearest
 from search.insight.doubts import because, held_against, never_recognized
+from search.insight.evidence import evidence, judged
 from search.insight.sentences import sentences
 from search.insight.stops import stops
 from search.insight.worth import expectation, raced
 from search.results.database import may_be_shown
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import ranked
+from search.show.text import plural
 from search.show.trial_table import CHOSEN, FIGURES, FRONT, TRIAL, table
 
 ROWS = 8  # of the table
@@ -50,7 +52,7 @@ def _stops(snapshot: StudySnapshot) -> str:
     planned = trained + saved
     causes = ", ".join(f"{row.trials} {row.ending}" for row in rows) or "none"
     spared = f"; {trained} of {planned} epochs trained, {saved / planned:.0%} saved" if saved else ""
-    return f"{sum(row.trials for row in rows)} trials: {causes}{spared}"
+    return f"{plural(sum(row.trials for row in rows), 'trial')}: {causes}{spared}"
 
 
 def _chosen(snapshot: StudySnapshot, folder: Path) -> list[str]:
@@ -64,9 +66,9 @@ def _chosen(snapshot: StudySnapshot, folder: Path) -> list[str]:
         f"chosen: trial {run.number}, {because(snapshot)}",
         *(f"        expected: {figures}" for figures in expected),
         f"        recorded: val_loss {run.at_best.val_loss:.4f} (linear baseline {baseline:.4f}), "
-        f"gap {run.at_best.gap:.4f}, accuracy {held_against(run.at_best.val_accuracy, snapshot.rivals)}, {run.fit}, "
-        f"epoch {run.best_epoch + 1}",
-        *(f"        {line}" for line in never_recognized(snapshot.unrecognized)),
+        f"gap {run.at_best.gap:.4f}, accuracy {held_against(run.at_best.val_accuracy, snapshot.rivals)}, "
+        f"{judged(run.fit, snapshot.data.get('val_size'))}, epoch {run.best_epoch + 1}",
+        *(f"        {line}" for line in (*never_recognized(snapshot.unrecognized), *evidence(snapshot))),
         f"written: {folder / 'best.yaml'}{weights}",
     ]
 
@@ -82,6 +84,7 @@ def _none_chosen(snapshot: StudySnapshot) -> list[str]:
         "no best.yaml is written",
         f"        nearest: trial {closest.number}, val_loss {closest.at_best.val_loss:.4f}, "
         f"gap {closest.at_best.gap:.4f}",
+        *(f"        {line}" for line in evidence(snapshot)),
     ]
 
 

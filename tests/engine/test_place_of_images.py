@@ -33,6 +33,11 @@ def test_it_is_written_as_seen_from_the_run_folder_and_found_from_anywhere(home,
     assert images_of(best(home / "runs" / "a", "folder", written["root"]), None) == home / "my photos"
 
 
+def test_far_from_the_run_folder_they_have_no_place_that_could_move_along(home):
+    assert _root(Settings(name="a", dataset="folder", data_root="/elsewhere/photos", out=home / "runs/a")) == {}
+    assert _root(Settings(name="a", dataset="folder", data_root="/", out="/a")) == {}
+
+
 def test_images_of_a_package_have_no_place(home):
     assert _root(Settings(name="a", dataset="digits")) == {}
     assert _root(Settings(name="a", dataset="MNIST")) == {"root": "../../data"}

@@ -32,6 +32,22 @@ def test_the_first_line_says_what_is_more_accurate():
     assert "  never recognized on the validation images (recall 0): oak" in rest
 
 
+def test_a_result_from_few_images_is_called_that():
+    shown = lines(choice=choice(baseline_accuracy=0.9, largest_class=0.5))
+    assert "  fit         good as far as 50 images tell; best at epoch 2, stopped: finished" in shown
+    (line,) = [line for line in shown if line.startswith("  from few images")]
+    assert line.startswith("  from few images: 48 of 50 are right, which any accuracy from 90.")
+    many = best_content()["data"] | {"val_size": 200}
+    assert not any("few images" in line or "images tell" in line for line in lines(data=many))
+
+
+def test_where_the_place_of_the_images_is_not_known_the_command_asks_for_it():
+    data = best_content()["data"]
+    assert lines()[-1] == "train it again:  gapsearch train run/best.yaml"  # they come with a package
+    assert lines(data=data | {"name": "folder", "root": "../photos"})[-1] == lines()[-1]
+    assert lines(data=data | {"name": "folder"})[-1] == "train it again:  gapsearch train run/best.yaml --data-root DIR"
+
+
 def test_optimism_is_told_with_its_error():
     confirmed = {"test_loss": 0.11, "test_accuracy": 0.96, "optimism": 0.01, "test_loss_se": 0.004}
     (line,) = [line for line in lines(confirmation=confirmed) if line.startswith("confirmed")]

@@ -104,6 +104,14 @@ def test_the_study_note_of_a_search_without_a_choice():
     assert "**Chosen at present:** none." in study_note(snapshot(trial(0, "RUNNING", None)))
 
 
+@pytest.mark.parametrize("chosen", [True, False])
+def test_the_study_note_says_that_images_are_few(chosen):
+    note = study_note(snapshot(trial(0, chosen=chosen), data={"val_size": 16, "val_counts": [12, 4]}))
+    assert "**From few images: 14 of 16 are right, which any accuracy from 68." in note
+    assert "**Classes of fewer than 10 validation images: bag 4.**" in note
+    assert ("good as far as 16 images tell" in note) == chosen
+
+
 def test_many_classes_are_counted():
     note = study_note(snapshot(data={"classes": [f"c{number}" for number in range(100)]}))
     assert "100 classes: c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 and 90 more." in note

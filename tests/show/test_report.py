@@ -89,6 +89,16 @@ def test_what_is_more_accurate_and_what_is_never_recognized_is_said():
     assert "Never recognized on the validation images (recall 0): elm." in text
 
 
+@pytest.mark.parametrize("chosen", [1, None])
+def test_a_result_from_few_images_is_called_that(chosen):
+    data = {"name": "digits", "classes": ["oak", "elm"], "shape": [1, 8, 8], "train_size": 40, "val_size": 20,
+            "val_counts": [15, 5]}  # fmt: skip
+    text = shown(recorded_study(recorded_trials(), data=data, chosen=chosen))
+    assert "From few images: 16 of 20 are right, which any accuracy from 62." in text
+    assert "Classes of fewer than 10 validation images: elm 5." in text
+    assert ("good as far as 20 images tell" in text) == (chosen is not None)
+
+
 def test_where_no_smaller_gap_is_to_be_had_none_is_listed():
     text = shown(
         recorded_study([recorded_trial(n, val_loss=0.5 + 0.2 * n, dropout=0.1 * n) for n in range(3)], chosen=1)

@@ -67,6 +67,28 @@ def test_the_expected_accuracy_is_held_against_them_too():
     assert "accuracy 70.0% (linear baseline 75.0%, largest class 50.0%), from 2 seeds" in shown[shown.index(first) + 1]
 
 
+def test_a_result_from_few_images_is_called_that():
+    few = {"classes": ["oak", "elm"], "val_size": 16, "val_counts": [9, 7]}
+    shown = lines(snapshot(trial(0, chosen=True, val_loss_se=0.0), data=few))
+    recorded = next(number for number, line in enumerate(shown) if line.startswith("        recorded: "))
+    assert shown[recorded].endswith("largest class 50.0%), good as far as 16 images tell, epoch 3")
+    assert shown[recorded + 1].startswith("        from few images: 14 of 16 are right, which any accuracy from 68.")
+    assert shown[recorded + 1].endswith(
+        "; the linear baseline (75.0%) lies in that range; that the standard error is 0.0000 is no certainty"
+    )
+    assert shown[recorded + 2] == "        classes of fewer than 10 validation images: oak 9, elm 7"
+
+
+def test_that_none_is_chosen_may_be_due_to_few_images_too():
+    shown = lines(snapshot(trial(0, val=(0.9,), train=(0.9,)), data={"val_size": 8, "val_counts": [4, 4]}))
+    assert any(line.startswith("        from few images: 7 of 8 are right") for line in shown)
+    assert "        classes of fewer than 10 validation images: shirt 4, bag 4" in shown
+
+
+def test_one_trial_is_one():
+    assert "1 trial: 1 finished" in lines(snapshot(trial(0), epochs=3))
+
+
 def test_nothing_saved_is_not_told():
     assert "2 trials: 2 finished" in lines(snapshot(trial(0), trial(1), epochs=3))
 

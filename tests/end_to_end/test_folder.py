@@ -1,0 +1,47 @@
+"""A folder of images as people have them: searched, and trained again by the command that is printed."""
+
+import shlex
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from search.command.cli import main
+
+SMALL = "--trials 3 --epochs 2 --workers 1 --device cpu --image-size 16 --no-start --no-race --range depth=1:1 "
+SMALL += "--range width=8:12 --range batch_size=8:8 --range learning_rate=0.01:0.02"
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """`my photos` in the current folder: stripes this way and that, a nested folder, a copy, files that are no images.
+
+    Their place varies, so that a linear classifier cannot tell them apart.
+    """
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for number in range(120):
+        wave = 127 + 100 * np.sin(2 * np.pi * (np.arange(16) / 4 + rng.random()))
+        pixels = (np.tile(wave, (16, 1)) + rng.normal(0, 10, (16, 16))).clip(0, 255).astype(np.uint8)
+        kind, image = ("upright", pixels) if number % 2 else ("level", pixels.T)
+        place = tmp_path / "my photos" / kind / ("2023" if number < 40 else "")
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(place / f"{number}.png")
+    folder = tmp_path / "my photos"
+    (folder / "level" / "copy.png").write_bytes((folder / "level" / "100.png").read_bytes())
+    (folder / "level" / "notes.txt").write_text("no image")
+    (folder / "Thumbs.db").write_bytes(b"no image")
+    return folder
+
+
+def test_a_folder_is_searched_and_trained_again_as_printed(photos, own_cache, capsys):
+    assert main(["run", photos.name, "--out", "runs/mine", *shlex.split(SMALL)]) == 0
+    shown = capsys.readouterr().out
+    assert "my photos: run folder runs/mine" in shown
+    assert "from few images: " in shown
+    assert main(["best", "runs/mine"]) == 0
+    called = capsys.readouterr().out.splitlines()[-1].removeprefix("train it again:  gapsearch ")
+    assert called == "train runs/mine/best.yaml"
+    assert main(shlex.split(called)) == 0
+    assert main(["train", "runs/mine"]) == 0
+    assert capsys.readouterr().out.count("reproduced to the last digit") == 2
