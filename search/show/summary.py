@@ -78,12 +78,14 @@ def _none_chosen(snapshot: StudySnapshot) -> list[str]:
     closest = nearest(snapshot.runs, constraints)
     if closest is None:
         return ["nothing to choose from yet"]
+    last = closest.best_epoch + 1 == snapshot.planned_epochs
+    more = "; its last epoch was its best, a larger --epochs may help" if last else ""
     ceiling = "" if constraints.max_gap is None else f" with a gap of at most {constraints.max_gap:g}"
     return [
         f"chosen: none. No trial beats the linear baseline (val_loss {constraints.baseline_loss:.4f}){ceiling}; "
         "no best.yaml is written",
         f"        nearest: trial {closest.number}, val_loss {closest.at_best.val_loss:.4f}, "
-        f"gap {closest.at_best.gap:.4f}",
+        f"gap {closest.at_best.gap:.4f}, accuracy {held_against(closest.at_best.val_accuracy, snapshot.rivals)}{more}",
         *(f"        {line}" for line in evidence(snapshot)),
     ]
 

@@ -100,7 +100,11 @@ def test_where_nothing_may_be_chosen_the_nearest_is_named(max_gap, ceiling):
     assert (
         f"chosen: none. No trial beats the linear baseline (val_loss 0.7000){ceiling}; no best.yaml is written" in shown
     )
-    assert "        nearest: trial 0, val_loss 0.9000, gap 0.0000" in shown
+    nearest = "        nearest: trial 0, val_loss 0.9000, gap 0.0000, accuracy 87.5% "
+    nearest += "(linear baseline 75.0%, largest class 50.0%)"
+    assert nearest in shown
+    shown = lines(snapshot(*infeasible, max_gap=max_gap, epochs=1))
+    assert f"{nearest}; its last epoch was its best, a larger --epochs may help" in shown
 
 
 def test_a_search_without_a_result():
