@@ -192,7 +192,7 @@ def test_nothing_is_fetched():
 
 
 def test_no_absolute_path_is_told():
-    exported = {"confirmation": None, "environment": {"torch": "2.10"}, "trial": 1}
+    exported = {"data": {"name": "digits"}, "confirmation": None, "environment": {"torch": "2.10"}, "trial": 1}
     page = render(recorded_study(recorded_trials(), chosen=1), exported)
     assert "/home/somebody" not in page
     assert "gapsearch train mine/best.yaml" in page
