@@ -5,7 +5,6 @@ import shlex
 import subprocess
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import optuna
 import pytest
@@ -21,6 +20,7 @@ from builders import (
     recorded_trial,
     recorded_trials,
 )
+from page_text import Text
 
 from search import Search
 from search.choice.fit import Fit
@@ -28,27 +28,6 @@ from search.command.cli import main
 from search.insight.sentences import importance as importance_lines
 from search.results.snapshot import read_snapshot
 from search.show import report
-
-
-class Text(HTMLParser):
-    """What a person reads, and the elements of the page."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.shown, self.elements, self.skipped = "", [], 0
-        self.feed(page)
-        self.shown = " ".join(self.shown.split())
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        self.shown += " "
-        self.skipped += tag in ("script", "style", "noscript")
-
-    def handle_endtag(self, tag):
-        self.skipped -= tag in ("script", "style", "noscript")
-
-    def handle_data(self, data):
-        self.shown += "" if self.skipped else data
 
 
 def render(study, exported=None):
