@@ -11,7 +11,7 @@ from builders import ROOT
 
 STUDIES = ROOT / "studies"
 PAGES = sorted(STUDIES.rglob("README.md"))
-FOLDERS = {"throughput", "pruning", "choice", "overhead", "faults", "search", "tables"}
+FOLDERS = {"throughput", "pruning", "choice", "overhead", "faults", "race", "search", "tables"}
 
 
 def commands_of(page):
