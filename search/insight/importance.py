@@ -91,10 +91,13 @@ def _shares(points: str) -> dict[str, Share]:
     rng = np.random.default_rng(0)
     resamples = [[runs[row] for row in rng.integers(len(runs), size=len(runs))] for _ in range(RESAMPLES)]
     drawn = [_fanova(resample, TREES_OF_RESAMPLE, list(shares)) for resample in resamples if _varies(resample)]
-    return {
-        name: Share(value, *map(float, np.quantile([one[name] for one in drawn], INTERVAL)))
-        for name, value in shares.items()
-    }
+    return {name: _share(value, [one[name] for one in drawn]) for name, value in shares.items()}
+
+
+def _share(value: float, drawn: Sequence[float]) -> Share:
+    """With an interval that holds it: resamples repeat runs, so theirs may all lie on one side of it."""
+    low, high = map(float, np.quantile(drawn, INTERVAL))
+    return Share(value, min(low, value), max(high, value))
 
 
 def _varies(runs: Iterable[FrozenTrial]) -> bool:

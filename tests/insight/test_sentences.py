@@ -1,6 +1,7 @@
 """Each sentence appears on a made-up study where it is true, and not on one where it is false."""
 
 import math
+import re
 
 import pytest
 from ended_trials import ended, ended_trials
@@ -28,7 +29,9 @@ def test_what_drives_each_objective_is_said_with_its_share():
     loss, gap = importance(trials)
     assert loss.startswith("what drives val_loss: width ")
     assert gap.startswith("what drives gap: augmentation ")
-    assert loss.endswith("(30 runs)")
+    assert loss.endswith("shares of the variance over 30 runs, and their 90% intervals")
+    share, low, high = map(int, re.search(r"width (\d+)% \((\d+)% to (\d+)%\)", loss).groups())
+    assert low <= share <= high
 
 
 def test_what_closed_the_gap_is_said_with_its_numbers():
