@@ -159,7 +159,7 @@ def test_damaged_entry(tmp_path, caplog, damage):
     caplog.clear()
     assert datasets.load("folder", "train", home, image_size=16) == sound
     assert (sound.images.read_bytes(), sound.labels.read_bytes()) == before
-    (line,) = (record.message for record in caplog.records)
+    (line,) = (record.message for record in caplog.records if record.name == "search.data.cache")
     assert line.startswith(f"the image cache {sound.images.parent} is damaged (")
     assert line.endswith("); the images of folder are read again")
     assert "\n" not in line

@@ -4,6 +4,7 @@ import pytest
 from builders import snapshot, trial
 
 from search.insight.runners_up import runners_up
+from search.stopping.stopped import Stopped
 
 
 def of_loss(number, loss, **known):
@@ -16,7 +17,7 @@ TRIALS = [
     of_loss(2, 0.45, chosen=True),
     of_loss(3, 0.42),
     of_loss(4, 0.90),  # worse than the linear baseline
-    of_loss(5, 0.41, state="PRUNED"),
+    of_loss(5, 0.41, state="PRUNED", stopped=Stopped.OVERFIT),  # clearly beaten
     of_loss(6, 0.44),
 ]
 
