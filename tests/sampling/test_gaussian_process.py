@@ -1,7 +1,10 @@
 """The model by which the next trial is picked."""
 
+import inspect
+
 import numpy as np
 
+from search.sampling import gaussian_process
 from search.sampling.gaussian_process import Surrogate
 
 GRID = np.linspace(0, 1, 101)[:, None]
@@ -47,3 +50,20 @@ def test_values_that_are_all_alike():
 def test_two_trials_of_one_configuration():
     surrogate = Surrogate(np.array([[0.5], [0.5], [0.9]]), np.array([1.0, 2.0, 3.0]))
     assert 1.0 < surrogate.expected()[0] < 2.5
+
+
+def test_the_kernel_is_fitted_to_some_of_many_trials_and_all_of_them_count(monkeypatch):
+    fitted = []
+    most_probable = gaussian_process._most_probable
+
+    def counted(objective, initial, bounds):
+        gram = inspect.getclosurevars(objective).nonlocals["self"].X_train_
+        fitted.append(len(gram))
+        return most_probable(objective, initial, bounds)
+
+    monkeypatch.setattr(gaussian_process, "_most_probable", counted)
+    points = np.random.default_rng(0).random((100, 1))
+    surrogate = Surrogate(points, bowl(points))
+    assert fitted == [gaussian_process.MOST_FITTED]
+    assert len(surrogate.expected()) == 100
+    assert np.allclose(surrogate.expected(), bowl(points), atol=0.01)
