@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from search.api import Search
+from search.command.presets import named_after
 from search.errors import UserError
 from search.settings import FOLDER
 from search.spaces import CHOICES, full_name
@@ -128,6 +129,8 @@ def search_of(study: Mapping[str, Any], given: Mapping[str, Any]) -> Search:
     own = dict(chosen.pop("range", ()))
     if full_name(str(chosen.get("space", Search.space))) != full_name(str(study.get("space", Search.space))):
         chosen["ranges"] = {}  # the study's are meant for its own space
+    if study["dataset"] == study["name"] == FOLDER and "data_root" in given:
+        chosen["name"] = named_after(given["data_root"])
     return Search(**chosen | {"ranges": {**chosen.get("ranges", {}), **own}})
 
 

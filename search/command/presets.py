@@ -39,9 +39,13 @@ def preset(dataset: str) -> dict[str, Any]:
             return study
     dataset = os.path.expanduser(dataset)
     if os.path.isdir(dataset):
-        name = Path(os.path.abspath(dataset)).name  # that of a link, not of where it leads
-        return PRESETS[FOLDER] | {"name": one_line(name) or FOLDER, "data_root": Path(dataset)}
+        return PRESETS[FOLDER] | {"name": named_after(Path(dataset)), "data_root": Path(dataset)}
     raise UserError(f"{dataset!r} is neither a folder nor a data set; the data sets are {', '.join(BY_DATASET)}")
+
+
+def named_after(folder: Path) -> str:
+    """The name of the study on a folder of images: that of a link, not of where it leads."""
+    return one_line(Path(os.path.abspath(folder)).name) or FOLDER
 
 
 def _bare(name: str) -> str:

@@ -154,6 +154,14 @@ def test_the_folder_one_stands_in_and_the_flags_for_folders(tmp_path, monkeypatc
     assert started == [Search(**settings, data_root=Path("."), image_size=32, skip_bad_images=True)]
 
 
+def test_the_script_for_folders_names_its_study_after_the_folder(tmp_path):
+    study = PRESETS[FOLDER]
+    assert parse(["--data-root", str(tmp_path / "my photos")], study).name == "my photos"
+    assert parse([], study).name == FOLDER
+    assert parse(["--data-root", str(tmp_path)], PRESETS["digits"]).name == "digits"
+    assert parse(["--data-root", str(tmp_path)], study | {"name": "mine"}).name == "mine"
+
+
 SETS = "digits, FashionMNIST, MNIST, KMNIST, CIFAR10, CIFAR100, SVHN"
 
 
