@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from studies.benchmarks.csv_rows import append, read
 from studies.benchmarks.race import results, run
 from studies.benchmarks.race.contenders.measure import TEST_IMAGES, kept_by, some
 from studies.benchmarks.race.contenders.task import Keeper, Task, parse
@@ -61,8 +62,8 @@ def rows(path):
         ("another <tool>", 0, 120, 0.8),
     ):  # fmt: skip
         row = {"dataset": "FashionMNIST", "tool": tool, "seed": seed, "after": after, "took": 60.0, "test_loss": loss}
-        results.write(path, row | {"test_accuracy": 0.9, "val_loss": 0.4, "gap": 0.1})
-    return results.read(path)
+        append(path, row | {"test_accuracy": 0.9, "val_loss": 0.4, "gap": 0.1})
+    return read(path)
 
 
 def test_tables_have_means_and_standard_errors(tmp_path):

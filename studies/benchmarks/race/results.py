@@ -1,36 +1,16 @@
-"""The CSV file of the race, its tables in Markdown, and its graph."""
+"""The figures of the race: tables in Markdown, and a graph."""
 
-import csv
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
-from pathlib import Path
+
+from studies.benchmarks.csv_rows import Row
 
 FIELDS = ("dataset", "tool", "seed", "after", "took", "test_loss", "test_accuracy", "val_loss", "gap")
 TITLES = {"FashionMNIST": "Fashion-MNIST", "folder": "CIFAR-10 (JPEG)"}
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 420, 300, 56, 34, 40  # of a panel of the graph, pixels
 COLOURS = ("#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#8c564b")
-
-Row = Mapping[str, str]
-
-
-def read(path: Path) -> list[Row]:
-    """What has been measured so far."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def write(path: Path, row: Mapping[str, object]) -> None:
-    """One more row."""
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
-        if new:
-            writer.writeheader()
-        writer.writerow({name: f"{value:.5g}" if isinstance(value, float) else value for name, value in row.items()})
 
 
 def values(rows: Sequence[Row], dataset: str, tool: str, after: str, name: str) -> list[float]:

@@ -23,8 +23,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from studies.benchmarks.csv_rows import append, read
 from studies.benchmarks.race.contenders.task import Task
-from studies.benchmarks.race.results import FIELDS, graph, read, tables, write
+from studies.benchmarks.race.results import FIELDS, graph, tables
 
 ROOT = Path(__file__).resolve().parents[3]  # of the repository
 PEERS = "studies.benchmarks.race.contenders"
@@ -135,7 +136,7 @@ def main() -> None:
                 task.data()  # decoded and kept, so that no contender has to
                 rows = list(run(contender, task, tuple(options.after)))
                 for row in rows:
-                    write(options.csv, {name: row[name] for name in FIELDS})
+                    append(options.csv, {name: row[name] for name in FIELDS})
                 print(f"{dataset}, seed {seed}, {contender.name}: {len(rows)} of {len(options.after)} rows", flush=True)
     rows_kept = read(options.csv)
     print(tables(rows_kept))

@@ -9,13 +9,12 @@ first arm.
 """
 
 import argparse
-import csv
 import math
 import multiprocessing
 import statistics
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from unittest import mock
@@ -32,6 +31,7 @@ from search.engine.retrain import read_part, search_data
 from search.results.best_yaml import Best
 from search.training.evaluate import evaluate
 from search.training.precision import Precision
+from studies.benchmarks.csv_rows import Row, append, read
 from studies.benchmarks.search.candidates import CANDIDATES
 from studies.benchmarks.search.simulation import Sampling
 
@@ -42,9 +42,6 @@ ARMS: dict[str, tuple[Sampling, bool]] = {  # the sampler, and whether the space
     f"{NEW}, with the start": (CANDIDATES[NEW], True),
 }
 FIGURES = ("test_loss", "test_accuracy", "val_loss", "gap", "epochs")
-FIELDS = ("arm", "seed", "trials", "trial", *FIGURES)
-
-Row = Mapping[str, str]
 
 
 def one_search(arm: str, seed: int, options: argparse.Namespace) -> dict[str, object]:
@@ -88,24 +85,6 @@ def on_test_images(best: Best, data_root: Path) -> tuple[float, float]:
     images = torch.arange(len(test.labels))
     measured = evaluate(best.trained(), test.to(torch.device("cpu")), images, Precision.of(best.environment))
     return float(measured.losses.mean()), float(measured.correct.mean())
-
-
-def read(path: Path) -> list[Row]:
-    """The searches that have ended."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def append(path: Path, row: Mapping[str, object]) -> None:
-    """One more."""
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
-        if new:
-            writer.writeheader()
-        writer.writerow({name: f"{value:.5g}" if isinstance(value, float) else value for name, value in row.items()})
 
 
 def table(rows: Sequence[Row]) -> list[str]:
