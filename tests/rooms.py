@@ -29,7 +29,8 @@ MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or sing
     "sampling": ("results",),
     "show": ("choice", "errors", "files", "insight", "log", "measurement", "results", "settings", "stopping.stopped"),
     "engine": LIBRARY,
-    **dict.fromkeys(FRONT, (*LIBRARY, *FRONT, "engine")),
+    "use": (*LIBRARY, "engine"),
+    **dict.fromkeys(FRONT, (*LIBRARY, *FRONT, "engine", "use")),
 }
 NEVER = {  # libraries that a room does not know, wherever the import stands
     "torch": ("choice", "insight", "sampling", "stopping"),

@@ -112,8 +112,8 @@ def cache(clear: bool) -> int:
 
 def train(place: Path, data_root: Path | None, device: str | None) -> int:
     """Train a best.yaml, or that of a run folder, again; 1 where it does not give the recorded figures."""
-    from search.engine.retrain import retrain
     from search.results.best_yaml import best_file, load
+    from search.use.retrain import retrain
 
     path = best_file(place)
     return 0 if retrain(path, data_root, device or load(path).environment["device"]) else 1
@@ -125,8 +125,8 @@ def confirm(place: Path, data_root: Path | None, device: str | None, seeds: int,
         if value < 1:
             raise UserError(f"--{name} is {value}; it must be at least 1")
 
-    from search.engine import confirm as confirmation
     from search.results.best_yaml import best_file, load
+    from search.use import confirm as confirmation
 
     path = best_file(place)
     confirmation.confirm(path, data_root, device or load(path).environment["device"], seeds, top, storage)

@@ -1,5 +1,5 @@
-"""The search as it runs: asks, hands out, judges, tells, repeats, chooses, exports, confirms.
+"""The search as it runs: asks, hands out, judges, tells, repeats, chooses, exports.
 
-It may import every other room, and no other room imports it. It alone writes to a study, the dashboard's graphs and
-notes apart.
+It may import every other room but `use`, and `use` alone imports it. It alone writes to a study, the
+graphs and notes of the dashboard apart.
 """

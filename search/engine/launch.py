@@ -18,7 +18,6 @@ from search.data import cache, datasets
 from search.data.tensors import SearchData, prepare
 from search.engine import machine
 from search.engine.corners_apart import check_apart
-from search.engine.export import export
 from search.engine.longer import queue_longer
 from search.engine.memory_check import check_memory
 from search.engine.owner import Owner, claim
@@ -27,6 +26,7 @@ from search.engine.start import begin, first_trials
 from search.engine.store import Store
 from search.engine.time_limit import TimeLimit
 from search.engine.workers import WorkerPool, place_workers
+from search.engine.write_best import write_best
 from search.errors import UserError, described
 from search.files import remove_leftovers
 from search.insight.doubts import beside
@@ -249,7 +249,7 @@ def _conclude(
     snapshot = store.snapshot()
     if choice is not None:
         try:
-            export(settings, conditions, data, choice, snapshot, store.recorded_seed(choice.run.number))
+            write_best(settings, conditions, data, choice, snapshot, store.recorded_seed(choice.run.number))
         except OSError as error:
             raise UserError(
                 f"cannot write best.yaml to {settings.folder}: {error.strerror}; mend that and start again, "

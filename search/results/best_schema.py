@@ -45,6 +45,16 @@ class _Expected(_Part):
     seeds: Number  # unseen ones that were measured
 
 
+class _Calibration(_Part):
+    """Of the probabilities on the validation split: as they are, and after the temperature."""
+
+    temperature: Above
+    val_loss: Error
+    val_loss_calibrated: Error  # cross-fitted: the temperature of one half of the images measured on the other
+    calibration_error: Share  # expected calibration error
+    calibration_error_calibrated: Share
+
+
 class _Choice(_Part):
     because: str
     over: list[Number]
@@ -159,6 +169,7 @@ class _Best(BaseModel):
     epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     seed: Seed
     expected: _Expected | None = None
+    calibration: _Calibration | None = None
     metrics: _Metrics
     choice: _Choice
     data: _Data

@@ -44,7 +44,13 @@ class Best:
     weights_file: Path
     weights_sha256: str | None = None  # of best.pt; None in one of an older release
     expected: dict[str, Any] | None = None  # on new images, see `search.choice.expected`; None in an older release's
+    calibration: dict[str, Any] | None = None  # of its probabilities; None in an older release's
     confirmation: dict[str, Any] | None = None  # what `gapsearch confirm` found; None before
+
+    @property
+    def temperature(self) -> float:
+        """What the logits are divided by before they become probabilities; 1 where none was fitted."""
+        return self.calibration["temperature"] if self.calibration else 1.0
 
     def build(self) -> "torch.nn.Module":
         """The network of this configuration, its weights fresh. Raises UserError where `require_network` does."""

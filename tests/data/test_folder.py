@@ -313,7 +313,7 @@ class TestFlags:
 
 def test_training_again_uses_the_same_images(tmp_path, said):
     """A size that is not the default, and without the image that could not be read."""
-    from search.engine.retrain import retrain
+    from search.use.retrain import retrain
     from spaces import cnn
 
     home = fill(tmp_path / "data", count=20)

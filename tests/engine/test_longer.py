@@ -15,7 +15,6 @@ from search.command.commands import list_trials
 from search.engine import launch
 from search.engine.launch import run_search
 from search.engine.longer import KeptCheckpoints
-from search.engine.retrain import retrain
 from search.engine.runner import Runner
 from search.engine.store import Store
 from search.results.snapshot import StudySnapshot, read_snapshot
@@ -25,6 +24,7 @@ from search.training.checkpoint import load_weights
 from search.training.linear_baseline import Baseline
 from search.training.precision import Precision
 from search.training.trial import Conditions
+from search.use.retrain import retrain
 
 SHORT, LONG = 4, 7
 SUGGEST = suggester("spaces.mlp", {})

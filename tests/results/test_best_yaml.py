@@ -124,9 +124,9 @@ def test_a_best_yaml_of_an_older_release_has_no_hash(folder):
 
 
 def test_confirm_looks_at_the_weights_first(folder, monkeypatch, capsys):
-    import search.engine.confirm
+    import search.use.confirm
 
-    monkeypatch.setattr(search.engine.confirm, "search_data", lambda *_: pytest.fail("too late"))
+    monkeypatch.setattr(search.use.confirm, "search_data", lambda *_: pytest.fail("too late"))
     torch.save(weights(1), folder / "best.pt")
     assert main(["confirm", str(folder / "best.yaml")]) == 2
     assert "best.pt is not the one that its best.yaml names" in capsys.readouterr().err

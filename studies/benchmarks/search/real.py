@@ -27,10 +27,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from search import Search
 from search.data.tensors import held_out
 from search.engine import store
-from search.engine.retrain import read_part, search_data
 from search.results.best_yaml import Best
 from search.training.evaluate import evaluate
 from search.training.precision import Precision
+from search.use.retrain import read_part, search_data
 from studies.benchmarks.csv_rows import Row, append, read
 from studies.benchmarks.search.candidates import CANDIDATES
 from studies.benchmarks.search.simulation import Sampling

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from search.engine import openings
-from search.engine.openings import Openings
 from search.errors import UserError
+from search.use import openings
+from search.use.openings import Openings
 
 
 def test_each_confirmation_is_one_opening(tmp_path):

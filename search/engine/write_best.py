@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 LIBRARIES = ("torch", "torchvision", "optuna", "numpy")
 
 
-def export(
+def write_best(
     settings: Settings,
     conditions: Conditions,
     data: SearchData,

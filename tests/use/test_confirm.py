@@ -14,16 +14,16 @@ import search
 from search.command.cli import main
 from search.data import datasets
 from search.data.tensors import held_out
-from search.engine import confirm as confirmation
-from search.engine import kept_trainings
-from search.engine.confirm import FRESH, confirm, summarize
-from search.engine.contenders import Contender
 from search.engine.fresh import Candidate, Fresh
-from search.engine.kept_trainings import KeptTrainings
 from search.engine.launch import run_search
 from search.errors import UserError
 from search.log import show_log
 from search.settings import Settings
+from search.use import confirm as confirmation
+from search.use import kept_trainings
+from search.use.confirm import FRESH, confirm, summarize
+from search.use.contenders import Contender
+from search.use.kept_trainings import KeptTrainings
 
 
 @pytest.fixture(scope="module")

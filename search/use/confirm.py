@@ -18,12 +18,8 @@ import numpy as np
 import torch
 
 from search.data.tensors import SearchData, held_out
-from search.engine.contenders import Contender, contenders, write_report_anew
 from search.engine.fresh import Failure, Fresh, Job, Task, fingerprint_of, losses_of, train_fresh
 from search.engine.interruption import Interruption
-from search.engine.kept_trainings import KeptTrainings
-from search.engine.openings import Openings
-from search.engine.retrain import images_of, load_sound, read_part, search_data
 from search.errors import SearchInterrupted, UserError
 from search.insight.confirmed import table, verdicts
 from search.insight.fresh_seeds import Trained, difference, figures, luck
@@ -35,6 +31,10 @@ from search.show.text import plural
 from search.training.evaluate import evaluate
 from search.training.file_faults import write_patiently
 from search.training.precision import Precision
+from search.use.contenders import Contender, contenders, write_report_anew
+from search.use.kept_trainings import KeptTrainings
+from search.use.openings import Openings
+from search.use.retrain import images_of, load_sound, read_part, search_data
 
 logger = logging.getLogger(__name__)
 

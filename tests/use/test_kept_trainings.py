@@ -8,8 +8,8 @@ from builders import best_content
 
 import search
 from search.engine.fresh import Candidate, Failure, Fresh, Task, fingerprint_of, train_fresh
-from search.engine.kept_trainings import KeptTrainings
 from search.results.best_yaml import write
+from search.use.kept_trainings import KeptTrainings
 
 ONE, TWO = (Fresh(3, seed, *(bytes([seed, part, 0, 200]) for part in range(6))) for seed in (1, 2))
 

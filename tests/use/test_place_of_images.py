@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from search.engine.export import _root
-from search.engine.retrain import images_of
+from search.engine.write_best import _root
 from search.errors import UserError
 from search.settings import Settings
+from search.use.retrain import images_of
 
 
 def best(run, name, root):
