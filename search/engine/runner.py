@@ -12,10 +12,11 @@ from search.choice.constraints import Constraints
 from search.choice.run import Run
 from search.engine.ending import result_of
 from search.engine.finals import Finals
+from search.engine.first_errors import FirstErrors, SearchFailed
 from search.engine.interruption import Interruption
 from search.engine.longer import KeptCheckpoints
 from search.engine.store import EndedOutside, Store
-from search.engine.time_limit import TimeLimit
+from search.engine.time_limit import LAST_SECONDS, OUT_OF_TIME, TimeLimit, is_result
 from search.engine.weights import KeptWeights
 from search.engine.workers import STOP_SECONDS, Worker, WorkerPool
 from search.measurement import History
@@ -30,11 +31,6 @@ from search.training.trial import Conditions, Job, Notice, Outcome, Report, Stop
 
 TURN_SECONDS = 0.25  # how long to wait for workers before looking at the clock and at Ctrl-C
 MOST_LOSSES = {Stopped.ERROR: 3, Stopped.HUNG: 2}  # of workers by one trial, which is set aside then
-ERRORS_IN_A_ROW = 3  # from the start: then it is no single trial's fault
-
-
-class SearchFailed(Exception):
-    """Every trial so far ended in an error."""
 
 
 class Runner:
@@ -68,7 +64,8 @@ class Runner:
         self._retried: set[int] = set()
         self._losses: Counter[tuple[int, Stopped]] = Counter()  # of workers, by the lineage of their trial
         self._hung: set[int] = set()  # trials whose worker was ended, since its report was overdue
-        self._errors = 0  # in a row since the start; -1 once a trial has ended without one
+        self._first_errors = FirstErrors()
+        self._out_of_time = False  # and running trials end with what they have
         self._uncaptured: str | None = None
         self._weights = KeptWeights(self._conditions, terminal.notice)
         self._checkpoints = KeptCheckpoints(self._conditions, snapshot)
@@ -88,6 +85,7 @@ class Runner:
         with self._terminal:
             try:
                 if not self._run_trials(go_on):
+                    self._take_what_there_is()
                     self._wind_down()
                 self._race(go_on)
             except SearchFailed:
@@ -104,6 +102,15 @@ class Runner:
                 return True
             self._turn()
         return False
+
+    def _take_what_there_is(self) -> None:
+        """Where the time is over and nothing may be chosen, end running trials with the epochs that they have."""
+        self._out_of_time = self._limit.over()
+        deadline = time.monotonic() + LAST_SECONDS if self._out_of_time else 0.0
+        while time.monotonic() < deadline and not any(run.feasible for run in self.runs):
+            if self.interruption.signal is not None or all(worker.job is None for worker in self._pool.workers):
+                return
+            self._turn()
 
     def choice(self) -> Choice | None:
         """The choice among the runs so far, recorded in the study too."""
@@ -180,6 +187,8 @@ class Runner:
             self._store.live(report.number, report.history)
         except EndedOutside:
             return Stop(Stopped.CANCELLED, "ended from outside, in the dashboard perhaps")
+        if self._out_of_time and is_result(report.history, self._constraints):
+            return Stop(Stopped.FINISHED, OUT_OF_TIME)
         decision = self._hopeless.update(report.number, Curve.of(report.history))
         return Stop(Stopped.HOPELESS, decision.reason) if decision.stop else None
 
@@ -239,7 +248,7 @@ class Runner:
         choice = self.choice()
         self._publisher.ended(result.number, self.runs, None if choice is None else choice.run.number)
         self._terminal.ended(result)
-        self._count_errors(result)
+        self._first_errors.ended(result)
 
     def _retry_alone(self, worker: Worker, job: Job) -> None:
         """Out of memory for the first time: once more, with nothing beside it."""
@@ -262,15 +271,6 @@ class Runner:
         self._store.interrupt(number)
         self._hopeless.forget(number)
         self._terminal.dropped(number)
-
-    def _count_errors(self, result: TrialResult) -> None:
-        """Raises SearchFailed once the first trials have all failed."""
-        if result.stopped != Stopped.ERROR:
-            self._errors = -1
-        elif self._errors >= 0:
-            self._errors += 1
-            if self._errors == ERRORS_IN_A_ROW:
-                raise SearchFailed(f"the first {ERRORS_IN_A_ROW} trials failed; the last one with {result.reason}")
 
     def _update_kept(self) -> None:
         """Keep the files of the runs that may still be chosen, and of no other ended one."""

@@ -4,10 +4,14 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+from search.choice.constraints import Constraints
 from search.choice.race import Race
-from search.choice.run import Run
+from search.choice.run import Run, run_at_best
+from search.measurement import History
 
 FOR_TRIALS = 0.8  # of the time; the rest is the race's, which may cost a fifth of the epochs
+LAST_SECONDS = 10.0  # after the time, for an epoch to end where nothing may be chosen yet
+OUT_OF_TIME = "the time was over before a run that may be chosen had ended"
 
 
 class TimeLimit:
@@ -29,3 +33,9 @@ class TimeLimit:
         """Whether trials have had their share of the time, and as many `runs` may be chosen as a race needs."""
         late = self._race and self._clock() >= self._race_from
         return late and sum(run.feasible for run in runs) >= Race.fewest
+
+
+def is_result(history: History, constraints: Constraints) -> bool:
+    """Whether a run so far may be chosen; its first epoch alone does not show whether it still improves."""
+    run = run_at_best(0, history, constraints)
+    return run is not None and run.feasible and len(history["val_loss"]) > 1

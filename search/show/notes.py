@@ -75,7 +75,7 @@ def study_note(snapshot: StudySnapshot) -> str:
 
 
 def _end(trial: TrialResult, planned: int) -> str:
-    if trial.stopped == Stopped.FINISHED and trial.run is not None:
+    if trial.stopped == Stopped.FINISHED and trial.run is not None and trial.reason is None:  # which would be: no time
         last = trial.run.best_epoch == trial.epochs_run - 1
         best = "the last was" if last else f"epoch {trial.run.best_epoch + 1} was"
         return f"Trained for all {trial.epochs_run} epochs; {best} its best."

@@ -50,7 +50,7 @@ from search.stopping.stopped import Stopped
 NAME = "report.html"
 MOST_CLASSES = 100  # that are named
 MEANING: dict[str, str] = {  # of each cause that ends a trial
-    Stopped.FINISHED: "all epochs are done",
+    Stopped.FINISHED: "all epochs are done, or those that there was time for",
     Stopped.OVERFIT: "validation loss rose from its best while training loss still fell; the best epoch is kept",
     Stopped.HOPELESS: "could not reach the useful runs any more; stopped before its best",
     Stopped.DIVERGED: "a loss was not finite, or far above that of guessing",

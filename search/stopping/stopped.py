@@ -6,7 +6,7 @@ from enum import StrEnum
 class Stopped(StrEnum):
     """The attribute `stopped` of a trial. Its values are what the study holds and what a person reads."""
 
-    FINISHED = "finished"  # all epochs are done
+    FINISHED = "finished"  # all epochs are done, or those that there was time for
     OVERFIT = "overfit"  # the best epoch is its result
     HOPELESS = "hopeless"  # given up before its best: its figures are censored
     DIVERGED = "diverged"  # a loss is not finite, or far above that of guessing

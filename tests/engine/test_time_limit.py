@@ -1,12 +1,14 @@
 """How the time of a start is shared between its trials and the race."""
 
 import pytest
-from builders import run, settings, study_of
+from builders import history, run, settings, study_of
 from optuna.trial import TrialState
 
-from search.engine import time_limit
+import search
+from search.choice.constraints import Constraints
+from search.engine import runner, time_limit
 from search.engine.launch import run_search
-from search.engine.time_limit import TimeLimit
+from search.engine.time_limit import OUT_OF_TIME, TimeLimit, is_result
 
 THREE = [run(number) for number in range(3)]
 
@@ -81,3 +83,23 @@ def test_where_the_time_is_over_at_once_that_is_said(tmp_path, said):
 def test_a_search_that_is_done_says_nothing_of_its_time(tmp_path, said):
     run_search(settings(tmp_path / "run", trials=1, epochs=1, timeout=500.0))
     assert "the time is over" not in said()
+
+
+def test_where_no_run_has_ended_a_running_one_ends_with_its_epochs_and_goes_on_later(tmp_path, monkeypatch, said):
+    monkeypatch.setattr(runner, "LAST_SECONDS", 100.0)  # on a busy machine an epoch takes long
+    plan = {"trials": 2, "epochs": 500, "workers": 1, "race": False}
+    run_search(settings(tmp_path / "run", timeout=2.0, **plan))
+    study = study_of(tmp_path / "run")
+    [first] = study.get_trials(states=(TrialState.COMPLETE,))
+    assert first.user_attrs["stopped"] == "finished"
+    assert first.user_attrs["reason"] == OUT_OF_TIME
+    assert 2 <= first.user_attrs["epochs_run"] < 500
+    assert search.load(tmp_path / "run" / "best.yaml").trial == first.number
+    run_search(settings(tmp_path / "run", timeout=1.0, **plan))
+    assert f"from epoch {first.user_attrs['epochs_run']} to 500" in said()
+
+
+@pytest.mark.parametrize(("val", "result"), [((0.9, 0.6), True), ((0.6,), False), ((2.0, 1.9), False), ((), False)])
+def test_a_run_so_far_is_a_result_from_its_second_epoch_on_if_it_may_be_chosen(val, result):
+    curves = history(val, [0.5] * len(val)) if val else {}
+    assert is_result(curves, Constraints(baseline_loss=1.0)) == result
