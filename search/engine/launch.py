@@ -248,8 +248,9 @@ def _conclude(
     choice = runner.conclude()
     snapshot = store.snapshot()
     if choice is not None:
+        seed = store.recorded_seed(choice.run.number)
         try:
-            write_best(settings, conditions, data, choice, snapshot, store.recorded_seed(choice.run.number))
+            write_best(settings, conditions, data, choice, snapshot, seed, in_haste=in_haste)
         except OSError as error:
             raise UserError(
                 f"cannot write best.yaml to {settings.folder}: {error.strerror}; mend that and start again, "

@@ -6,7 +6,7 @@ import os
 import platform
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ from search.choice.choose import Choice
 from search.choice.run import Run
 from search.data import FOLDER, datasets
 from search.data.tensors import SearchData
+from search.engine.predictions import predict_validation
 from search.engine.weights import read_weights
 from search.errors import UserError
-from search.results import best_yaml
+from search.insight.calibration import calibrate
+from search.results import best_yaml, predictions
 from search.results.schema import run_attributes
 from search.results.snapshot import StudySnapshot
 from search.settings import Settings
@@ -40,8 +42,12 @@ def write_best(
     choice: Choice,
     snapshot: StudySnapshot,
     seed: int,
+    *,
+    in_haste: bool = False,
 ) -> None:
     """Write best.yaml and best.pt of the chosen trial into the run folder; says so where its weights are lost.
+
+    What the weights say of the validation images is written too, and the temperature found from it, unless `in_haste`.
 
     snapshot: of the study, with the choice in it. seed: the one that it was trained with. Raises OSError where they
     cannot be written.
@@ -69,7 +75,17 @@ def write_best(
         "data": _data(data, settings),
         "environment": environment(conditions.precision, trial.device or "cpu"),
     }
-    best_yaml.write(settings.folder, content, _weights(conditions, choice.run, content))
+    weights = _weights(conditions, choice.run, content)
+    if weights is None or in_haste:
+        best_yaml.write(settings.folder, content, weights)
+        return
+    found = predict_validation(settings.space, content, weights, data)
+    calibration = None if found is None else calibrate(found.logits, found.labels)
+    if calibration is not None:
+        content["calibration"] = asdict(calibration)
+    sha256 = best_yaml.write(settings.folder, content, weights)
+    if found is not None and sha256 is not None:
+        predictions.save(settings.folder, predictions.VALIDATION, replace(found, weights_sha256=sha256))
 
 
 def _weights(conditions: Conditions, run: Run, content: Mapping[str, Any]) -> dict[str, torch.Tensor] | None:

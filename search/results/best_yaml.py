@@ -205,8 +205,10 @@ def _space_of(name: str, path: Path) -> Space:
         raise UserError(f"the space of {path}: {error}; or give search.load its module with space=") from error
 
 
-def write(folder: Path, content: Mapping[str, Any], weights: Mapping[str, "torch.Tensor"] | None) -> None:
+def write(folder: Path, content: Mapping[str, Any], weights: Mapping[str, "torch.Tensor"] | None) -> str | None:
     """Write best.yaml and best.pt into `folder`. content: the fields of `Best` that a file holds.
+
+    Returns the hash of best.pt, None where there are no weights.
 
     best.yaml comes first and names the hash of best.pt. So where the second is not written any more, it shows. Where
     the weights are lost, there is no best.pt then: one that was there belongs to another trial.
@@ -216,7 +218,7 @@ def write(folder: Path, content: Mapping[str, Any], weights: Mapping[str, "torch
     if weights is None:
         _write_yaml(folder / "best.yaml", {"version": VERSION, **content})
         (folder / "best.pt").unlink(missing_ok=True)
-        return
+        return None
     import torch
 
     stream = io.BytesIO()
@@ -224,6 +226,7 @@ def write(folder: Path, content: Mapping[str, Any], weights: Mapping[str, "torch
     sha256 = hashlib.sha256(stream.getbuffer()).hexdigest()
     _write_yaml(folder / "best.yaml", {"version": VERSION, **content, "weights_sha256": sha256})
     replace_file(folder / "best.pt", lambda scratch: scratch.write_bytes(stream.getbuffer()))
+    return sha256
 
 
 def add_confirmation(path: Path, best: Best, confirmation: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from search.choice.rivals import Rivals
+from search.insight.calibration import calibrated
 from search.insight.confirmed import verdicts
 from search.insight.doubts import beside, doubt, never_recognized
 from search.insight.evidence import from_few_images, judged
@@ -65,6 +66,8 @@ def _figures(content: Mapping[str, Any], rivals: Rivals) -> Iterator[str]:
         f"  accuracy    {metrics['val_accuracy']:.1%} on {content['data']['val_size']:,} validation images, "
         f"{metrics['train_accuracy']:.1%} on the train probe" + (f" ({beside(rivals)})" if rivals.known else "")
     )
+    if calibration := content.get("calibration"):
+        yield f"  calibrated  {calibrated(calibration)}"
     yield (
         f"  fit         {judged(metrics['fit'], content['data']['val_size'])}; "
         f"best at epoch {content['epochs']}, stopped: {choice['stopped']}"

@@ -1,5 +1,8 @@
 """What a network does on each image of a split: the one function behind the losses of train probe and validation."""
 
+from collections.abc import Iterator
+
+import numpy as np
 import torch
 
 from search.data.tensors import DeviceData
@@ -18,19 +21,30 @@ def evaluate(
 
     The network runs in `precision`; the loss is taken in float32. Leaves the model's mode as it found it.
     """
+    losses, correct, predicted = [], [], []
+    for logits, labels in _outputs(model, data, indices, precision, batch_size):
+        losses.append(torch.nn.functional.cross_entropy(logits, labels, reduction="none"))
+        predicted.append(logits.argmax(dim=1))
+        correct.append(predicted[-1] == labels)
+    return PerImage(*(torch.cat(parts).cpu().numpy() for parts in (losses, correct, predicted)))
+
+
+def logits_of(model: torch.nn.Module, data: DeviceData, indices: torch.Tensor, precision: Precision) -> np.ndarray:
+    """What `model` gives out for those images, float32 (n, classes); measured as in `evaluate`."""
+    return torch.cat([logits for logits, _ in _outputs(model, data, indices, precision, None)]).cpu().numpy()
+
+
+def _outputs(
+    model: torch.nn.Module, data: DeviceData, indices: torch.Tensor, precision: Precision, batch_size: int | None
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Logits in float32 and labels, batch by batch, in eval mode; leaves the model's mode as it found it."""
     batch_size = batch_size or (4096 if indices.is_cuda else 128)
     was_training = model.training
     model.eval()
-    losses, correct, predicted = [], [], []
     with torch.inference_mode():
         for chunk in indices.split(batch_size):
             images = precision.place(data.normalize(data.pixels(chunk)))
-            labels = data.labels[chunk]
             with precision.autocast(images.device.type):
                 logits = model(images)
-            logits = logits.float()
-            losses.append(torch.nn.functional.cross_entropy(logits, labels, reduction="none"))
-            predicted.append(logits.argmax(dim=1))
-            correct.append(predicted[-1] == labels)
+            yield logits.float(), data.labels[chunk]
     model.train(was_training)
-    return PerImage(*(torch.cat(parts).cpu().numpy() for parts in (losses, correct, predicted)))

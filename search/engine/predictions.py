@@ -1,0 +1,44 @@
+"""What the weights taken home say of the validation images: for the temperature, and for the report."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from search.data.tensors import SearchData
+from search.errors import described
+from search.results.predictions import Predictions
+from search.spaces import load_space
+from search.training.evaluate import logits_of
+from search.training.precision import Precision
+
+logger = logging.getLogger(__name__)
+
+
+def predict_validation(
+    space: str, content: Mapping[str, Any], weights: Mapping[str, torch.Tensor], data: SearchData
+) -> Predictions | None:
+    """By the network that the `content` of a best.yaml describes, with those weights; no hash is known yet.
+
+    None where the network cannot do it here, which is said: that is no reason to lose what was found.
+    """
+    channels, height, width = data.shape
+    try:
+        model = load_space(space).build(
+            content["config"], channels=channels, image_size=(height, width), classes=len(data.classes)
+        )
+        model.load_state_dict(weights)
+        logits = predict(model, data, Precision.of(content["environment"]), content["environment"]["device"])
+    except Exception as error:  # of a user's network
+        logger.warning(f"no probabilities for the validation images: {described(error)}")
+        return None
+    return Predictions("", data.splits.val, data.val_labels, logits)
+
+
+def predict(model: torch.nn.Module, data: SearchData, precision: Precision, kind: str) -> np.ndarray:
+    """Logits (n, k) for the validation split of `data`. kind: of device that is best, if there is one here."""
+    device = torch.device("cuda" if kind == "cuda" and torch.cuda.is_available() else "cpu")
+    images = data.to(device)
+    return logits_of(precision.place_model(model.to(device)), images, images.val, precision)

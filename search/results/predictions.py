@@ -1,0 +1,62 @@
+"""What the weights taken home say of every image of a split, kept in the run folder for reports.
+
+`predictions/validation.npz` is written with best.yaml, `predictions/test.npz` by a confirmation. Arrays alone, so that
+reading them runs nothing.
+"""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from search.files import replace_file
+
+VALIDATION, TEST = "validation", "test"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Of the weights with that hash, on n images of k classes."""
+
+    weights_sha256: str  # of best.pt, as best.yaml names it
+    images: np.ndarray  # int64 (n,): their places in the part of the data set that they are from
+    labels: np.ndarray  # int64 (n,)
+    logits: np.ndarray  # float32 (n, k)
+
+    def probabilities(self, temperature: float = 1.0) -> np.ndarray:
+        """The softmax of logits / temperature, float64 (n, k)."""
+        scaled = self.logits.astype(np.float64) / temperature
+        scaled -= scaled.max(axis=1, keepdims=True)
+        powers = np.exp(scaled)
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The class of the largest logit, int64 (n,)."""
+        return self.logits.argmax(axis=1)
+
+
+def save(folder: Path, split: str, predictions: Predictions) -> None:
+    """Write those of a split into the run folder. Raises OSError where that fails."""
+
+    def write(scratch: Path) -> None:
+        with scratch.open("wb") as file:
+            np.savez_compressed(file, **vars(predictions) | {"weights_sha256": np.array(predictions.weights_sha256)})
+
+    replace_file(_path(folder, split), write)
+
+
+def read(folder: Path, split: str, weights_sha256: str | None) -> Predictions | None:
+    """Those of the weights with that hash; None where there are none that can be read."""
+    try:
+        with np.load(_path(folder, split), allow_pickle=False) as arrays:
+            found = Predictions(str(arrays["weights_sha256"]), arrays["images"], arrays["labels"], arrays["logits"])
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+        return None
+    sound = found.logits.ndim == 2 and len(found.images) == len(found.labels) == len(found.logits)
+    return found if sound and found.weights_sha256 == weights_sha256 else None
+
+
+def _path(folder: Path, split: str) -> Path:
+    return folder / "predictions" / f"{split}.npz"

@@ -1,0 +1,35 @@
+"""What the weights say of each image, written and read."""
+
+import numpy as np
+import pytest
+
+from search.results.predictions import TEST, VALIDATION, Predictions, read, save
+
+ONE = Predictions("a" * 64, np.array([4, 2]), np.array([0, 1]), np.array([[2.0, 0.0], [3.0, 1.0]], dtype=np.float32))
+
+
+def test_they_come_back_as_they_were(tmp_path):
+    save(tmp_path, VALIDATION, ONE)
+    again = read(tmp_path, VALIDATION, "a" * 64)
+    assert again.weights_sha256 == ONE.weights_sha256
+    for name in ("images", "labels", "logits"):
+        assert np.array_equal(getattr(again, name), getattr(ONE, name))
+    assert again.predicted.tolist() == [0, 0]
+
+
+def test_those_of_other_weights_or_of_another_split_are_not_taken(tmp_path):
+    save(tmp_path, VALIDATION, ONE)
+    assert read(tmp_path, VALIDATION, "b" * 64) is None
+    assert read(tmp_path, TEST, "a" * 64) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing", b"PK\x03\x04"])
+def test_a_damaged_file_counts_as_none(tmp_path, content):
+    save(tmp_path, VALIDATION, ONE)
+    (tmp_path / "predictions" / "validation.npz").write_bytes(content)
+    assert read(tmp_path, VALIDATION, "a" * 64) is None
+
+
+def test_probabilities_are_those_of_the_divided_logits():
+    assert ONE.probabilities()[0, 0] == pytest.approx(1 / (1 + np.exp(-2)))
+    assert ONE.probabilities(2.0)[0, 0] == pytest.approx(1 / (1 + np.exp(-1)))
