@@ -52,8 +52,31 @@ def write_best(
     snapshot: of the study, with the choice in it. seed: the one that it was trained with. Raises OSError where they
     cannot be written.
     """
+    content = _content(settings, conditions, data, choice, snapshot, seed)
+    weights = _weights(conditions, choice.run, content)
+    if weights is None or in_haste:
+        best_yaml.write(settings.folder, content, weights)
+        return
+    found = predict_validation(settings.space, content, weights, data)
+    calibration = None if found is None else calibrate(found.logits, found.labels)
+    if calibration is not None:
+        content["calibration"] = asdict(calibration)
+    sha256 = best_yaml.write(settings.folder, content, weights)
+    if found is not None and sha256 is not None:
+        predictions.save(settings.folder, predictions.VALIDATION, replace(found, weights_sha256=sha256))
+
+
+def _content(
+    settings: Settings,
+    conditions: Conditions,
+    data: SearchData,
+    choice: Choice,
+    snapshot: StudySnapshot,
+    seed: int,
+) -> dict[str, Any]:
+    """What best.yaml says, in its order."""
     trial = snapshot.trials[choice.run.number]
-    content = {
+    return {
         "study": settings.name,
         "trial": trial.number,
         "space": portable(settings.space),
@@ -75,17 +98,6 @@ def write_best(
         "data": _data(data, settings),
         "environment": environment(conditions.precision, trial.device or "cpu"),
     }
-    weights = _weights(conditions, choice.run, content)
-    if weights is None or in_haste:
-        best_yaml.write(settings.folder, content, weights)
-        return
-    found = predict_validation(settings.space, content, weights, data)
-    calibration = None if found is None else calibrate(found.logits, found.labels)
-    if calibration is not None:
-        content["calibration"] = asdict(calibration)
-    sha256 = best_yaml.write(settings.folder, content, weights)
-    if found is not None and sha256 is not None:
-        predictions.save(settings.folder, predictions.VALIDATION, replace(found, weights_sha256=sha256))
 
 
 def _weights(conditions: Conditions, run: Run, content: Mapping[str, Any]) -> dict[str, torch.Tensor] | None:

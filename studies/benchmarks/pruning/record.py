@@ -145,14 +145,14 @@ def repeated(runs: Sequence[dict[str, Any]], top: int, others: int, seed: int) -
     return ranked[:top] + [rest[i] for i in drawn]
 
 
-def load(options: argparse.Namespace) -> tuple[SearchData, SearchData]:
-    """The images to train and validate on, and up to `TEST_IMAGES` stratified test images, normalized alike."""
+def load(options: argparse.Namespace, test_images: int = TEST_IMAGES) -> tuple[SearchData, SearchData]:
+    """The images to train and validate on, and up to `test_images` stratified test images, normalized alike."""
     sources = [datasets.load(options.data, part, options.data_root) for part in ("train", "test")]
     flip = datasets.SOURCES[options.data].flip
     data = prepare(sources[0], train_size=options.train_size, val_size=options.val_size, seed=0, flip=flip)
     test = held_out(sources[1], data)
-    if len(test.labels) > TEST_IMAGES:
-        some = split(test.labels, TEST_IMAGES, 2 * len(data.classes), seed=0).train
+    if len(test.labels) > test_images:
+        some = split(test.labels, test_images, 2 * len(data.classes), seed=0).train
         test = replace(test, splits=replace(test.splits, val=some))
     return data, test
 
