@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from search import start_weights
 from search.data import FOLDER
 from search.errors import UserError, one_line
 from search.spaces import fingerprint, full_name, short_name
@@ -29,6 +30,8 @@ class Settings:
     dataset: str  # a key of `search.data.datasets.SOURCES`
     space: str = DEFAULT_SPACE  # `cnn` and the like, a module's dotted name, or a Python file's path
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # parameter -> (lowest, highest)
+    # that networks begin with: published, none, or the file of one network; None for what the space says
+    weights: str | None = None
     start: bool = True  # first try the configurations that the space names
     start_from: str | Path | None = None  # a best.yaml, or its run folder, whose configuration is tried before those
     trials: int = 40  # in all, over every start of this search
@@ -52,7 +55,7 @@ class Settings:
     skip_bad_images: bool = False  # leave out those that cannot be read
 
     def __post_init__(self) -> None:
-        for name in ("space", "out", "data_root", "start_from"):
+        for name in ("space", "out", "data_root", "start_from", "weights"):
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, type(value)(os.path.expanduser(value)))
@@ -113,6 +116,7 @@ class Settings:
             "flip": flip,
             "space": short_name(self.space),
             "space_fingerprint": fingerprint(self.space),  # None for a module by name
+            "weights": start_weights.fingerprint(self.weights),  # None for the space's own
             "ranges": {name: list(bounds) for name, bounds in self.ranges.items()},
         }
 

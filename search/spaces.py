@@ -39,7 +39,8 @@ class Space(Protocol):
     build: configuration, `channels=`, `image_size=` (height, width), `classes=` -> network with logits (n, classes).
 
     It may have a third one, `start`: nothing -> the configurations that a search tries first, in that order, each a
-    dict of the parameters that `suggest` draws, by name. One that is missing there is drawn.
+    dict of the parameters that `suggest` draws, by name. One that is missing there is drawn. Of pretrained networks it
+    may have `fetch`, see `search.start_weights`.
     """
 
     def suggest(self, trial: "Trial") -> dict[str, Any]: ...
@@ -76,21 +77,35 @@ def load_space(space: str) -> Space:
     return module
 
 
-def suggester(space: str, ranges: Mapping[str, tuple[float, float]]) -> Suggest:
+def suggester(space: str, ranges: Mapping[str, tuple[float, float]], weights: str | None = None) -> Suggest:
     """The `suggest` of a space, with some of its ranges changed, and what it returns checked.
 
-    Raises UserError where the space has no such range. What it returns raises UserError where the space's
-    own function fails or returns anything but a dict for JSON.
+    weights: that its networks begin with, see `search.start_weights`; None for what the space says.
+
+    Raises UserError where the space has no such range, or its networks begin with none. What it returns raises
+    UserError where the space's own function fails or returns anything but a dict for JSON.
     """
     module = load_space(space)
-    if not ranges:
-        return functools.partial(_checked, space, module.suggest)
+    changed: dict[str, Any] = {}
+    if weights is not None:
+        if not hasattr(module, "fetch"):
+            raise UserError(
+                f"--weights is for a space of pretrained networks, and {space} is none; leave it out, or take "
+                f"--space pretrained"
+            )
+        changed["weights"] = weights
+    if ranges:
+        changed["ranges"] = _changed_ranges(space, module, ranges)
+    return functools.partial(_checked, space, functools.partial(module.suggest, **changed))
+
+
+def _changed_ranges(space: str, module: Space, ranges: Mapping[str, tuple[float, float]]) -> object:
+    """The space's `Ranges`, some of them changed. Raises UserError where it has no such range."""
     known = getattr(getattr(module, "Ranges", None), "__dataclass_fields__", {})
     if unknown := [name for name in ranges if name not in known]:
         has = f"it has those of {', '.join(known)}" if known else "change it in its suggest"
         raise UserError(f"the space {space} has no range of {unknown[0]} that can be set; {has}")
-    changed = module.Ranges(**{name: tuple(bounds) for name, bounds in ranges.items()})  # type: ignore[attr-defined]
-    return functools.partial(_checked, space, functools.partial(module.suggest, ranges=changed))  # type: ignore[call-arg]
+    return module.Ranges(**{name: tuple(bounds) for name, bounds in ranges.items()})  # type: ignore[attr-defined]
 
 
 def named_start(space: str) -> list[dict[str, Any]]:

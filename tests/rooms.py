@@ -10,7 +10,7 @@ from dataclasses import dataclass
 FRONT = ("", "__main__", "api", "command", "study")  # what people call; "" is search/__init__.py
 LIBRARY = (  # what the engine may import
     *("choice", "data", "insight", "results", "sampling", "show", "stopping", "training"),
-    *("errors", "files", "log", "measurement", "processes", "settings", "spaces"),
+    *("errors", "files", "log", "measurement", "processes", "settings", "spaces", "start_weights"),
 )
 MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or single modules of a room
     "errors": (),
@@ -19,12 +19,13 @@ MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or sing
     "measurement": (),
     "processes": (),
     "spaces": ("errors",),
-    "settings": ("data", "errors", "results", "spaces"),
+    "start_weights": ("errors", "files", "spaces"),
+    "settings": ("data", "errors", "results", "spaces", "start_weights"),
     "stopping": ("measurement",),
     "choice": ("measurement",),
     "data": ("errors", "files", "processes"),
     "training": ("choice", "data", "errors", "files", "measurement", "stopping"),
-    "results": ("choice", "errors", "files", "measurement", "spaces", "stopping.stopped"),
+    "results": ("choice", "errors", "files", "measurement", "spaces", "start_weights", "stopping.stopped"),
     "insight": ("choice", "measurement", "results", "stopping.stopped"),
     "sampling": ("results",),
     "show": ("choice", "errors", "files", "insight", "log", "measurement", "results", "settings", "stopping.stopped"),

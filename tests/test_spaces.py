@@ -50,7 +50,7 @@ def parameters(model):
 
 
 def test_built_in_families():
-    assert {*BUILT_IN} == {*FAMILIES, "reference"}
+    assert {*BUILT_IN} == {*FAMILIES, "pretrained", "reference"}
 
 
 @pytest.mark.parametrize("name", FAMILIES)

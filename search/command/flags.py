@@ -66,6 +66,7 @@ GROUPS = {
     ),
     SPACE: (
         Flag("space", full_name, "NAME", CHOICES),
+        Flag("weights", str, "WHICH", "that a pretrained space begins with: published, none, or a FILE", "published"),
         Flag("start-from", Path, "best.yaml", "try its configuration first, in a new search", "none"),
         Flag("max-gap", float, "G", "a ceiling for the gap: what exceeds it is never chosen", "none"),
         Flag("seed", int, "S", "of splits, sampler and training"),
@@ -85,7 +86,7 @@ GROUPS = {
         Flag("storage", str, "URL", "Optuna storage", STORAGE_UNSET),
     ),
 }
-CHECKED = ("space", "seed", "data-root")
+CHECKED = ("space", "weights", "seed", "data-root")
 IMAGE_SIZE = Flag("image-size", int, "N", "bring images to NxN pixels", "what suits most of them")
 
 

@@ -61,6 +61,7 @@ class SearchData:
             std=torch.tensor(self.std, device=device).view(1, -1, 1, 1),
             classes=len(self.classes),
             flip=self.flip,
+            fingerprint=self.fingerprint,
         )
 
 
@@ -77,6 +78,7 @@ class DeviceData:
     std: torch.Tensor  # float32 (1, c, 1, 1), in units of [0, 1]
     classes: int  # how many
     flip: bool  # whether augmentation may mirror images
+    fingerprint: str | None = None  # of images and labels as they are in files; None where they are in none
 
     def pixels(self, indices: torch.Tensor) -> torch.Tensor:
         """Those images as float32 (len(indices), c, h, w) in [0, 1]."""

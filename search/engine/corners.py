@@ -22,7 +22,9 @@ MOST_POINTS = 64
 DRAWS = 64  # at random, before an entry counts as one that nothing reads: corners need not reach every branch
 ROUNDING = 1e-4  # of a sum of probabilities
 IMAGES = 2
-LARGEST_RUN = 64 * 64  # pixels; for larger images shapes are followed without computing, the middle apart
+# for larger images and networks shapes are followed without computing, the middle apart
+LARGEST_RUN = 64 * 64  # pixels
+LARGEST_BUILT = 4_000_000  # parameters
 
 READ_BY_TRAINING = {field.name for field in fields(Recipe)}
 
@@ -170,6 +172,7 @@ class _TrialRun:
         self._build, self._file = space.build, getattr(space, "__file__", None)
         self._shape, self._classes = shape, classes
         self.reads = Reads()  # by networks built so far
+        self._known: list[tuple[dict[str, Any], str | None]] = []  # what was read of a configuration, and its problem
 
     def problem(self, point: Point) -> str | None:
         """What is wrong with the configuration at a point; None if nothing."""
@@ -177,33 +180,52 @@ class _TrialRun:
             Recipe.of(point.config)
         except ValueError as error:
             return str(error)
-        _, height, width = self._shape
-        if height * width > LARGEST_RUN and point.corner != MIDDLE:
-            try:
-                return self._run(point.config, "meta")
-            except (Exception, SystemExit):  # perhaps for want of real numbers
-                pass
-        try:
-            return self._run(point.config, "cpu")
-        except (Exception, SystemExit) as error:
-            return described(error, self._file)
+        for read, known in self._known:  # parameters that training alone reads change nothing here
+            if all(point.config.get(name, Reads) == value for name, value in read.items()):
+                return known
+        before, self.reads = self.reads, Reads()
+        found = self._problem(point)
+        names = self.reads.found | self.reads.missed
+        self._known.append(({name: point.config.get(name, Reads) for name in names}, found))
+        self.reads = before | self.reads
+        return found
 
     def read(self, config: dict[str, Any]) -> None:
         """Let `build` and the network read a configuration, whatever comes of it."""
         with contextlib.suppress(Exception, SystemExit):
-            self._run(config, "meta")
+            self._run(self._built(config, "meta"), "meta")
 
-    def _run(self, config: dict[str, Any], device: str) -> str | None:
+    def _problem(self, point: Point) -> str | None:
+        try:
+            if point.corner != MIDDLE:
+                with contextlib.suppress(Exception, SystemExit):  # perhaps for want of real numbers
+                    model = self._built(point.config, "meta")
+                    if self._large(model):
+                        return self._run(model, "meta")
+            return self._run(self._built(point.config, "cpu"), "cpu")
+        except (Exception, SystemExit) as error:
+            return described(error, self._file)
+
+    def _large(self, model: torch.nn.Module) -> bool:
+        """Whether real numbers would take too long."""
+        _, height, width = self._shape
+        return height * width > LARGEST_RUN or sum(weights.numel() for weights in model.parameters()) > LARGEST_BUILT
+
+    def _built(self, config: dict[str, Any], device: str) -> torch.nn.Module:
         torch.manual_seed(0)
         channels, height, width = self._shape
-        with torch.device(device), torch.no_grad():
-            model = self._build(
+        with torch.device(device):
+            return self._build(
                 Watched(config, self.reads), channels=channels, image_size=(height, width), classes=self._classes
             )
-            if not isinstance(model, torch.nn.Module):
-                return f"build returned a {type(model).__name__}, not a torch.nn.Module"
-            if any(torch.nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
-                return "the network has lazy layers; give each layer its sizes"
+
+    def _run(self, model: torch.nn.Module, device: str) -> str | None:
+        """What is wrong with a network; None if nothing."""
+        if not isinstance(model, torch.nn.Module):
+            return f"build returned a {type(model).__name__}, not a torch.nn.Module"
+        if any(torch.nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
+            return "the network has lazy layers; give each layer its sizes"
+        with torch.device(device), torch.no_grad():
             images = torch.randn(IMAGES, *self._shape)
             return self._wrong(model.eval()(images)) or self._wrong(model.train()(images))
 

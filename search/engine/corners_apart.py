@@ -21,15 +21,19 @@ class _Verdict(NamedTuple):
     problem: str | None
 
 
-def check_apart(space: str, ranges: Ranges, shape: tuple[int, int, int], classes: int) -> None:
-    """`check_corners` of a space with some of its ranges changed.
+def check_apart(
+    space: str, ranges: Ranges, shape: tuple[int, int, int], classes: int, weights: str | None = None
+) -> None:
+    """`check_corners` of a space with some of its ranges changed, and the weights that its networks begin with.
 
     Raises UserError where that does, and where the space ends the process that builds its networks.
     """
     start_fork_server()
     context = multiprocessing.get_context("forkserver")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_check, args=(theirs, space, ranges, shape, classes), daemon=True, name="corners")
+    process = context.Process(
+        target=_check, args=(theirs, space, ranges, shape, classes, weights), daemon=True, name="corners"
+    )
     with hidden_main():
         process.start()
     theirs.close()
@@ -50,7 +54,14 @@ def check_apart(space: str, ranges: Ranges, shape: tuple[int, int, int], classes
         raise UserError(said.problem)
 
 
-def _check(connection: Connection, space: str, ranges: Ranges, shape: tuple[int, int, int], classes: int) -> None:
+def _check(
+    connection: Connection,
+    space: str,
+    ranges: Ranges,
+    shape: tuple[int, int, int],
+    classes: int,
+    weights: str | None,
+) -> None:
     """The process's life: it tells where it is, and at last what came of it."""
     for number in (signal.SIGINT, signal.SIGHUP):  # they reach the whole group; the parent ends this process
         signal.signal(number, signal.SIG_IGN)
@@ -61,7 +72,7 @@ def _check(connection: Connection, space: str, ranges: Ranges, shape: tuple[int,
         connection.send(f"with {values}" if values else "whatever its parameters")
 
     try:
-        check_corners(space, suggester(space, ranges), shape, classes, ahead)
+        check_corners(space, suggester(space, ranges, weights), shape, classes, ahead)
         connection.send(_Verdict(None))
     except UserError as error:
         connection.send(_Verdict(str(error)))

@@ -15,6 +15,7 @@ from search.data.resources import available_memory
 from search.data.tensors import SearchData
 from search.processes import hidden_main, start_fork_server
 from search.spaces import load_space
+from search.start_weights import for_timing
 from search.training.cuda_graph import WARM_UP
 from search.training.precision import Precision
 from search.training.trainer import Interrupted, Trainer
@@ -102,7 +103,7 @@ def _probe(connection: Connection, barrier: Any, probe: ThroughputProbe, config:
     watch = _Watch(barrier.wait, device, probe.seconds)
     with contextlib.suppress(Exception):
         build, data = load_space(probe.space).build, probe.data.to(device)
-        trainer = Trainer(build, config, data, seed=0, precision=probe.precision, interrupted=watch)
+        trainer = Trainer(build, for_timing(config), data, seed=0, precision=probe.precision, interrupted=watch)
         with contextlib.suppress(Interrupted):
             while True:
                 trainer.epoch()

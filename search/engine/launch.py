@@ -12,6 +12,7 @@ import joblib
 import optuna
 import torch
 
+from search import start_weights
 from search.choice.constraints import Constraints
 from search.choice.race import Race
 from search.data import cache, datasets
@@ -53,12 +54,9 @@ def run_search(settings: Settings) -> int | None:
     """
     limit = TimeLimit(settings.timeout, race=settings.race)
     devices = resolve_devices(settings.device)
-    suggest = suggester(settings.space, settings.ranges)
-    cache.remove_leftovers()
-    data = load_data(settings)
-    check_apart(settings.space, settings.ranges, data.shape, len(data.classes))
+    suggest, data = _prepared(settings)
     if settings.check:
-        check_memory(settings.space, suggest, data, settings.seed)
+        check_memory(settings.space, suggest, data, settings.seed, settings.weights)
     first = first_trials(settings, suggest)
     make_folder(settings.folder)
     url = settings.storage_url
@@ -86,10 +84,18 @@ def check(settings: Settings) -> bool:
 
     Raises UserError for input that cannot work.
     """
-    suggest = suggester(settings.space, settings.ranges)
+    suggest, data = _prepared(settings)
+    return check_memory(settings.space, suggest, data, settings.seed, settings.weights)
+
+
+def _prepared(settings: Settings) -> tuple[Suggest, SearchData]:
+    """The space and the images, which fit each other. Raises UserError where they do not."""
+    suggest = suggester(settings.space, settings.ranges, settings.weights)
+    cache.remove_leftovers()
     data = load_data(settings)
-    check_apart(settings.space, settings.ranges, data.shape, len(data.classes))
-    return check_memory(settings.space, suggest, data, settings.seed)
+    start_weights.fetch(settings.space, settings.weights)
+    check_apart(settings.space, settings.ranges, data.shape, len(data.classes), settings.weights)
+    return suggest, data
 
 
 @contextlib.contextmanager
@@ -227,6 +233,7 @@ def _pool(
         f"({', '.join(dict.fromkeys(places))}; {conditions.precision}){before}{again}"
     )
     most = max(jobs, Race.most if settings.race else 1)
+    start_weights.keep(settings.weights, settings.folder)
     return WorkerPool(places[:most], keep(settings.space, settings.folder), data, conditions)
 
 

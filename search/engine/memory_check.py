@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import optuna
 import torch
@@ -12,6 +13,7 @@ from search.data.tensors import SearchData
 from search.engine.corners import Point, corners
 from search.show.text import short
 from search.spaces import Space, Suggest, load_space
+from search.start_weights import beginning_with
 from search.training.memorize import IMAGES, MOST_STEPS, Memorized, few_images, memorize, with_random_labels
 from search.training.precision import one_thread
 from search.training.recipe import Recipe
@@ -30,13 +32,16 @@ class Extreme:
     parameters: int
 
 
-def check_memory(space: str, suggest: Suggest, data: SearchData, seed: int) -> bool:
+def check_memory(space: str, suggest: Suggest, data: SearchData, seed: int, weights: str | None = None) -> bool:
     """Whether the largest and the smallest network memorize a few images, with true and with random labels.
 
     Prints a table, and names a network that cannot with its parameters and what to do.
+
+    weights: that networks begin with, see `search.start_weights`.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     loaded, shape, classes = load_space(space), data.shape, len(data.classes)
+    build = beginning_with(loaded.build, Path(weights or ""))
     true = few_images(data.to(CPU), seed)
     labelled = {"true": true, "random": with_random_labels(true, seed)}
     logger.info(f"memorizing {len(true.train)} images without regularization, in at most {MOST_STEPS} steps:")
@@ -53,7 +58,7 @@ def check_memory(space: str, suggest: Suggest, data: SearchData, seed: int) -> b
                 config["dropout"] = 0.0
             came_to = {}
             for labels, images in labelled.items():
-                came_to[labels] = found = memorize(loaded.build, config, images, seed)
+                came_to[labels] = found = memorize(build, config, images, seed)
                 logger.info(
                     f"{extreme.name:10}{extreme.parameters:12,}  {labels:8}{found.steps:5}  {found.accuracy:14.1%}  "
                     f"{found.loss:10.4f}"
@@ -67,7 +72,7 @@ def check_memory(space: str, suggest: Suggest, data: SearchData, seed: int) -> b
 
 
 def extremes(points: Sequence[Point], space: Space, shape: tuple[int, int, int], classes: int) -> list[Extreme]:
-    """The networks with the most and the fewest parameters; one where all have as many."""
+    """The networks with the most and the fewest parameters that are trained; one where all have as many."""
     counted = [(_parameters(space, point, shape, classes), point) for point in points]
     most, fewest = max(counted, key=lambda one: one[0]), min(counted, key=lambda one: one[0])
     if most[0] == fewest[0]:
@@ -95,6 +100,15 @@ def verdict(extreme: Extreme, true: Memorized, random: Memorized) -> list[str]:
 
 
 def _parameters(space: Space, point: Point, shape: tuple[int, int, int], classes: int) -> int:
+    """How many of a network are trained; it is built without memory for them where it can be."""
     channels, height, width = shape
-    model = space.build(point.config, channels=channels, image_size=(height, width), classes=classes)
-    return sum(parameter.numel() for parameter in model.parameters())
+
+    def count(device: str) -> int:
+        with torch.device(device):
+            model = space.build(point.config, channels=channels, image_size=(height, width), classes=classes)
+        return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+    try:
+        return count("meta")
+    except Exception:  # perhaps for want of real numbers
+        return count("cpu")

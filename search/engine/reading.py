@@ -15,6 +15,10 @@ class Reads:
     found: set[str] = field(default_factory=set)
     missed: set[str] = field(default_factory=set)  # asked for, and not there
 
+    def __or__(self, other: "Reads") -> "Reads":
+        """Both."""
+        return Reads(self.found | other.found, self.missed | other.missed)
+
 
 class Watched(dict[str, Any]):
     """A configuration that notes what is read of it. Whoever copies it or goes through it may read everything."""

@@ -19,6 +19,7 @@ from search.data.tensors import SearchData
 from search.errors import described
 from search.processes import end_with_parent, hidden_main, how_it_ended, start_fork_server
 from search.spaces import load_space
+from search.start_weights import KEPT, beginning_with
 from search.stopping.stopped import Stopped
 from search.training.trial import Conditions, Job, Notice, Outcome, Report, Stop, is_memory_error, run_trial
 
@@ -246,7 +247,7 @@ def _work(
     if device.startswith("cuda"):
         torch.cuda.set_device(device)
     on_device = functools.cache(lambda: data.to(torch.device(device)))  # where memory is short, a trial's error
-    build = load_space(space).build
+    build = beginning_with(load_space(space).build, conditions.folder / KEPT)
     interrupted = _readable(stop)
 
     def report(content: Report) -> Stop | None:

@@ -17,6 +17,7 @@ from search.errors import UserError, described
 from search.files import replace_file
 from search.results.best_schema import problem
 from search.spaces import Space, find_space
+from search.start_weights import KEPT, beginning_with
 
 if TYPE_CHECKING:
     import torch
@@ -145,7 +146,7 @@ def load(path: str | Path, space: Space | None = None) -> Best:
     """
     path = Path(path)
     content = read(path)
-    build = (space or _space_of(content["space"], path)).build
+    build = beginning_with((space or _space_of(content["space"], path)).build, path.with_name(KEPT))
     return Best(**content, build_network=build, weights_file=path.with_name("best.pt"))
 
 

@@ -19,7 +19,9 @@ from search.measurement import PerImage
 from search.training.augment import augment
 from search.training.cuda_graph import GraphedStep, Input, Step, graphed
 from search.training.evaluate import evaluate
+from search.training.features import features_of
 from search.training.precision import Precision
+from search.training.pretrained import frozen_body, head, learning_rate_share, load_pretrained
 from search.training.recipe import Recipe
 
 AVERAGED_EPOCHS = 1.5  # horizon of the moving average
@@ -47,6 +49,9 @@ class Trainer:
     config: a `Recipe` is read from it here, the rest by `build(config, channels=, image_size=, classes=)`.
     seed: of the initial weights, dropout, shuffling and augmentation.
     interrupted: asked before each batch; `Interrupted` is raised once it answers true.
+
+    What a network may offer besides is in `search.training.pretrained`. Raises UserError where it has pretrained
+    weights that cannot be had.
     """
 
     def __init__(
@@ -62,11 +67,17 @@ class Trainer:
         device = data.images.device
         torch.manual_seed(seed)
         _, channels, height, width = data.images.shape
-        model = build(config, channels=channels, image_size=(height, width), classes=data.classes)
-        self.model = precision.place_model(model.to(device)).train()
+        model = build(config, channels=channels, image_size=(height, width), classes=data.classes).to(device)
+        load_pretrained(model, data)
+        self.model = precision.place_model(model).train()
         self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.data, self.precision, self._interrupted = data, precision, interrupted
         self._recipe = recipe = Recipe.of(config)
+        # what is trained and measured, on what: the head alone, on features, where nothing before it ever changes
+        self._trained, self._measured, self._seen = self.model, self.averaged, data
+        if recipe.augmentation == 0 and (body := frozen_body(self.averaged)) is not None:
+            self._seen = features_of(body, data, precision, self._require_going_on)
+            self._trained, self._measured = head(self.model), head(self.averaged)
         self._generator = torch.Generator(device).manual_seed(seed)
         # a fixed number of images in each step, within a step's worth of all: none is left over for a last, small batch
         images = len(data.train)
@@ -81,14 +92,13 @@ class Trainer:
     def epoch(self) -> Epoch:
         """Train one epoch and measure it."""
         started = time.perf_counter()
-        data = self.data
+        data = self._seen
         order = data.train[torch.randperm(len(data.train), generator=self._generator, device=data.train.device)]
         for step in range(self.steps):
-            if self._interrupted():
-                raise Interrupted
+            self._require_going_on()
             self._train_step(order[step * self._batch : (step + 1) * self._batch])
-        train = evaluate(self.averaged, data, data.probe, self.precision)
-        val = evaluate(self.averaged, data, data.val, self.precision)
+        train = evaluate(self._measured, data, data.probe, self.precision)
+        val = evaluate(self._measured, data, data.val, self.precision)
         return Epoch(train, val, time.perf_counter() - started)
 
     @property
@@ -131,6 +141,11 @@ class Trainer:
         if state["device_rng"] is not None:
             torch.cuda.set_rng_state(state["device_rng"].cpu(), self.data.images.device)
 
+    def _require_going_on(self) -> None:
+        """Raises Interrupted where training is to end."""
+        if self._interrupted():
+            raise Interrupted
+
     def _train_step(self, indices: torch.Tensor) -> None:
         # early on the horizon is a ninth of the steps so far, so that the first epochs are not dragged down by
         # where training began
@@ -143,14 +158,14 @@ class Trainer:
 
     def _plain_update(self, indices: torch.Tensor, lr: Input, weight: Input) -> None:
         """One step on the images at `indices`; `weight` is that of the new weights in the average."""
-        data = self.data
+        data = self._seen
         pixels = augment(data.pixels(indices), self._recipe.augmentation, flip=data.flip, generator=self._generator)
         images = self.precision.place(data.normalize(pixels))
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get("share", 1.0)  # a checkpoint of an older release has none
             group["capturable"] = images.is_cuda and torch.cuda.is_current_stream_capturing()
         with self.precision.autocast(images.device.type):
-            logits = self.model(images)
+            logits = self._trained(images)
         loss = F.cross_entropy(logits.float(), data.labels[indices])
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -159,8 +174,10 @@ class Trainer:
 
     @torch.no_grad()
     def _average(self, weight: Input) -> None:
-        """Move the averaged weights and batch-norm buffers towards the present ones."""
+        """Move the averaged weights and batch-norm buffers towards the present ones; what is not trained stays."""
         for mine, now in zip(_tensors(self.averaged), _tensors(self.model), strict=True):
+            if isinstance(now, torch.nn.Parameter) and not now.requires_grad:
+                continue
             if mine.is_floating_point():
                 mine.lerp_(now, weight.to(mine.dtype) if isinstance(weight, torch.Tensor) else weight)
             else:
@@ -168,10 +185,20 @@ class Trainer:
 
 
 def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """AdamW's groups: weight decay for matrices and kernels, none for biases and normalization."""
-    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    spared = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": spared, "weight_decay": 0.0}]
+    """AdamW's groups: weight decay for matrices and kernels, none for biases and normalization.
+
+    Each with its `share` of the learning rate: one pair of groups for each share that the network asks for.
+    """
+    by_share: dict[float, tuple[list[torch.Tensor], list[torch.Tensor]]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decayed, spared = by_share.setdefault(learning_rate_share(model, name), ([], []))
+            (decayed if parameter.ndim > 1 else spared).append(parameter)
+    return [
+        {"params": parameters, "weight_decay": decay, "share": share}
+        for share, (decayed, spared) in by_share.items()
+        for parameters, decay in ((decayed, weight_decay), (spared, 0.0))
+    ]
 
 
 def _tensors(model: torch.nn.Module) -> list[torch.Tensor]:

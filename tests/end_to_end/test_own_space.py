@@ -228,11 +228,11 @@ def test_one_line_says_what_is_wrong(code, message, write, capsys):
     [
         (
             "none.py",
-            "cannot read the space none.py: No such file or directory; take cnn, mlp, reference, resnet, a module's",
+            "cannot read the space none.py: No such file or directory; take cnn, mlp, pretrained, reference, resnet, ",
         ),
         (
             "resnt",
-            "there is no space resnt; take cnn, mlp, reference, resnet, a module's dotted name, or a Python file",
+            "there is no space resnt; take cnn, mlp, pretrained, reference, resnet, a module's dotted name, or",
         ),
         ("spaces.resnt", "there is no space spaces.resnt; take cnn"),
     ],

@@ -27,6 +27,7 @@ def test_weight_decay_spares_biases_and_norms():
     assert {p.ndim for p in decayed["params"]} == {2, 4}
     assert {p.ndim for p in spared["params"]} == {1}
     assert (decayed["weight_decay"], spared["weight_decay"]) == (0.5, 0.0)
+    assert decayed["share"] == spared["share"] == 1.0
 
 
 def test_training_is_repeatable_and_depends_on_the_seed(digits):
