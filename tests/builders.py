@@ -241,6 +241,47 @@ def best_content(**others):
     }  # fmt: skip
 
 
+BRIGHTNESS = """
+import torch
+
+
+class Brightness(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.slope = torch.nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, images):
+        level = self.slope * images.mean(dim=(1, 2, 3))
+        return torch.stack([-level, level], dim=1)
+
+
+def suggest(trial):
+    return {}
+
+
+def build(config, *, channels, image_size, classes):
+    return Brightness()
+"""
+
+
+def brightness_folder(folder: Path, *, channels=1, size=8, **others) -> Path:
+    """A run folder whose network is worked by hand: black gives the classes `dark` and `bright` the logits 2 and -2,
+    white the other way round, and grey lies between.
+    """
+    import torch
+
+    from search.results import best_yaml
+
+    content = best_content(space="brightness.py", config={}, **others)
+    content["metrics"]["parameters"] = 1
+    content["data"] |= {"classes": ["dark", "bright"], "channels": channels, "image_size": [size, size],
+                        "mean": [0.5] * channels, "std": [0.5] * channels}  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "brightness.py").write_text(BRIGHTNESS)
+    best_yaml.write(folder, content, {"slope": torch.tensor(2.0)})
+    return folder
+
+
 def confirmation(**others):
     """Of a best.yaml, as `gapsearch confirm --top 2` writes it."""
     figures = {"train_loss": 0.1, "val_loss": 0.24, "test_loss": 0.3, "val_gap": 0.14, "test_gap": 0.2,

@@ -25,7 +25,10 @@ MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or sing
     "choice": ("measurement",),
     "data": ("errors", "files", "processes"),
     "training": ("choice", "data", "errors", "files", "measurement", "stopping"),
-    "results": ("choice", "errors", "files", "measurement", "spaces", "start_weights", "stopping.stopped"),
+    "results": (
+        *("choice", "errors", "files", "measurement", "spaces", "start_weights", "stopping.stopped"),
+        *("data.pixels", "training.classifier", "training.precision"),  # what `Best.predict` needs
+    ),
     "insight": ("choice", "measurement", "results", "stopping.stopped"),
     "sampling": ("results",),
     "show": ("choice", "errors", "files", "insight", "log", "measurement", "results", "settings", "stopping.stopped"),

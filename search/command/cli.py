@@ -79,8 +79,8 @@ def _run(arguments: Sequence[str], program: str) -> int:
     study = _named_study(arguments)
     _add_run(to, study)
     _add_check(to, study)
-    adds = (_add_best, _add_list, _add_compare, _add_dashboard, _add_report, _add_train, _add_confirm, _add_cache)
-    for add in adds:
+    shows = (_add_best, _add_list, _add_compare, _add_dashboard, _add_report)
+    for add in (*shows, _add_train, _add_confirm, _add_predict, _add_cache):
         add(to)
     options = vars(parser.parse_args(arguments))
     del options["command"]
@@ -189,6 +189,19 @@ def _add_confirm(to: "Commands") -> None:
     what = "configurations: the chosen one, the one of lowest recorded loss, the runners-up (default: 1)"
     confirm.add_argument("--top", type=int, default=1, metavar="N", help=what)
     _add_storage(confirm)
+
+
+def _add_predict(to: "Commands") -> None:
+    text = "classify images"
+    about = (
+        f"{text} with the chosen network: a CSV row for each, with the probability of each class. Images in the folder "
+        "of their class give accuracy and loss too. Exits 1 where an image cannot be read; all others are classified."
+    )
+    predict = _add(to, "predict", commands.predict, text, about, "runs/digits photo.jpg photos --out predictions.csv")
+    _add_place(predict)
+    what = "an image; or a folder of images, or of folders of images that are called as their classes"
+    predict.add_argument("images", type=_path, nargs="+", metavar="IMAGE|FOLDER", help=what)
+    predict.add_argument("--out", type=_path, metavar="FILE", help="where the rows go (default: to stdout)")
 
 
 def _add_cache(to: "Commands") -> None:

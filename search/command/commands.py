@@ -133,6 +133,17 @@ def confirm(place: Path, data_root: Path | None, device: str | None, seeds: int,
     return 0
 
 
+def predict(place: Path, images: Sequence[Path], out: Path | None) -> int:
+    """Classify images with a best.yaml, or that of a run folder; 1 where some cannot be read.
+
+    The rows go to the file `out`, or to stdout where it is None, all else to stderr.
+    """
+    from search.command.classify import classify
+    from search.results.best_yaml import best_file, load
+
+    return classify(load(best_file(place)), images, out)
+
+
 def _snapshot(folder: Path, storage: str | None, study: str | None) -> "StudySnapshot":
     """The search in `folder` as it is now."""
     from search.results.snapshot import read_snapshot

@@ -37,6 +37,18 @@ def decode(path: str, size: int) -> np.ndarray:
         raise BadImage(_reason(error)) from error
 
 
+def square_of(image: Image.Image, size: int) -> np.ndarray:
+    """The central square of an open image, as `decode` returns it. Raises BadImage, and whatever its decoder raises."""
+    return _square(_grey_or_rgb(ImageOps.exif_transpose(image)), size)
+
+
+def with_channels(square: np.ndarray, channels: int) -> np.ndarray:
+    """What `decode` returns, uint8 (1 or 3, size, size), with 1 or 3 channels."""
+    if len(square) == 3 and channels == 1:
+        return to_grey(square[None])[0]
+    return np.broadcast_to(square, (channels, *square.shape[1:]))
+
+
 def shorter_side(path: str) -> int:
     """The length of an image's shorter side in pixels, from the file's header alone. Raises BadImage."""
     try:

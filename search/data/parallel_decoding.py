@@ -1,4 +1,4 @@
-"""Many image files -> one `images.npy`, decoded on all cores."""
+"""Many image files -> one `images.npy`, or batches of pixels; decoded on all cores."""
 
 import functools
 import logging
@@ -9,12 +9,13 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, TextIO, TypeAlias, TypeVar
 
 import joblib
 import numpy as np
@@ -27,7 +28,11 @@ from search.processes import hidden_main
 
 logger = logging.getLogger(__name__)
 
+Done = TypeVar("Done")
+Task: TypeAlias = Callable[[int, Sequence[str]], Done]  # the number of a first row, and the paths from there on
+
 IMAGES_PER_TASK = 32  # decoded at a time by one thread or process
+TASKS_AHEAD = 8  # for each thread or process: decoded before they are asked for
 MOST_FOR_THREADS = 2000  # images; up to so many, threads are done before processes have started
 MOST_KILLS = 3  # of processes in the middle of their work, before decoding is given up
 
@@ -54,8 +59,9 @@ def decode_all(
     with open(target, "wb") as file:
         begin = _write_header(file, (len(paths), 3, size, size))
         file.truncate(begin + len(paths) * 3 * size * size)
-    task = functools.partial(_decode_rows, target=target, begin=begin, size=size)
-    decoded = _in_parallel(task, paths, DecodingProgress(len(paths), stream or sys.stderr))
+    task = functools.partial(_write_rows, target=target, begin=begin, size=size)
+    batches = _in_parallel(task, paths, DecodingProgress(len(paths), stream or sys.stderr))
+    decoded = [image for batch in batches for image in batch]
     good = np.array([image.reason is None for image in decoded], bool)
     if channels is None:
         channels = 1 if all(image.grey for image in decoded) else 3
@@ -64,18 +70,33 @@ def decode_all(
     return [image.reason for image in decoded]
 
 
+def decode_batches(
+    paths: Sequence[str], size: int, channels: int, progress: "DecodingProgress"
+) -> Generator[tuple[np.ndarray, list[str | None]], None, None]:
+    """The images in order, a few at a time: those that can be read, uint8 (k, channels, size, size), and for each path
+    of the batch None or the reason why it is not among them.
+
+    channels: 1 or 3. So many are decoded ahead of what is taken that all cores are busy, and no more. Raises UserError
+    as `decode_all` does.
+    """
+    for rows, decoded in _in_parallel(functools.partial(_decode_rows, size=size), paths, progress):
+        reasons = [image.reason for image in decoded]
+        good = rows[[reason is None for reason in reasons]]
+        yield to_grey(good) if channels == 1 else good, reasons
+
+
 class DecodingProgress:
     """Tells how many images are decoded: a line that counts up on a terminal, elsewhere a line for each quarter."""
 
-    def __init__(self, total: int, stream: TextIO) -> None:
-        self._total, self._stream = total, stream
+    def __init__(self, total: int, stream: TextIO, doing: str = "reading images") -> None:
+        self._total, self._stream, self._doing = total, stream, doing
         self._done, self._quarters = 0, 0
         self._began = time.monotonic()
 
     def add(self, count: int) -> None:
         """Tell that `count` more images are decoded."""
         self._done += count
-        text = f"reading images: {self._done:,} of {self._total:,}"
+        text = f"{self._doing}: {self._done:,} of {self._total:,}"
         ended = self._done == self._total
         if ended:
             text += f" in {time.monotonic() - self._began:.1f} s"
@@ -86,18 +107,19 @@ class DecodingProgress:
             print(text, file=self._stream, flush=True)
 
 
-def _in_parallel(
-    task: "functools.partial[list[Decoded]]", paths: Sequence[str], progress: DecodingProgress
-) -> list[Decoded]:
-    """Call `task` with the number of a first row and the paths from there on, until all are decoded; in order.
+def _in_parallel(task: Task[Done], paths: Sequence[str], progress: DecodingProgress) -> Iterator[Done]:
+    """Call `task` for a few paths at a time; yields what it returns, in order.
 
     Where a process is killed, others go on, fewer of them. Raises UserError where that has happened too often.
     """
-    decoded: list[Decoded] = []
+    starts = range(0, len(paths), IMAGES_PER_TASK)
     for kills in range(MOST_KILLS):
         try:
-            _decode_rest(task, paths, decoded, progress, max(joblib.cpu_count() >> kills, 1))
-            return decoded
+            for result in _in_turn(task, paths, starts, max(joblib.cpu_count() >> kills, 1)):
+                progress.add(len(paths[starts[0] :][:IMAGES_PER_TASK]))
+                starts = starts[1:]
+                yield result
+            return
         except BrokenProcessPool:
             logger.info("a process that decoded images was killed, perhaps for want of memory; fewer others go on")
     raise UserError(
@@ -106,25 +128,20 @@ def _in_parallel(
     )
 
 
-def _decode_rest(
-    task: "functools.partial[list[Decoded]]",
-    paths: Sequence[str],
-    decoded: list[Decoded],
-    progress: DecodingProgress,
-    workers: int,
-) -> None:
-    """Decode what is not in `decoded` yet, and add it there."""
-    starts = range(len(decoded), len(paths), IMAGES_PER_TASK)
-    batches = [paths[start : start + IMAGES_PER_TASK] for start in starts]
+def _in_turn(task: Task[Done], paths: Sequence[str], starts: Sequence[int], workers: int) -> Iterator[Done]:
+    """What `task` returns for the paths from each of `starts` on; a few are done ahead of what is taken."""
     executor = _executor(len(paths), workers)
+    ahead = deque[Future[Done]]()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow, about odd metadata; threads share the setting
-            with hidden_main():
-                results = executor.map(task, starts, batches)
-            for result in results:
-                decoded += result
-                progress.add(len(result))
+            for start in starts:
+                with hidden_main():
+                    ahead.append(executor.submit(task, start, paths[start : start + IMAGES_PER_TASK]))
+                if len(ahead) > TASKS_AHEAD * workers:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
     finally:
         executor.shutdown(cancel_futures=True)
 
@@ -151,8 +168,8 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait_for_its_end, daemon=True).start()
 
 
-def _decode_rows(first: int, paths: Sequence[str], *, target: Path, begin: int, size: int) -> list[Decoded]:
-    """Decode a few images and write them into the rows of the file from `first` on."""
+def _decode_rows(first: int, paths: Sequence[str], *, size: int) -> tuple[np.ndarray, list[Decoded]]:
+    """Decode a few images into rows, uint8 (n, 3, size, size); zeros for one that cannot be read."""
     rows = np.zeros((len(paths), 3, size, size), np.uint8)
     decoded = []
     for row, path in zip(rows, paths, strict=True):
@@ -162,6 +179,12 @@ def _decode_rows(first: int, paths: Sequence[str], *, target: Path, begin: int, 
             decoded.append(Decoded(grey=len(pixels) == 1))
         except BadImage as error:
             decoded.append(Decoded(grey=True, reason=str(error)))
+    return rows, decoded
+
+
+def _write_rows(first: int, paths: Sequence[str], *, target: Path, begin: int, size: int) -> list[Decoded]:
+    """Decode a few images and write them into the rows of the file from `first` on."""
+    rows, decoded = _decode_rows(first, paths, size=size)
     with open(target, "r+b") as file:  # unlike a mapping, this fails with an error where the disk is full
         file.seek(begin + first * rows[0].nbytes)
         file.write(rows.data)

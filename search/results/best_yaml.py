@@ -3,14 +3,16 @@
 torch is imported where the network is built or its weights are written: it takes seconds.
 """
 
+import functools
 import hashlib
 import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import yaml
 
 from search.errors import UserError, described
@@ -21,6 +23,9 @@ from search.start_weights import KEPT, beginning_with
 
 if TYPE_CHECKING:
     import torch
+
+    from search.data.pixels import OneImage
+    from search.training.classifier import Classifier
 
 VERSION = 1
 LARGEST = 2**20  # bytes: with the names of 20,000 classes it is half as large
@@ -71,6 +76,37 @@ class Best:
         except Exception as error:  # torch fed with another file raises nearly anything
             raise UserError(f"{self.weights_file} does not fit its best.yaml: {described(error)}; {ANEW}") from error
         return model.eval()
+
+    @functools.cached_property
+    def classifier(self) -> "Classifier":
+        """The network with the weights of best.pt and all that belongs around it, for pixels that are not normalized.
+
+        Raises UserError where `trained` does.
+        """
+        from search.training.classifier import Classifier
+        from search.training.precision import Precision
+
+        layout = Precision(channels_last=self.environment["channels_last"])
+        return Classifier(self.trained(), self.data["mean"], self.data["std"], self.temperature, layout)
+
+    @property
+    def input_size(self) -> int:
+        """The side of the squares of pixels that the network takes."""
+        return self.data["image_size"][0]
+
+    def predict(self, images: "Iterable[OneImage]") -> np.ndarray:
+        """Probabilities, float32 (n, classes), in the order of `data["classes"]`; in float32, on the CPU.
+
+        images: paths, PIL images, or arrays of uint8 (h, w) or (h, w, c), or one array (n, ...) of them all. They are
+        decoded, cropped, scaled and normalized as for the search.
+
+        Raises UserError for an image that cannot be used, and where `trained` does.
+        """
+        from search.data.pixels import pixels_of
+
+        batches = pixels_of(images, self.input_size, self.data["channels"])
+        parts = [np.exp(self.classifier.log_probabilities_of(pixels)) for pixels in batches]
+        return np.concatenate(parts) if parts else np.empty((0, len(self.data["classes"])), np.float32)
 
     def require_network(self) -> None:
         """Raise UserError where the space does not give the network that was measured.

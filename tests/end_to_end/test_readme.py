@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from builders import ROOT
+from PIL import Image
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
@@ -39,6 +40,7 @@ def clone(tmp_path_factory):
     if (ROOT.parent / "shared").is_dir():
         (folder.parent / "shared").symlink_to(ROOT.parent / "shared")
     (folder / "my_space.py").write_text(MY_SPACE)
+    Image.new("L", (20, 16), 128).save(folder / "digit.png")
     done = run("python studies/digits.py --trials 4 --epochs 6 --seed 1", folder)
     assert done.returncode == 0, done.stderr
     shutil.copytree(folder / "runs" / "digits", folder / "runs" / "mine")  # for the command that compares

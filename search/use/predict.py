@@ -1,0 +1,124 @@
+"""`gapsearch predict best.yaml IMAGE|FOLDER...`: probabilities of image files, and how good they are."""
+
+import contextlib
+import csv
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from search.data.layout import number_of_images, scan, shown
+from search.data.parallel_decoding import DecodingProgress, decode_batches
+from search.errors import UserError, printable
+from search.measurement import recalls, standard_error
+from search.results.best_yaml import Best
+from search.training.classifier import Classifier
+
+UNKNOWN = -1  # the label of an image in no class folder
+
+
+@dataclass
+class Files:
+    """Image files in the order in which they were named."""
+
+    paths: list[str] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)  # of each the number of its class, or UNKNOWN
+    strangers: list[str] = field(default_factory=list)  # folders of images in a named one that no class is called by
+
+
+@dataclass
+class Predicted:
+    """What became of image files."""
+
+    skipped: list[tuple[str, str]]  # those that could not be read: path and reason
+    labels: np.ndarray  # int64 (n,): of those in a class folder
+    losses: np.ndarray  # float64 (n,): of the same, cross-entropy in nats
+    correct: np.ndarray  # bool (n,): likewise
+
+    def figures(self, classes: int) -> Iterator[str]:
+        """Accuracy and loss of the images in class folders, with standard errors, in a line if there are any."""
+        if not len(self.labels):
+            return
+        of_classes = recalls(self.labels, self.correct, classes)
+        yield (
+            f"{number_of_images(len(self.labels))} in class folders: accuracy {self.correct.mean():.1%}"
+            f"{_error(self.correct, '.1%')}, balanced accuracy {np.nanmean(of_classes):.1%}, "
+            f"loss {self.losses.mean():.4f}{_error(self.losses, '.4f')}"
+        )
+
+
+def find_files(places: Sequence[Path], classes: Sequence[str]) -> Files:
+    """The images that a person names, those in a folder by their suffix.
+
+    An image is labelled where it lies in a folder of that class in a folder that was named.
+
+    Raises UserError where there is nothing of that name, and for a folder without images.
+    """
+    files = Files()
+    for place in places:
+        if not os.path.lexists(place):
+            raise UserError(f"there is no file or folder {place}; name images, or a folder of images")
+        if os.path.isdir(place):
+            _add_folder(files, place, classes)
+        else:
+            files.paths.append(str(place))
+            files.labels.append(UNKNOWN)
+    return files
+
+
+def predict(best: Best, files: Files, target: TextIO, messages: TextIO) -> Predicted:
+    """Write a CSV row for each image to `target`, and tell of the progress on `messages`.
+
+    Raises UserError where the network of `best` cannot be had.
+    """
+    classifier = best.classifier  # before the header is written: it may not be there
+    classes = [printable(name) for name in best.data["classes"]]
+    writer = csv.writer(target, lineterminator="\n")
+    writer.writerow(["path", "predicted", "probability", *(f"p_{name}" for name in classes)])
+    skipped, labels, losses, correct = [], list[int](), list[float](), list[bool]()
+    progress = DecodingProgress(len(files.paths), messages, "predicting")
+    with contextlib.closing(decode_batches(files.paths, best.input_size, best.data["channels"], progress)) as batches:
+        for path, label, row in zip(files.paths, files.labels, _rows(batches, classifier), strict=True):
+            if isinstance(row, str):
+                skipped.append((path, row))
+                continue
+            winner, probabilities = int(row.argmax()), np.exp(row)
+            cells = [f"{value:.6g}" for value in (probabilities[winner], *probabilities)]
+            writer.writerow([printable(path), classes[winner], *cells])
+            if label != UNKNOWN:
+                labels.append(label)
+                losses.append(-float(row[label]))
+                correct.append(winner == label)
+    return Predicted(skipped, np.array(labels, np.int64), np.array(losses), np.array(correct, bool))
+
+
+def _rows(batches: Iterable[tuple[np.ndarray, list[str | None]]], classifier: Classifier) -> Iterator[np.ndarray | str]:
+    """For each image its log probabilities, float32 (classes,), or the reason why it cannot be read."""
+    for pixels, reasons in batches:
+        rows = iter(classifier.log_probabilities_of(pixels) if len(pixels) else ())  # a network need not take none
+        for reason in reasons:
+            yield next(rows) if reason is None else reason
+
+
+def _add_folder(files: Files, folder: Path, classes: Sequence[str]) -> None:
+    """Raises UserError for a folder without images."""
+    found = scan(folder, "")
+    numbers = {name: number for number, name in enumerate(classes)}
+    labelled = [(name, UNKNOWN) for name in found.loose]
+    for label, names in found.images.items():
+        number = numbers.get(shown(label), UNKNOWN)
+        labelled += [(name, number) for name in names]
+        if number == UNKNOWN:
+            files.strangers.append(str(folder / label))
+    if not labelled:
+        raise UserError(f"there are no images in {folder}; name images, or a folder of images")
+    files.paths += [str(folder / name) for name, _ in labelled]
+    files.labels += [label for _, label in labelled]
+
+
+def _error(values: np.ndarray, form: str) -> str:
+    """The standard error of the mean of `values` after a figure; nothing for a single one."""
+    return f" ± {standard_error(values):{form}}" if len(values) > 1 else ""
