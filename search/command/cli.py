@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 BAD_INPUT = 2
+EXPORTED = ("onnx", "torch", "safetensors")
 
 
 class Parser(argparse.ArgumentParser):
@@ -80,7 +81,7 @@ def _run(arguments: Sequence[str], program: str) -> int:
     _add_run(to, study)
     _add_check(to, study)
     shows = (_add_best, _add_list, _add_compare, _add_dashboard, _add_report)
-    for add in (*shows, _add_train, _add_confirm, _add_predict, _add_cache):
+    for add in (*shows, _add_train, _add_confirm, _add_predict, _add_export, _add_cache):
         add(to)
     options = vars(parser.parse_args(arguments))
     del options["command"]
@@ -202,6 +203,19 @@ def _add_predict(to: "Commands") -> None:
     what = "an image; or a folder of images, or of folders of images that are called as their classes"
     predict.add_argument("images", type=_path, nargs="+", metavar="IMAGE|FOLDER", help=what)
     predict.add_argument("--out", type=_path, metavar="FILE", help="where the rows go (default: to stdout)")
+
+
+def _add_export(to: "Commands") -> None:
+    text = "write the network into a file for other programs"
+    about = (
+        f"{text}, checked against PyTorch, with a model card beside it. ONNX models and torch programs take uint8 "
+        "images (n, height, width, channels) and give probabilities; safetensors hold the weights alone."
+    )
+    export = _add(to, "export", commands.export, text, about, "runs/digits --format onnx")
+    _add_place(export)
+    export.add_argument("--format", required=True, choices=EXPORTED, help="of the file")
+    what = "where it goes (default: best.onnx, best.pt2 or best.safetensors in the run folder)"
+    export.add_argument("--out", type=_path, metavar="FILE", help=what)
 
 
 def _add_cache(to: "Commands") -> None:

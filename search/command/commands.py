@@ -144,6 +144,15 @@ def predict(place: Path, images: Sequence[Path], out: Path | None) -> int:
     return classify(load(best_file(place)), images, out)
 
 
+def export(place: Path, format: str, out: Path | None) -> int:
+    """Write the network of a best.yaml, or that of a run folder, in a format for other programs."""
+    from search.results.best_yaml import best_file
+    from search.use import export as exporting
+
+    exporting.export(best_file(place), format, out)
+    return 0
+
+
 def _snapshot(folder: Path, storage: str | None, study: str | None) -> "StudySnapshot":
     """The search in `folder` as it is now."""
     from search.results.snapshot import read_snapshot
