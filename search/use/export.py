@@ -1,6 +1,7 @@
 """`gapsearch export best.yaml`: the network in a file for other programs, checked, with a model card beside it."""
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -102,11 +103,12 @@ def _checked(best: Best, kind: str, form: Format) -> tuple[bytes, float]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Exporters warn of much that is no concern of whoever calls them, and an error is told in one line."""
+    """Exporters say much that is no concern of whoever calls them, and an error is told in one line."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
+        nowhere = io.StringIO()
+        with warnings.catch_warnings(), contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
             warnings.simplefilter("ignore")
             yield
     finally:
