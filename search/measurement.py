@@ -18,9 +18,10 @@ Losses = float | np.ndarray  # per-image losses of shape (n,), or their mean as 
 class PerImage:
     """What a network does on each of n images."""
 
-    losses: np.ndarray  # float32 (n,): cross-entropy in nats
+    losses: np.ndarray  # float32 (n,): cross-entropy in nats; of classes that weigh alike see `balance.reweighted`
     correct: np.ndarray  # bool (n,)
     predicted: np.ndarray  # int (n,): the class that it takes the image for
+    balanced_accuracy: float | None = None  # mean recall of the classes, where these are uneven
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,12 @@ class Measurement:
     val_accuracy: float
     val_loss_se: float  # standard error over images
     gap_se: float
+    val_balanced_accuracy: float | None = None  # where the classes are uneven
 
     @classmethod
     def at(cls, history: Mapping[str, Sequence[float]], epoch: int) -> "Measurement":
         """The measurement of one epoch (from 0) of a run."""
-        return cls(**{field.name: history[field.name][epoch] for field in fields(cls)})
+        return cls(**{field.name: history[field.name][epoch] for field in fields(cls) if field.name in history})
 
     @property
     def gap(self) -> float:
@@ -50,9 +52,10 @@ class Measurement:
         return self.train_accuracy - self.val_accuracy
 
     def as_dict(self) -> dict[str, float]:
-        """All figures, the derived ones included."""
+        """All figures that there are, the derived ones included."""
         stored = {field.name: getattr(self, field.name) for field in fields(self)}
-        return stored | {"gap": self.gap, "accuracy_gap": self.accuracy_gap}
+        known = {name: value for name, value in stored.items() if value is not None}
+        return known | {"gap": self.gap, "accuracy_gap": self.accuracy_gap}
 
 
 def measure(train: PerImage, val: PerImage) -> Measurement:
@@ -68,6 +71,7 @@ def measure(train: PerImage, val: PerImage) -> Measurement:
         val_accuracy=_mean(val.correct),
         val_loss_se=standard_error(val.losses),
         gap_se=math.hypot(standard_error(train.losses), standard_error(val.losses)),
+        val_balanced_accuracy=val.balanced_accuracy,
     )
 
 

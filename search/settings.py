@@ -50,6 +50,7 @@ class Settings:
     max_gap: float | None = None  # a ceiling for the gap, in nats
     check: bool = False  # first see whether the networks of the space can memorize a few images
     race: bool = True  # train the best again with fresh seeds before one of them is chosen
+    balance: bool = False  # weigh classes by their inverse frequency, in training and in all losses
     flip: bool | None = None  # mirror images; None for what suits the data set
     image_size: int | None = None  # to which a folder's images are brought, in pixels; None for what suits them
     skip_bad_images: bool = False  # leave out those that cannot be read
@@ -114,6 +115,7 @@ class Settings:
             "seed": self.seed,
             "max_gap": self.max_gap,
             "flip": flip,
+            "balance": self.balance or None,  # not set in what an older release has recorded
             "space": short_name(self.space),
             "space_fingerprint": fingerprint(self.space),  # None for a module by name
             "weights": start_weights.fingerprint(self.weights),  # None for the space's own

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 FRONT = ("", "__main__", "api", "command", "study")  # what people call; "" is search/__init__.py
 LIBRARY = (  # what the engine may import
     *("choice", "data", "insight", "results", "sampling", "show", "stopping", "training"),
-    *("errors", "files", "log", "measurement", "processes", "settings", "spaces", "start_weights"),
+    *("balance", "errors", "files", "log", "measurement", "processes", "settings", "spaces", "start_weights"),
 )
 MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or single modules of a room
+    "balance": (),
     "errors": (),
     "files": (),
     "log": ("errors",),
@@ -23,13 +24,13 @@ MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or sing
     "settings": ("data", "errors", "results", "spaces", "start_weights"),
     "stopping": ("measurement",),
     "choice": ("measurement",),
-    "data": ("errors", "files", "processes"),
-    "training": ("choice", "data", "errors", "files", "measurement", "stopping"),
+    "data": ("balance", "errors", "files", "processes"),
+    "training": ("balance", "choice", "data", "errors", "files", "measurement", "stopping"),
     "results": (
         *("choice", "errors", "files", "measurement", "spaces", "start_weights", "stopping.stopped"),
         *("data.pixels", "training.classifier", "training.precision"),  # what `Best.predict` needs
     ),
-    "insight": ("choice", "measurement", "results", "stopping.stopped"),
+    "insight": ("balance", "choice", "measurement", "results", "stopping.stopped"),
     "sampling": ("results",),
     "show": ("choice", "errors", "files", "insight", "log", "measurement", "results", "settings", "stopping.stopped"),
     "engine": LIBRARY,

@@ -173,6 +173,8 @@ def _add_parts(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_image_flags(group: argparse._ArgumentGroup, defaults: Mapping[str, Any]) -> None:
+    text = "weigh classes by their inverse frequency, in training and in all losses, so that each counts alike"
+    group.add_argument("--balance", action="store_true", default=argparse.SUPPRESS, help=f"{text} (default: no)")
     group.add_argument(
         "--flip",
         action=argparse.BooleanOptionalAction,

@@ -1,5 +1,6 @@
 """Cached images and their splits -> `SearchData`, which is sent to workers -> tensors on a device, for training."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from search.balance import UNEVEN, inverse_frequency, ratio
 from search.data.cache import CHUNK, CachedImages
 from search.data.splits import Splits, split, split_as_given
 
@@ -24,6 +26,8 @@ class SearchData:
     splits: Splits
     mean: tuple[float, ...]  # of each channel over the train split, in units of [0, 1]
     std: tuple[float, ...]  # likewise
+    class_weights: np.ndarray | None = None  # float32 (classes,), of mean 1 over the train images; None for 1 each
+    uneven: bool = False  # whether the classes of the train split are, see `search.balance`
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -37,14 +41,15 @@ class SearchData:
         return self.labels[self.splits.val]
 
     def description(self) -> dict[str, Any]:
-        """Name, class names, shape (channels, height, width), split sizes, images of each class that validate."""
+        """Name, class names, shape (channels, height, width), split sizes, images of each class in each split."""
         return {
             "name": self.name,
             "classes": list(self.classes),
             "shape": list(self.shape),
             "train_size": len(self.splits.train),
             "val_size": len(self.splits.val),
-            "val_counts": np.bincount(self.val_labels, minlength=len(self.classes)).tolist(),
+            "train_counts": _counts(self.labels[self.splits.train], self.classes).tolist(),
+            "val_counts": _counts(self.val_labels, self.classes).tolist(),
         }
 
     def to(self, device: torch.device) -> "DeviceData":
@@ -62,6 +67,8 @@ class SearchData:
             classes=len(self.classes),
             flip=self.flip,
             fingerprint=self.fingerprint,
+            class_weights=None if self.class_weights is None else torch.from_numpy(self.class_weights).to(device),
+            uneven=self.uneven,
         )
 
 
@@ -79,6 +86,8 @@ class DeviceData:
     classes: int  # how many
     flip: bool  # whether augmentation may mirror images
     fingerprint: str | None = None  # of images and labels as they are in files; None where they are in none
+    class_weights: torch.Tensor | None = None  # float32 (classes,), see `SearchData`
+    uneven: bool = False  # likewise
 
     def pixels(self, indices: torch.Tensor) -> torch.Tensor:
         """Those images as float32 (len(indices), c, h, w) in [0, 1]."""
@@ -89,8 +98,18 @@ class DeviceData:
         return (pixels - self.mean) / self.std
 
 
-def prepare(source: CachedImages, *, train_size: int | None, val_size: int | None, seed: int, flip: bool) -> SearchData:
+def prepare(
+    source: CachedImages,
+    *,
+    train_size: int | None,
+    val_size: int | None,
+    seed: int,
+    flip: bool,
+    balance: bool = False,
+) -> SearchData:
     """Split the images of `source`, a train part, unless they come split; measure the channels of the train split.
+
+    balance: weigh the classes by their inverse frequency in the train split.
 
     Raises UserError where the sizes do not fit the images.
     """
@@ -100,6 +119,7 @@ def prepare(source: CachedImages, *, train_size: int | None, val_size: int | Non
     else:
         splits = split_as_given(labels, source.first_val, train_size, val_size, seed)
     mean, std = _channel_statistics(np.load(source.images, mmap_mode="r"), splits.train)
+    counts = _counts(labels[splits.train], source.classes)
     return SearchData(
         name=source.name,
         images=source.images,
@@ -110,6 +130,8 @@ def prepare(source: CachedImages, *, train_size: int | None, val_size: int | Non
         splits=splits,
         mean=mean,
         std=std,
+        class_weights=inverse_frequency(counts) if balance else None,
+        uneven=ratio(counts) > UNEVEN,
     )
 
 
@@ -119,6 +141,11 @@ def held_out(source: CachedImages, data: SearchData) -> SearchData:
     nothing = np.arange(0)
     splits = Splits(train=nothing, val=np.arange(len(labels)), probe=nothing)
     return replace(data, images=source.images, labels=labels, fingerprint=source.fingerprint, splits=splits)
+
+
+def _counts(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Images of each class."""
+    return np.bincount(labels, minlength=len(classes))
 
 
 def _channel_statistics(images: np.ndarray, indices: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -31,6 +31,7 @@ from search.engine.write_best import write_best
 from search.errors import UserError, described
 from search.files import remove_leftovers
 from search.insight.doubts import beside
+from search.insight.imbalance import imbalance
 from search.results.schema import StudyAttribute
 from search.results.storage import cause_of, told
 from search.settings import Settings, resolve_devices
@@ -142,7 +143,14 @@ def load_data(settings: Settings) -> SearchData:
         skip_bad_images=settings.skip_bad_images,
     )
     flip = datasets.SOURCES[settings.dataset].flip if settings.flip is None else settings.flip
-    return prepare(source, train_size=settings.train_size, val_size=settings.val_size, seed=settings.seed, flip=flip)
+    return prepare(
+        source,
+        train_size=settings.train_size,
+        val_size=settings.val_size,
+        seed=settings.seed,
+        flip=flip,
+        balance=settings.balance,
+    )
 
 
 def make_folder(folder: Path) -> None:
@@ -189,6 +197,8 @@ def _announce(settings: Settings, data: SearchData) -> None:
         f"{len(data.splits.train):,} images to train on, {len(data.splits.val):,} to validate on, "
         f"{len(data.classes)} classes, {height}x{width}x{channels}"
     )
+    for line in imbalance(data.description(), settings.balance):
+        logger.info(line)
     if beside := imported_beside(settings.space):
         logger.warning(
             f"{settings.space} imports {', '.join(beside)}, which the run folder keeps no copy of: change nothing "

@@ -139,8 +139,9 @@ def environment(precision: Precision, device: str) -> dict[str, Any]:
 def _metrics(choice: Choice) -> dict[str, Any]:
     """The figures at the best epoch, losses first."""
     figures = run_attributes(choice.run)
-    first = ("val_loss", "val_loss_se", "gap", "gap_se", "train_loss", "train_accuracy", "val_accuracy", "accuracy_gap")
-    return {name: figures[name] for name in (*first, "fit", "parameters")}
+    losses = ("val_loss", "val_loss_se", "gap", "gap_se", "train_loss")
+    accuracies = ("train_accuracy", "val_accuracy", "val_balanced_accuracy", "accuracy_gap")
+    return {name: figures[name] for name in (*losses, *accuracies, "fit", "parameters") if name in figures}
 
 
 def _data(data: SearchData, settings: Settings) -> dict[str, Any]:
@@ -158,6 +159,7 @@ def _data(data: SearchData, settings: Settings) -> dict[str, Any]:
         "val_size": len(data.splits.val),
         "seed": settings.seed,
         "flip": data.flip,
+        "balance": settings.balance,
         **_root(settings),
     }
 

@@ -15,13 +15,13 @@ def table(metrics: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     seeds = len(found["seeds"])
     lines = [
         f"recorded by the search: val_loss {metrics['val_loss']:.4f} ± {metrics['val_loss_se']:.4f}, "
-        f"accuracy {metrics['val_accuracy']:.1%}, gap {metrics['gap']:.4f} ± {metrics['gap_se']:.4f}",
-        f"with fresh seeds:       val_loss {_figure(found, 'val_loss')}, accuracy {_share(found, 'val_accuracy')}, "
+        f"accuracy {_accuracies(metrics, 'val')}, gap {metrics['gap']:.4f} ± {metrics['gap_se']:.4f}",
+        f"with fresh seeds:       val_loss {_figure(found, 'val_loss')}, accuracy {_accuracies(found, 'val')}, "
         f"gap {_figure(found, 'val_gap')}",
-        f"on the test split:      test_loss {_figure(found, 'test_loss')}, accuracy {_share(found, 'test_accuracy')}, "
+        f"on the test split:      test_loss {_figure(found, 'test_loss')}, accuracy {_accuracies(found, 'test')}, "
         f"gap {_figure(found, 'test_gap')}",
         f"best.pt itself:         test_loss {_figure(found, 'exported_test_loss')}, "
-        f"accuracy {_share(found, 'exported_test_accuracy')} ({found['test_images']:,} images)",
+        f"accuracy {_accuracies(found, 'exported_test')} ({found['test_images']:,} images)",
     ]
     if seeds < 2:
         lines.append("one seed says nothing of noise: the fresh figures have no errors; take more --seeds")
@@ -117,8 +117,15 @@ def _error(found: Mapping[str, Any], name: str) -> str:
     return "" if found[f"{name}_se"] is None else f" ± {found[f'{name}_se']:.4f}"
 
 
+def _accuracies(found: Mapping[str, Any], split: str) -> str:
+    """`90.0% ± 1.0%`; where classes are uneven `90.0% ± 1.0% (balanced 71.0% ± 2.1%)`."""
+    balanced = f"{split}_balanced_accuracy"
+    beside = f" (balanced {_share(found, balanced)})" if found.get(balanced) is not None else ""
+    return f"{_share(found, f'{split}_accuracy')}{beside}"
+
+
 def _share(found: Mapping[str, Any], name: str) -> str:
-    error = found[f"{name}_se"]
+    error = found.get(f"{name}_se")  # what the search records of accuracies has none
     return f"{found[name]:.1%}{'' if error is None else f' ± {error:.1%}'}"
 
 

@@ -20,6 +20,8 @@ class Trained:
     val_correct: np.ndarray  # bool
     test_losses: np.ndarray
     test_correct: np.ndarray
+    val_alike: np.ndarray | None = None  # where classes are uneven, see `search.balance.counted_alike`
+    test_alike: np.ndarray | None = None
 
 
 def figures(trained: Trained) -> dict[str, float | None]:
@@ -27,6 +29,7 @@ def figures(trained: Trained) -> dict[str, float | None]:
 
     `split_offset` is the test loss minus the validation loss of the same weights.
     """
+    alike = {"val_balanced_accuracy": trained.val_alike, "test_balanced_accuracy": trained.test_alike}
     return _with_errors(
         {
             "train_loss": (trained.train_losses,),
@@ -37,6 +40,7 @@ def figures(trained: Trained) -> dict[str, float | None]:
             "val_gap": (trained.val_losses, -trained.train_losses),
             "test_gap": (trained.test_losses, -trained.train_losses),
             "split_offset": (trained.test_losses, -trained.val_losses),
+            **{name: (values,) for name, values in alike.items() if values is not None},
         }
     )
 

@@ -32,6 +32,7 @@ class _Metrics(_Part):
     train_loss: Error
     train_accuracy: Share
     val_accuracy: Share
+    val_balanced_accuracy: Share | None = None  # where the classes are uneven
     accuracy_gap: Finite
     fit: Text
     parameters: Number
@@ -78,6 +79,7 @@ class _Data(_Part):
     val_size: Count
     seed: Number
     flip: bool
+    balance: bool = False  # whether the classes weigh alike in all losses; an older release has no such thing
     root: Text | None = None  # where the images lay, as seen from the run folder; None for those of a package
 
     @model_validator(mode="after")
@@ -115,6 +117,10 @@ class _Fresh(_Part):
     val_accuracy_se: Error | None
     test_accuracy: Share
     test_accuracy_se: Error | None
+    val_balanced_accuracy: Share | None = None  # where the classes are uneven
+    val_balanced_accuracy_se: Error | None = None
+    test_balanced_accuracy: Share | None = None
+    test_balanced_accuracy_se: Error | None = None
     val_gap: Finite
     val_gap_se: Error | None
     test_gap: Finite
@@ -153,6 +159,8 @@ class _WholeConfirmation(_Fresh):
     exported_test_loss_se: Error
     exported_test_accuracy: Share
     exported_test_accuracy_se: Error
+    exported_test_balanced_accuracy: Share | None = None
+    exported_test_balanced_accuracy_se: Error | None = None
     others: list[_Beside]
     classes: list[_Class]
 

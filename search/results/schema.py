@@ -25,7 +25,8 @@ class StudyAttribute(StrEnum):
     IDENTITY = "identity"  # id: tells this study from another one of the same name
     SETTINGS = "settings"  # what all runs have in common, see `search.settings.Settings.comparable`
     PLAN = "plan"  # of the last start: trials, epochs, out (the run folder as given), data_root (likewise)
-    DATA = "data"  # name, classes, shape (channels, height, width), train_size, val_size, val_counts (by class)
+    # name, classes, shape (channels, height, width), train_size, val_size, train_counts and val_counts (by class)
+    DATA = "data"
     BASELINE = "baseline"  # val_loss, val_accuracy, l2
     PRECISION = "precision"  # bf16, channels_last
     # trial, band (numbers), because, race (`choice.race.Placed`), expected, unrecognized (names of classes); None
@@ -64,7 +65,7 @@ def run_attributes(run: Run) -> dict[str, Any]:
 
 def stored_run(number: int, attributes: Mapping[str, Any], *, feasible: bool) -> Run:
     """The run behind `run_attributes`."""
-    figures = {name: [attributes[name]] for name in Measurement.__dataclass_fields__}
+    figures = {name: [attributes[name]] for name in Measurement.__dataclass_fields__ if name in attributes}
     return Run(
         number=number,
         at_best=Measurement.at(figures, 0),

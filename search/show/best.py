@@ -50,6 +50,8 @@ def images_flag(content: Mapping[str, Any]) -> str:
 
 def _figures(content: Mapping[str, Any], rivals: Rivals) -> Iterator[str]:
     metrics, choice, expected = content["metrics"], content["choice"], content.get("expected")
+    known = metrics.get("val_balanced_accuracy")
+    balanced = "" if known is None else f" (balanced {known:.1%})"
     doubted = doubt([one["accuracy"] for one in (expected,) if one] + [metrics["val_accuracy"]], rivals)
     yield f"trial {content['trial']} of the study {content['study']}{f', {doubted}' if doubted else ''}"
     if expected:
@@ -63,7 +65,7 @@ def _figures(content: Mapping[str, Any], rivals: Rivals) -> Iterator[str]:
         + ("" if choice["max_gap"] is None else f"  (at most {choice['max_gap']:g} allowed)")
     )
     yield (
-        f"  accuracy    {metrics['val_accuracy']:.1%} on {content['data']['val_size']:,} validation images, "
+        f"  accuracy    {metrics['val_accuracy']:.1%}{balanced} on {content['data']['val_size']:,} validation images, "
         f"{metrics['train_accuracy']:.1%} on the train probe" + (f" ({beside(rivals)})" if rivals.known else "")
     )
     if calibration := content.get("calibration"):

@@ -8,7 +8,8 @@ from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult
 from search.show.text import duration, short, with_error
 
-SAME = ("dataset", "image_size", "data_fingerprint", "train_size", "val_size", "seed")  # makes losses comparable
+# what makes losses comparable
+SAME = ("dataset", "image_size", "data_fingerprint", "train_size", "val_size", "seed", "balance")
 NONE = "-"
 
 

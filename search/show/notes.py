@@ -11,6 +11,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from search.choice.constraints import Constraints
 from search.insight.doubts import because, held_against, never_recognized
 from search.insight.evidence import evidence, judged
+from search.insight.imbalance import balanced_accuracy
 from search.insight.stops import stops
 from search.insight.worth import expectation, raced
 from search.results.snapshot import StudySnapshot
@@ -154,7 +155,7 @@ def _chosen(snapshot: StudySnapshot) -> Iterator[str]:
     yield (
         f"**Recorded:** val\\_loss {with_error(at_best.val_loss, at_best.val_loss_se)} "
         f"(linear baseline {constraints.baseline_loss:.4f}), gap {with_error(at_best.gap, at_best.gap_se)}, "
-        f"accuracy {held_against(at_best.val_accuracy, snapshot.rivals)}, "
+        f"accuracy {held_against(at_best.val_accuracy, snapshot.rivals)}{balanced_accuracy(at_best)}, "
         f"{judged(markdown(chosen.run.fit), snapshot.data.get('val_size'))}, best epoch {chosen.run.best_epoch + 1}."
     )
     yield ""

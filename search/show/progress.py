@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from search.choice.pareto import front
 from search.choice.race import FIRST_UNSEEN
 from search.choice.run import Run
+from search.insight.imbalance import balanced_accuracy
 from search.measurement import History
 from search.results.trial_result import TrialResult
 from search.show.text import duration
@@ -144,6 +145,7 @@ def describe(trial: TrialResult) -> str:
         return f"{head}  {trial.ending}: {trial.reason}{origin}"
     at_best = trial.run.at_best
     return (
-        f"{head}  val_loss {at_best.val_loss:.4f}  gap {at_best.gap:7.4f}  accuracy {at_best.val_accuracy:.1%}  "
+        f"{head}  val_loss {at_best.val_loss:.4f}  gap {at_best.gap:7.4f}  accuracy {at_best.val_accuracy:.1%}"
+        f"{balanced_accuracy(at_best)}  "
         f"epoch {trial.run.best_epoch + 1:2d} of {trial.epochs_run:2d}  {trial.ending:8s}{origin}"
     )

@@ -21,6 +21,7 @@ from search.insight.confirmed import verdicts
 from search.insight.doubts import because, beside, never_recognized
 from search.insight.evidence import evidence, judged
 from search.insight.fit_regimes import regimes, strongest_parameters
+from search.insight.imbalance import imbalance
 from search.insight.sentences import (
     bounds,
     cost_of_a_smaller_gap,
@@ -44,7 +45,7 @@ from search.show.regime_map import regime_map
 from search.show.slices import slices
 from search.show.text import plural, sentence, short
 from search.show.theme import marker_of
-from search.show.trial_table import FIGURES, STATE, TRIAL, parameter, parameter_names
+from search.show.trial_table import STATE, TRIAL, figures, parameter, parameter_names
 from search.stopping.stopped import Stopped
 
 NAME = "report.html"
@@ -91,6 +92,7 @@ def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None, f
         because=because(snapshot),
         rivals=beside(snapshot.rivals),
         warnings=[sentence(line) for line in (*never_recognized(snapshot.unrecognized), *evidence(snapshot))],
+        imbalance=[sentence(line) for line in imbalance(snapshot.data, bool(snapshot.settings.get("balance")))],
         images_flag=images_flag(exported) if exported else "",
         nearest=nearest(snapshot.runs, snapshot.constraints),
         exported=exported,
@@ -119,9 +121,9 @@ def _tables(snapshot: StudySnapshot) -> dict[str, Any]:
     trials = [trial for trial in snapshot.trials if not trial.replaced]
     return {
         "front": ranked([trial for trial in trials if trial.front]),
-        "columns": (TRIAL, *FIGURES),
+        "columns": (TRIAL, *figures(trials)),
         "trials": ranked(trials),
-        "all_columns": (TRIAL, *FIGURES, STATE, *map(parameter, parameter_names(trials))),
+        "all_columns": (TRIAL, *figures(trials), STATE, *map(parameter, parameter_names(trials))),
     }
 
 
@@ -156,7 +158,7 @@ def search_call(snapshot: StudySnapshot, place: str) -> str:
         "start": None if any(trial.start for trial in snapshot.trials) else False,
         "trials": snapshot.plan.get("trials"),
         "epochs": snapshot.plan.get("epochs"),
-        **{name: settings.get(name) for name in ("train_size", "val_size", "seed", "max_gap", "flip")},
+        **{name: settings.get(name) for name in ("train_size", "val_size", "seed", "max_gap", "balance", "flip")},
         "out": "runs/again",
     }
     lines = [f"    {name}={value!r}," for name, value in arguments.items() if value is not None]

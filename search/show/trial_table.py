@@ -33,6 +33,10 @@ def _fit(run: Run) -> str:
     return run.fit if run.feasible or run.fit == Fit.UNDERFIT else f"{run.fit} (above --max-gap)"
 
 
+def _known(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
+
+
 def _best_epoch(trial: TrialResult) -> str:
     return "" if trial.run is None else f"{trial.run.best_epoch + 1} of {trial.epochs_run}"
 
@@ -40,6 +44,7 @@ def _best_epoch(trial: TrialResult) -> str:
 CHOSEN = Column[TrialResult]("", lambda trial: "->" if trial.chosen else "")
 TRIAL = Column[TrialResult]("trial", lambda trial: str(trial.number))
 STATE = Column[TrialResult]("state", lambda trial: trial.state, text=True)
+BALANCED = Column("balanced", of_run(lambda run: _known(run.at_best.val_balanced_accuracy)))
 ACCURACY = Column("accuracy", of_run(lambda run: f"{run.at_best.val_accuracy:.1%}"))
 BEST_EPOCH = Column("best epoch", _best_epoch)
 FIGURES = (  # what matters most on the left: a narrow terminal cuts off what is on the right
@@ -51,6 +56,15 @@ FIGURES = (  # what matters most on the left: a narrow terminal cuts off what is
     BEST_EPOCH,
     Column("parameters", of_run(lambda run: f"{run.parameters:,}" if run.parameters else "")),
 )
+
+
+def figures(trials: Sequence[TrialResult]) -> Sequence[Column[TrialResult]]:
+    """The columns of figures; balanced accuracy beside accuracy where the trials have it."""
+    known = any(trial.run is not None and trial.run.at_best.val_balanced_accuracy is not None for trial in trials)
+    at = FIGURES.index(ACCURACY) + 1
+    return (*FIGURES[:at], BALANCED, *FIGURES[at:]) if known else FIGURES
+
+
 FRONT = Column[TrialResult]("front", lambda trial: "front" if trial.front else "", text=True)
 
 

@@ -1,10 +1,12 @@
 """What a network does on each image of a split: the one function behind the losses of train probe and validation."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
 
+from search.balance import counted_alike, reweighted
 from search.data.tensors import DeviceData
 from search.measurement import PerImage
 from search.training.precision import Precision
@@ -19,14 +21,16 @@ def evaluate(
 ) -> PerImage:
     """Losses, hits and predicted classes of `model` on `data.images[indices]`, in eval mode and without augmentation.
 
-    The network runs in `precision`; the loss is taken in float32. Leaves the model's mode as it found it.
+    The network runs in `precision`; the loss is taken in float32. Where `data` weighs the classes, so do the losses
+    (`search.balance.reweighted`). Leaves the model's mode as it found it.
     """
     losses, correct, predicted = [], [], []
     for logits, labels in _outputs(model, data, indices, precision, batch_size):
         losses.append(torch.nn.functional.cross_entropy(logits, labels, reduction="none"))
         predicted.append(logits.argmax(dim=1))
         correct.append(predicted[-1] == labels)
-    return PerImage(*(torch.cat(parts).cpu().numpy() for parts in (losses, correct, predicted)))
+    of_images = [torch.cat(parts).cpu().numpy() for parts in (losses, correct, predicted)]
+    return _by_class(PerImage(of_images[0], of_images[1], of_images[2]), data, data.labels[indices])
 
 
 def logits_of(model: torch.nn.Module, data: DeviceData, indices: torch.Tensor, precision: Precision) -> np.ndarray:
@@ -48,3 +52,14 @@ def _outputs(
                 logits = model(images)
             yield logits.float(), data.labels[chunk]
     model.train(was_training)
+
+
+def _by_class(of_images: PerImage, data: DeviceData, labels: torch.Tensor) -> PerImage:
+    """With losses weighed as `data` weighs the classes, and the balanced accuracy where these are uneven."""
+    if data.class_weights is not None:
+        weights = data.class_weights[labels].cpu().numpy()
+        of_images = replace(of_images, losses=reweighted(of_images.losses, weights))
+    if data.uneven:
+        alike = counted_alike(of_images.correct, labels.cpu().numpy())
+        of_images = replace(of_images, balanced_accuracy=float(alike.mean()))
+    return of_images

@@ -55,6 +55,8 @@ def features_of(
         std=data.std,
         classes=data.classes,
         flip=data.flip,
+        class_weights=data.class_weights,
+        uneven=data.uneven,
     )
 
 

@@ -27,8 +27,8 @@ class Baseline:
 def fit_baseline(data: DeviceData, seconds: float = SECONDS) -> Baseline:
     """Fit softmax regression with each strength of `STRENGTHS` on the train split; keep the best on validation.
 
-    Images are normalized, and averaged down to at most 32x32 pixels. Ends early, with the strengths tried
-    so far, when `seconds` are over or when the validation loss has begun to rise.
+    Losses weigh the classes as those of a network do. Images are normalized, and averaged down to at most 32x32 pixels.
+    Ends early, with the strengths tried so far, when `seconds` are over or when the validation loss has begun to rise.
     """
     deadline = time.monotonic() + seconds
     x, y = _features(data, data.train), data.labels[data.train]
@@ -39,10 +39,10 @@ def fit_baseline(data: DeviceData, seconds: float = SECONDS) -> Baseline:
     bias = torch.zeros(data.classes, device=x.device, requires_grad=True)
     best = Baseline(math.log(data.classes), 1 / data.classes, math.inf)
     for l2 in STRENGTHS:
-        _minimize(x, y, weight, bias, l2, deadline)
+        _minimize(x, y, data.class_weights, weight, bias, l2, deadline)
         with torch.no_grad():
             logits = F.linear(val_x, weight, bias)
-            loss = F.cross_entropy(logits, val_y).item()
+            loss = F.cross_entropy(logits, val_y, data.class_weights).item()
             accuracy = (logits.argmax(dim=1) == val_y).float().mean().item()
         if loss < best.val_loss:
             best = Baseline(loss, accuracy, l2)
@@ -62,13 +62,19 @@ def _features(data: DeviceData, indices: torch.Tensor) -> torch.Tensor:
 
 
 def _minimize(
-    x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, l2: float, deadline: float
+    x: torch.Tensor,
+    y: torch.Tensor,
+    class_weights: torch.Tensor | None,
+    weight: torch.Tensor,
+    bias: torch.Tensor,
+    l2: float,
+    deadline: float,
 ) -> None:
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=1, history_size=10, line_search_fn="strong_wolfe")
 
     def closure() -> float:
         optimizer.zero_grad()
-        loss = F.cross_entropy(F.linear(x, weight, bias), y) + l2 / 2 * weight.square().sum()
+        loss = F.cross_entropy(F.linear(x, weight, bias), y, class_weights) + l2 / 2 * weight.square().sum()
         loss.backward()
         return loss.item()
 

@@ -166,7 +166,7 @@ class Trainer:
             group["capturable"] = images.is_cuda and torch.cuda.is_current_stream_capturing()
         with self.precision.autocast(images.device.type):
             logits = self._trained(images)
-        loss = F.cross_entropy(logits.float(), data.labels[indices])
+        loss = batch_loss(logits.float(), data.labels[indices], data.class_weights)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -182,6 +182,16 @@ class Trainer:
                 mine.lerp_(now, weight.to(mine.dtype) if isinstance(weight, torch.Tensor) else weight)
             else:
                 mine.copy_(now)
+
+
+def batch_loss(logits: torch.Tensor, labels: torch.Tensor, class_weights: torch.Tensor | None) -> torch.Tensor:
+    """Mean cross-entropy of a batch, in nats, each image weighed as its class is.
+
+    Divided by the number of images: so the mean over all batches is the weighted mean, whatever classes fall together.
+    """
+    if class_weights is None:
+        return F.cross_entropy(logits, labels)
+    return F.cross_entropy(logits, labels, weight=class_weights, reduction="sum") / len(labels)
 
 
 def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:

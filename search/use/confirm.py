@@ -17,6 +17,7 @@ import joblib
 import numpy as np
 import torch
 
+from search.balance import counted_alike
 from search.data.tensors import SearchData, held_out
 from search.engine.fresh import Failure, Fresh, Job, Task, fingerprint_of, losses_of, train_fresh
 from search.engine.interruption import Interruption
@@ -72,7 +73,7 @@ def confirm(
     numbers = [best.seed + FRESH + number for number in range(seeds)]
     _train_missing(task, kept, devices, [(one.candidate, seed) for one in field for seed in numbers])
     runs = [[kept.done[one.candidate.trial, seed] for seed in numbers] for one in field]
-    found = {"seeds": numbers, "openings": openings.count} | summarize(field, runs, test) | exported
+    found = {"seeds": numbers, "openings": openings.count} | summarize(field, runs, data.val_labels, test) | exported
     _record(path, best, found)
     openings.end()
     kept.remove()
@@ -82,12 +83,14 @@ def confirm(
     return found
 
 
-def summarize(field: Sequence[Contender], runs: Sequence[Sequence[Fresh]], test: SearchData) -> dict[str, Any]:
+def summarize(
+    field: Sequence[Contender], runs: Sequence[Sequence[Fresh]], val_labels: np.ndarray, test: SearchData
+) -> dict[str, Any]:
     """What the trainings say of the choice and of those that it is held against, with standard errors.
 
     field: the choice first. runs: of each, by the same seeds.
     """
-    chosen, *others = [_trained(of_one) for of_one in runs]
+    chosen, *others = [_trained(of_one, val_labels, test) for of_one in runs]
     predicted = np.stack([np.frombuffer(run.test_predicted, dtype=np.int32) for run in runs[0]])
     classes = per_class(test.labels, predicted, test.classes)
     return {
@@ -108,13 +111,17 @@ def summarize(field: Sequence[Contender], runs: Sequence[Sequence[Fresh]], test:
     }
 
 
-def _trained(runs: Sequence[Fresh]) -> Trained:
+def _trained(runs: Sequence[Fresh], val_labels: np.ndarray, test: SearchData) -> Trained:
+    val_correct = np.stack([np.frombuffer(run.val_correct, dtype=bool) for run in runs])
+    test_correct = np.stack([np.frombuffer(run.test_correct, dtype=bool) for run in runs])
     return Trained(
         train_losses=np.stack([losses_of(run.train_losses) for run in runs]),
         val_losses=np.stack([losses_of(run.val_losses) for run in runs]),
-        val_correct=np.stack([np.frombuffer(run.val_correct, dtype=bool) for run in runs]),
+        val_correct=val_correct,
         test_losses=np.stack([losses_of(run.test_losses) for run in runs]),
-        test_correct=np.stack([np.frombuffer(run.test_correct, dtype=bool) for run in runs]),
+        test_correct=test_correct,
+        val_alike=counted_alike(val_correct, val_labels) if test.uneven else None,
+        test_alike=counted_alike(test_correct, test.labels) if test.uneven else None,
     )
 
 
@@ -192,12 +199,18 @@ def _exported_figures(best: Best, test: SearchData) -> dict[str, float]:
     """Of best.pt itself on the test images."""
     images = torch.arange(len(test.labels))
     exported = evaluate(best.trained(), test.to(torch.device("cpu")), images, Precision.of(best.environment))
+    alike = counted_alike(exported.correct, test.labels)
+    balanced = {
+        "exported_test_balanced_accuracy": float(alike.mean()),
+        "exported_test_balanced_accuracy_se": standard_error(alike),
+    }
     return {
         "test_images": len(test.labels),
         "exported_test_loss": float(exported.losses.mean(dtype="float64")),
         "exported_test_loss_se": standard_error(exported.losses),
         "exported_test_accuracy": float(exported.correct.mean()),
         "exported_test_accuracy_se": standard_error(exported.correct),
+        **(balanced if test.uneven else {}),
     }
 
 

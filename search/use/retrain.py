@@ -95,6 +95,7 @@ def search_data(best: Best, data_root: Path) -> SearchData:
         val_size=best.data["val_size"],
         seed=best.data["seed"],
         flip=best.data["flip"],
+        balance=best.data.get("balance", False),
     )
     _require_same(best, data)
     return data
