@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 
 from search.data import datasets
-from search.data.tensors import prepare
+from search.data.tensors import held_out, prepare
 
 
 def test_normalization_is_that_of_the_train_split(digits):
@@ -15,3 +17,16 @@ def test_normalization_is_that_of_the_train_split(digits):
     assert (normalized.std(correction=0) - 1).abs() < 1e-5
     other = prepare(datasets.load("digits", "train", Path("data")), train_size=400, val_size=200, seed=9, flip=False)
     assert other.mean != digits.mean
+
+
+def test_classes_are_weighed_by_their_frequency_in_the_train_split(digits):
+    source = datasets.load("digits", "train", Path("data"))
+    data = prepare(source, train_size=397, val_size=200, seed=0, flip=False, balance=True)
+    counts = np.bincount(data.labels[data.splits.train])
+    assert data.class_weights * counts == pytest.approx(np.full(10, 39.7))
+    assert data.description()["train_counts"] == counts.tolist()
+    on_device = data.to(torch.device("cpu"))
+    assert on_device.class_weights.tolist() == data.class_weights.tolist()
+    assert (on_device.uneven, digits.class_weights) == (False, None)
+    test = held_out(datasets.load("digits", "test", Path("data")), data)
+    assert test.class_weights is data.class_weights

@@ -1,9 +1,11 @@
 """A folder of images as people have them: searched, and trained again by the command that is printed."""
 
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from search.command.cli import main
@@ -44,3 +46,26 @@ def test_a_folder_is_searched_and_trained_again_as_printed(photos, own_cache, ca
     assert called == "train runs/mine/best.yaml"
     assert main(shlex.split(called)) == 0
     assert "reproduced to the last digit" in capsys.readouterr().out
+
+
+def test_uneven_classes_are_weighed_alike_all_the_way(photos, own_cache, capsys):
+    for image in sorted((photos / "upright").glob("*.png"))[:25]:
+        image.unlink()
+    call = ["run", photos.name, "--out", "runs/mine", *shlex.split(SMALL)]
+    assert main([*call, "--balance"]) == 0
+    shown = capsys.readouterr().out
+    assert "uneven classes: " in shown
+    assert "--balance weighs them alike" in shown
+    assert "balanced accuracy" in shown
+    content = yaml.safe_load(Path("runs/mine/best.yaml").read_text())
+    assert content["data"]["balance"] is True
+    assert 0 < content["metrics"]["val_balanced_accuracy"] <= 1
+    assert "uneven classes: " in Path("runs/mine/report.html").read_text()
+    assert main(["list", "runs/mine"]) == 0
+    assert " balanced " in capsys.readouterr().out
+    assert main(["train", "runs/mine"]) == 0
+    assert "reproduced to the last digit" in capsys.readouterr().out
+    assert main(["confirm", "runs/mine", "--seeds", "2"]) == 0
+    assert "(balanced " in capsys.readouterr().out
+    assert main(call) == 2
+    assert "--balance was True when this search began and is not set now" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """What trainings with fresh seeds say, worked by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,11 +28,19 @@ def test_the_figures_by_hand():
     assert found == pytest.approx(expected)
 
 
+def test_balanced_accuracy_stands_beside_accuracy_where_it_is_known():
+    alike = np.array([[0.5, 0.7], [0.3, 0.5]])
+    found = figures(replace(trained(), val_alike=alike, test_alike=alike))
+    # seeds 0.6 and 0.4, images 0.4 and 0.6
+    assert found["test_balanced_accuracy"] == found["val_balanced_accuracy"] == pytest.approx(0.5)
+    assert found["test_balanced_accuracy_se"] == pytest.approx(math.hypot(0.1, 0.1))
+
+
 def test_luck_is_told_on_the_same_images():
     """0.24 +- 0.02 sqrt(2) in each seed, and the recorded one is such a seed too."""
     found = luck(0.20, trained(test=(9.0, 9.0)))
     assert found == pytest.approx({"optimism": 0.04, "optimism_se": 0.02 * math.sqrt(2) * math.sqrt(1.5)})
-    one = Trained(*(array[:1] for array in vars(trained()).values()))
+    one = Trained(*(array[:1] for array in vars(trained()).values() if array is not None))
     assert luck(0.20, one) == {"optimism": pytest.approx(0.02), "optimism_se": None}
 
 

@@ -1,10 +1,14 @@
 """The clean measurement: both losses from one function, whatever training does to images and network."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from builders import CONFIG
 
+from search.measurement import recalls
 from search.training.augment import augment
 from search.training.evaluate import evaluate
 from search.training.precision import Precision
@@ -55,3 +59,23 @@ def test_evaluation_leaves_the_mode_as_it_was(digits):
     model = cnn.build(CONFIG, channels=1, image_size=(8, 8), classes=10).train()
     evaluate(model, data, data.val, Precision())
     assert model.training
+
+
+def test_classes_weigh_alike_in_the_measured_losses(digits):
+    """As torch's own weighted mean says; probe and validation have the same weights."""
+    weights = torch.linspace(0.5, 2.0, 10)
+    data = replace(digits.to(CPU), class_weights=weights, uneven=True)
+    model = cnn.build(CONFIG, channels=1, image_size=(8, 8), classes=10)
+    for indices in (data.probe, data.val):
+        measured, labels = evaluate(model, data, indices, Precision()), data.labels[indices]
+        with torch.no_grad():
+            logits = model.eval()(data.normalize(data.pixels(indices)))
+        assert measured.losses.mean() == pytest.approx(F.cross_entropy(logits, labels, weights).item(), rel=1e-5)
+        by_class = recalls(labels.numpy(), measured.correct, 10)
+        assert measured.balanced_accuracy == pytest.approx(by_class.mean())
+
+
+def test_even_classes_have_no_balanced_accuracy(digits):
+    data = digits.to(CPU)
+    model = cnn.build(CONFIG, channels=1, image_size=(8, 8), classes=10)
+    assert evaluate(model, data, data.val, Precision()).balanced_accuracy is None

@@ -1,5 +1,7 @@
 """The linear baseline."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -30,3 +32,13 @@ def test_ten_strengths_are_tried():
 
 def test_it_ends_in_time(digits):
     assert fit_baseline(digits.to(torch.device("cpu")), seconds=0.0).val_loss < np.log(10)
+
+
+def test_it_weighs_the_classes_in_training_and_in_its_loss(digits):
+    """Where one class is nearly all that counts, its images are told best."""
+    weights = torch.full((10,), 0.01)
+    weights[8] = 9.0
+    data = digits.to(torch.device("cpu"))
+    plain, weighted = fit_baseline(data), fit_baseline(replace(data, class_weights=weights))
+    assert weighted.val_loss < 0.5 * plain.val_loss
+    assert weighted.val_accuracy < plain.val_accuracy

@@ -1,5 +1,7 @@
 """A network in training: its batches, its weight decay, its seed, and how it is interrupted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from builders import CONFIG
 
 from search.measurement import measure
 from search.training.precision import Precision
-from search.training.trainer import Interrupted, Trainer, parameter_groups
+from search.training.trainer import Interrupted, Trainer, batch_loss, parameter_groups
 from spaces import cnn
 
 CPU = torch.device("cpu")
@@ -42,3 +44,21 @@ def test_interruption_comes_between_batches(digits):
     trainer = Trainer(cnn.build, CONFIG, digits.to(CPU), seed=0, precision=Precision(), interrupted=lambda: True)
     with pytest.raises(Interrupted):
         trainer.epoch()
+
+
+def test_a_batch_weighs_its_images_as_their_classes():
+    """Losses log 2 and log 4 of weights 3 and 1, over two images, whatever the weights sum to."""
+    logits = torch.tensor([[0.0, 0.0], [0.0, np.log(3)]])
+    labels, weights = torch.tensor([1, 0]), torch.tensor([1.0, 3.0])
+    assert batch_loss(logits, labels, weights).item() == pytest.approx((3 * np.log(2) + np.log(4)) / 2)
+    assert batch_loss(logits, labels, None).item() == pytest.approx((np.log(2) + np.log(4)) / 2)
+
+
+def test_training_learns_what_weighs(digits):
+    """Class 3 alone counts: soon nearly everything is taken for it."""
+    weights = torch.zeros(10)
+    weights[3] = 10.0
+    data = replace(digits.to(CPU), class_weights=weights)
+    trainer = Trainer(cnn.build, CONFIG, data, seed=0, precision=Precision())
+    predicted = [trainer.epoch().val.predicted for _ in range(3)][-1]
+    assert (predicted == 3).mean() > 0.9
