@@ -143,14 +143,8 @@ def load_data(settings: Settings) -> SearchData:
         skip_bad_images=settings.skip_bad_images,
     )
     flip = datasets.SOURCES[settings.dataset].flip if settings.flip is None else settings.flip
-    return prepare(
-        source,
-        train_size=settings.train_size,
-        val_size=settings.val_size,
-        seed=settings.seed,
-        flip=flip,
-        balance=settings.balance,
-    )
+    sizes = {"train_size": settings.train_size, "val_size": settings.val_size}
+    return prepare(source, **sizes, seed=settings.seed, flip=flip, balance=settings.balance)
 
 
 def make_folder(folder: Path) -> None:

@@ -91,6 +91,12 @@ def test_features_are_those_of_the_body_on_both_splits(digits):
     assert len(found.images) == len(data.train) + len(data.val)
 
 
+def test_features_weigh_classes_as_their_images_do(digits):
+    data = replace(digits.to(CPU), class_weights=torch.rand(10), uneven=True)
+    found = features_of(Network().eval().body, data, Precision())
+    assert (found.class_weights is data.class_weights, found.uneven) == (True, True)
+
+
 def test_only_the_head_is_run_and_it_learns_as_the_whole_network_does(digits, monkeypatch):
     _, epochs = trained(digits)
     assert Counted.runs == 5  # 600 images, 128 at a time, no more
