@@ -31,6 +31,7 @@ from spaces import cnn
 LARGEST, SMALLEST = 1_000, 20  # classes, in images
 CONFIG = {"depth": 3, "width": 16, "kernel_size": 3, "dropout": 0.1, "weight_decay": 0.01, "batch_size": 64,
           "augmentation": 0.2, "learning_rate": 3e-3}  # fmt: skip
+PRECISION = Precision(bf16=True, channels_last=True)
 FIGURES = ("balanced accuracy", "accuracy of the smallest class", "accuracy of the largest class", "epoch")
 
 
@@ -49,16 +50,17 @@ def thin_out(source: Path, target: Path) -> None:
 def train(data: SearchData, test: SearchData, seed: int, epochs: int) -> list[float]:
     """The `FIGURES` on the test split, at the epoch of lowest validation loss."""
     cpu = torch.device("cpu")
-    trainer = Trainer(cnn.build, CONFIG, data.to(cpu), seed=seed, precision=Precision())
-    images, lowest, found = test.to(cpu), np.inf, list[float]()
-    for epoch in range(1, epochs + 1):
-        loss = trainer.epoch().val.losses.mean(dtype=np.float64)
-        if loss < lowest:
-            lowest = loss
-            correct = evaluate(trainer.averaged, images, images.val, Precision()).correct
-            ends = [float(correct[test.labels == label].mean()) for label in (len(test.classes) - 1, 0)]
-            found = [float(counted_alike(correct, test.labels).mean()), *ends, float(epoch)]
-    return found
+    trainer = Trainer(cnn.build, CONFIG, data.to(cpu), seed=seed, precision=PRECISION)
+    losses, weights, best = list[float](), trainer.weights(), 0
+    for epoch in range(epochs):
+        losses.append(float(trainer.epoch().val.losses.mean(dtype=np.float64)))
+        if losses[-1] == min(losses):
+            weights, best = trainer.weights(), epoch + 1
+    trainer.averaged.load_state_dict(weights)
+    images = test.to(cpu)
+    correct = evaluate(trainer.averaged, images, images.val, PRECISION).correct
+    ends = [float(correct[test.labels == label].mean()) for label in (len(test.classes) - 1, 0)]
+    return [float(counted_alike(correct, test.labels).mean()), *ends, float(best)]
 
 
 def table(plain: np.ndarray, balanced: np.ndarray) -> list[str]:
