@@ -44,6 +44,9 @@ class Settings:
     data_root: str | Path = Path("data")  # where the images are, or are downloaded to
     train_size: int | None = None  # None for all images but those that validate
     val_size: int | None = None  # None for a fifth of the images
+    tensorboard: bool = False  # write event files into the run folder
+    # URI of a tracking server or database of MLflow, which gets a run for each trial. It may hold a password
+    mlflow: str | None = field(default=None, repr=False)
     seed: int = 0  # of splits, sampler and training
     timeout: float | None = None  # seconds
     hang_after: float = 600.0  # seconds without a report, after which a worker is ended

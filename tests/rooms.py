@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 FRONT = ("", "__main__", "api", "command", "study")  # what people call; "" is search/__init__.py
 LIBRARY = (  # what the engine may import
-    *("choice", "data", "insight", "results", "sampling", "show", "stopping", "training"),
+    *("choice", "data", "insight", "results", "sampling", "show", "stopping", "tracking", "training"),
     *("balance", "errors", "files", "log", "measurement", "processes", "settings", "spaces", "start_weights"),
 )
 MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or single modules of a room
@@ -32,6 +32,7 @@ MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or sing
     ),
     "insight": ("balance", "choice", "measurement", "results", "stopping.stopped"),
     "sampling": ("results",),
+    "tracking": ("errors", "measurement", "results", "stopping.stopped"),
     "show": ("choice", "errors", "files", "insight", "log", "measurement", "results", "settings", "stopping.stopped"),
     "engine": LIBRARY,
     "use": (*LIBRARY, "engine"),

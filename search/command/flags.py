@@ -49,7 +49,7 @@ def _number(text: str) -> float:
         return float(text)
 
 
-SPACE, IMAGES = "what is searched and chosen", "images"
+SPACE, IMAGES, RESULTS = "what is searched and chosen", "images", "results"
 # a flag shows in the list of processes, with the password that may be in it
 STORAGE_UNSET = "that in the environment variable GAPSEARCH_STORAGE, or else SQLite in the run folder"
 GROUPS = {
@@ -81,9 +81,10 @@ GROUPS = {
         Flag("device", str, "DEVICE", "auto, cpu, cuda, cuda:0,cuda:1 or mps"),
         Flag("hang-after", float, "SECONDS", "end a worker that gives no report for that long, or for 20 epochs"),
     ),
-    "results": (
+    RESULTS: (
         Flag("out", Path, "DIR", "run folder"),
         Flag("storage", str, "URL", "Optuna storage", STORAGE_UNSET),
+        Flag("mlflow", str, "URI", "add a run for each trial to MLflow: a server, or sqlite:///mlflow.db", "no"),
     ),
 }
 CHECKED = ("space", "weights", "seed", "data-root")
@@ -114,6 +115,9 @@ def add_flags(parser: argparse.ArgumentParser, study: Mapping[str, Any]) -> None
             _add_parts(group)
         if title == IMAGES:
             _add_image_flags(group, defaults)
+        if title == RESULTS:
+            text = "write event files for TensorBoard into the run folder (default: no)"
+            group.add_argument("--tensorboard", action="store_true", default=argparse.SUPPRESS, help=text)
 
 
 def add_check_flags(parser: argparse.ArgumentParser, study: Mapping[str, Any]) -> None:

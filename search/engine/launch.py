@@ -3,11 +3,10 @@
 import contextlib
 import logging
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import filelock
 import joblib
 import optuna
 import torch
@@ -19,6 +18,7 @@ from search.data import cache, datasets
 from search.data.tensors import SearchData, prepare
 from search.engine import machine
 from search.engine.corners_apart import check_apart
+from search.engine.folder import lock, make_folder
 from search.engine.longer import queue_longer
 from search.engine.memory_check import check_memory
 from search.engine.owner import Owner, claim
@@ -26,6 +26,7 @@ from search.engine.runner import Runner, SearchFailed
 from search.engine.start import begin, first_trials
 from search.engine.store import Store
 from search.engine.time_limit import TimeLimit
+from search.engine.trackers import require_packages, tracked
 from search.engine.workers import WorkerPool, place_workers
 from search.engine.write_best import write_best
 from search.errors import UserError, described
@@ -36,7 +37,7 @@ from search.results.schema import StudyAttribute
 from search.results.storage import cause_of, told
 from search.settings import Settings, resolve_devices
 from search.show.dashboard import Publisher
-from search.show.progress import Progress
+from search.show.progress import Observer, Progress
 from search.show.summary import summary
 from search.show.terminal import make_terminal
 from search.show.text import plural, short
@@ -53,6 +54,7 @@ def run_search(settings: Settings) -> int | None:
 
     Raises UserError for input that cannot work, before anything has been trained.
     """
+    require_packages(settings)
     limit = TimeLimit(settings.timeout, race=settings.race)
     devices = resolve_devices(settings.device)
     suggest, data = _prepared(settings)
@@ -61,7 +63,7 @@ def run_search(settings: Settings) -> int | None:
     first = first_trials(settings, suggest)
     make_folder(settings.folder)
     url = settings.storage_url
-    with _lock(settings.folder), _owned(settings, url) as (store, owner), _explained(settings, url, owner):
+    with lock(settings.folder), _owned(settings, url) as (store, owner), _explained(settings, url, owner):
         for name in (".", "checkpoints", "losses", "weights"):
             remove_leftovers(settings.folder / name)
         describe_search(settings, data, store)
@@ -69,12 +71,13 @@ def run_search(settings: Settings) -> int | None:
         _announce(settings, data)
         conditions = _conditions(settings, suggest, data, store, torch.device(devices[0]))
         pool = _pool(settings, suggest, data, conditions, store, devices)
-        runner = _runner(settings, suggest, store, pool, limit, owner)
-        with runner.interruption as interruption:
-            runner.run()
-            if interruption.signal is not None:  # while the database may still be locked
-                _conclude(settings, conditions, data, store, runner, in_haste=True)
-                return interruption.signal
+        with tracked(settings, store) as trackers:
+            runner = _runner(settings, suggest, store, pool, limit, owner, trackers)
+            with runner.interruption as interruption:
+                runner.run()
+                if interruption.signal is not None:  # while the database may still be locked
+                    _conclude(settings, conditions, data, store, runner, in_haste=True)
+                    return interruption.signal
         owner.check()
         _conclude(settings, conditions, data, store, runner, in_haste=False)
         return None
@@ -147,17 +150,6 @@ def load_data(settings: Settings) -> SearchData:
     return prepare(source, **sizes, seed=settings.seed, flip=flip, balance=settings.balance)
 
 
-def make_folder(folder: Path) -> None:
-    """Make the run folder. Raises UserError where it cannot be written."""
-    try:
-        for name in (".", "artifacts", "checkpoints", "losses", "weights"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        (folder / ".lock").touch()
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        cause = getattr(error, "strerror", None) or error
-        raise UserError(f"cannot write to --out {folder}: {cause}; name another folder") from error
-
-
 def describe_search(settings: Settings, data: SearchData, store: Store) -> None:
     """Have the study say what is searched, on what.
 
@@ -173,16 +165,6 @@ def describe_search(settings: Settings, data: SearchData, store: Store) -> None:
     }
     store.describe(StudyAttribute.PLAN, plan)
     store.describe(StudyAttribute.DATA, data.description())
-
-
-def _lock(folder: Path) -> filelock.AcquireReturnProxy:
-    lock = filelock.FileLock(folder / ".lock")
-    try:
-        return lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise UserError(
-            f"another search is running in {folder}; wait for it, or name another folder with --out"
-        ) from None
 
 
 def _announce(settings: Settings, data: SearchData) -> None:
@@ -242,12 +224,20 @@ def _pool(
 
 
 def _runner(
-    settings: Settings, suggest: Suggest, store: Store, pool: WorkerPool, limit: TimeLimit, owner: Owner
+    settings: Settings,
+    suggest: Suggest,
+    store: Store,
+    pool: WorkerPool,
+    limit: TimeLimit,
+    owner: Owner,
+    observers: Sequence[Observer],
 ) -> Runner:
-    """With a terminal and a dashboard that show what it does."""
+    """With a terminal and a dashboard that show what it does. observers: told of its trials too."""
     done, further, runs = store.count(), len(store.queued_further()), store.snapshot().runs
     workers = min(len(pool.workers), settings.trials - done + further)
-    progress = Progress(settings.trials, settings.epochs, workers, done=done, further=further, runs=runs)
+    progress = Progress(
+        settings.trials, settings.epochs, workers, done=done, further=further, runs=runs, observers=observers
+    )
     publisher = Publisher(store.study, settings.folder, pool.conditions.constraints, settings.epochs)
     return Runner(settings, store, pool, suggest, make_terminal(progress), publisher, limit, owner.beat)
 

@@ -4,6 +4,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from search.choice.pareto import front
 from search.choice.race import FIRST_UNSEEN
@@ -37,12 +38,25 @@ class Running:
         return f"trial {self.number}" + (f", {seed_name(self.repeat)}" if self.repeat else "")
 
 
+class Observer(Protocol):
+    """Told of trials as `Progress` is; not of their repeats."""
+
+    def epoch(self, number: int, history: History) -> None:
+        """A running trial has measured another epoch. history: its curves from its first epoch on."""
+
+    def dropped(self, number: int) -> None:
+        """A running trial is queued again, under another number."""
+
+    def ended(self, trial: TrialResult) -> None:
+        """A trial has ended."""
+
+
 class Progress:
     """Trials done, running and missing.
 
     planned: trials of all starts. epochs: of a whole run. done, runs: trials that earlier starts have ended, and the
     COMPLETE ones' runs. further: trials that take finished ones further, which `planned` does not count. clock:
-    seconds that only grow.
+    seconds that only grow. observers: told too.
     """
 
     def __init__(
@@ -55,11 +69,13 @@ class Progress:
         further: int = 0,
         runs: Sequence[Run] = (),
         clock: Callable[[], float] = time.monotonic,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.planned, self.epochs, self._workers = planned, epochs, workers
         self.done = done  # over all starts
         self.running: dict[tuple[int, int], Running] = {}  # by number and repeat
         self.last: deque[TrialResult] = deque(maxlen=LAST)  # that ended at this start, in that order
+        self._observers = observers
         self._further = further  # still to end
         self._stopped: Counter[str] = Counter()  # trials of this start, by what ended them
         self._epochs_saved = 0  # at this start
@@ -75,10 +91,14 @@ class Progress:
     def epoch(self, number: int, history: History, repeat: int = 0) -> None:
         """A running trial has measured another epoch."""
         self.running.setdefault((number, repeat), Running(number, repeat, self.epochs)).history = history
+        for observer in self._observers if not repeat else ():
+            observer.epoch(number, history)
 
     def end(self, trial: TrialResult) -> None:
         """A trial has ended."""
-        self.drop(trial.number)
+        self.running.pop((trial.number, 0), None)
+        for observer in self._observers:
+            observer.ended(trial)
         self.last.append(trial)
         self._stopped[trial.ending] += 1
         if trial.continues is not None:
@@ -91,8 +111,10 @@ class Progress:
             self.front = front([*(run for run in self.front if run.number != trial.continues), trial.run])
 
     def drop(self, number: int, repeat: int = 0) -> None:
-        """A running trial is queued again, or has ended."""
+        """A running trial is queued again, or a repeat has ended."""
         self.running.pop((number, repeat), None)
+        for observer in self._observers if not repeat else ():
+            observer.dropped(number)
 
     @property
     def best(self) -> Run | None:
