@@ -81,7 +81,8 @@ def _run(arguments: Sequence[str], program: str) -> int:
     _add_run(to, study)
     _add_check(to, study)
     shows = (_add_best, _add_list, _add_compare, _add_dashboard, _add_report)
-    for add in (*shows, _add_train, _add_confirm, _add_predict, _add_export, _add_cache):
+    uses = (_add_train, _add_confirm, _add_refit, _add_predict, _add_export)
+    for add in (*shows, *uses, _add_cache):
         add(to)
     options = vars(parser.parse_args(arguments))
     del options["command"]
@@ -190,6 +191,21 @@ def _add_confirm(to: "Commands") -> None:
     what = "configurations: the chosen one, the one of lowest recorded loss, the runners-up (default: 1)"
     confirm.add_argument("--top", type=int, default=1, metavar="N", help=what)
     _add_storage(confirm)
+
+
+def _add_refit(to: "Commands") -> None:
+    text = "train the chosen configuration on train and validation images together"
+    about = (
+        f"{text}, for as many steps as were found best; then measure it on the test split, once, and write final.yaml "
+        "and final.pt."
+    )
+    refit = _add(to, "refit", commands.refit, text, about, "runs/digits/best.yaml")
+    _add_retraining_flags(refit)
+    refit.add_argument(
+        "--seeds", type=int, default=1, metavar="N", help="trainings; final.pt is of the first (default: 1)"
+    )
+    what = "whether the learning rate falls to zero over the last fifth (default: --no-anneal)"
+    refit.add_argument("--anneal", action=argparse.BooleanOptionalAction, default=False, help=what)
 
 
 def _add_predict(to: "Commands") -> None:

@@ -133,6 +133,19 @@ def confirm(place: Path, data_root: Path | None, device: str | None, seeds: int,
     return 0
 
 
+def refit(place: Path, data_root: Path | None, device: str | None, seeds: int, anneal: bool) -> int:
+    """Train a best.yaml, or that of a run folder, on train and validation images together; writes final.yaml."""
+    if seeds < 1:
+        raise UserError(f"--seeds is {seeds}; it must be at least 1")
+
+    from search.results.best_yaml import best_file, load
+    from search.use import refit as refitting
+
+    path = best_file(place)
+    refitting.refit(path, data_root, device or load(path).environment["device"], seeds, anneal=anneal)
+    return 0
+
+
 def predict(place: Path, images: Sequence[Path], out: Path | None) -> int:
     """Classify images with a best.yaml, or that of a run folder; 1 where some cannot be read.
 

@@ -165,6 +165,22 @@ class _WholeConfirmation(_Fresh):
     classes: list[_Class]
 
 
+class _Refit(_Part):
+    """Of a final.yaml: the weights in final.pt, on the test split."""
+
+    images: Count
+    epochs: Count
+    annealed: bool
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    openings: Count
+    train_loss: Finite
+    test_loss: Finite
+    test_loss_se: Error
+    test_accuracy: Share
+    test_accuracy_se: Error
+    test_gap: Finite
+
+
 class _Best(BaseModel):
     """The fields of `search.results.best_yaml.Best` that a file holds."""
 
@@ -184,6 +200,7 @@ class _Best(BaseModel):
     environment: _Environment
     weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     confirmation: _Confirmation | None = None
+    refit: _Refit | None = None
 
 
 def problem(content: Mapping[str, Any]) -> str | None:

@@ -52,6 +52,7 @@ class Best:
     expected: dict[str, Any] | None = None  # on new images, see `search.choice.expected`; None in an older release's
     calibration: dict[str, Any] | None = None  # of its probabilities; None in an older release's
     confirmation: dict[str, Any] | None = None  # what `gapsearch confirm` found; None before
+    refit: dict[str, Any] | None = None  # figures of `gapsearch refit`, in a final.yaml alone
 
     @property
     def temperature(self) -> float:
@@ -183,7 +184,8 @@ def load(path: str | Path, space: Space | None = None) -> Best:
     path = Path(path)
     content = read(path)
     build = beginning_with((space or _space_of(content["space"], path)).build, path.with_name(KEPT))
-    return Best(**content, build_network=build, weights_file=path.with_name("best.pt"))
+    weights = path.with_name("final.pt" if "refit" in content else "best.pt")
+    return Best(**content, build_network=build, weights_file=weights)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -242,8 +244,12 @@ def _space_of(name: str, path: Path) -> Space:
         raise UserError(f"the space of {path}: {error}; or give search.load its module with space=") from error
 
 
-def write(folder: Path, content: Mapping[str, Any], weights: Mapping[str, "torch.Tensor"] | None) -> str | None:
+def write(
+    folder: Path, content: Mapping[str, Any], weights: Mapping[str, "torch.Tensor"] | None, name: str = "best"
+) -> str | None:
     """Write best.yaml and best.pt into `folder`. content: the fields of `Best` that a file holds.
+
+    name: in place of best, of both files.
 
     Returns the hash of best.pt, None where there are no weights.
 
@@ -253,16 +259,16 @@ def write(folder: Path, content: Mapping[str, Any], weights: Mapping[str, "torch
     Raises OSError where they cannot be written.
     """
     if weights is None:
-        _write_yaml(folder / "best.yaml", {"version": VERSION, **content})
-        (folder / "best.pt").unlink(missing_ok=True)
+        _write_yaml(folder / f"{name}.yaml", {"version": VERSION, **content})
+        (folder / f"{name}.pt").unlink(missing_ok=True)
         return None
     import torch
 
     stream = io.BytesIO()
     torch.save(dict(weights), stream)
     sha256 = hashlib.sha256(stream.getbuffer()).hexdigest()
-    _write_yaml(folder / "best.yaml", {"version": VERSION, **content, "weights_sha256": sha256})
-    replace_file(folder / "best.pt", lambda scratch: scratch.write_bytes(stream.getbuffer()))
+    _write_yaml(folder / f"{name}.yaml", {"version": VERSION, **content, "weights_sha256": sha256})
+    replace_file(folder / f"{name}.pt", lambda scratch: scratch.write_bytes(stream.getbuffer()))
     return sha256
 
 

@@ -91,15 +91,19 @@ class Trainer:
 
     def epoch(self) -> Epoch:
         """Train one epoch and measure it."""
-        started = time.perf_counter()
+        started, data = time.perf_counter(), self._seen
+        self.train_epoch()
+        train = evaluate(self._measured, data, data.probe, self.precision)
+        val = evaluate(self._measured, data, data.val, self.precision)
+        return Epoch(train, val, time.perf_counter() - started)
+
+    def train_epoch(self) -> None:
+        """Train one epoch, and measure nothing."""
         data = self._seen
         order = data.train[torch.randperm(len(data.train), generator=self._generator, device=data.train.device)]
         for step in range(self.steps):
             self._require_going_on()
             self._train_step(order[step * self._batch : (step + 1) * self._batch])
-        train = evaluate(self._measured, data, data.probe, self.precision)
-        val = evaluate(self._measured, data, data.val, self.precision)
-        return Epoch(train, val, time.perf_counter() - started)
 
     @property
     def uncaptured(self) -> str | None:

@@ -51,8 +51,10 @@ def retrain(path: Path, data_root: Path | None, device: str) -> bool:
 
 
 def load_sound(path: Path) -> Best:
-    """A best.yaml that can be trained. Raises UserError where its configuration is none, or none of its space's."""
+    """A best.yaml that can be trained. Raises UserError where it is a final.yaml, or none of its space's."""
     best = load(path)
+    if best.refit is not None:
+        raise UserError(f"{path} is what `gapsearch refit` made; name the best.yaml that it is made from")
     best.require_network()
     try:
         Recipe.of(best.config)

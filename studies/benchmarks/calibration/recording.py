@@ -13,11 +13,10 @@ from search.data.tensors import DeviceData
 from search.insight.calibration import cross_entropy, fit_temperature, halves
 from search.stopping import OverfitRule
 from search.training.evaluate import logits_of
-from search.training.precision import Precision
 from search.training.trainer import Trainer
 from spaces import cnn
+from studies.benchmarks.pruning.record import PRECISION
 
-PRECISION = Precision(bf16=True, channels_last=True)
 Curves = dict[str, list[float]]
 
 

@@ -1,0 +1,175 @@
+"""`gapsearch refit best.yaml`: train on the train and the validation split together, for use.
+
+The search needed the validation images to choose; the network that is shipped may learn from them too. Nothing is left
+to choose by then: the number of epochs is the one that was found, the weights are those of the first seed, and the test
+split is measured once, at the end.
+"""
+
+import logging
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from search.data.splits import Splits
+from search.data.tensors import SearchData, held_out
+from search.engine.fresh import Task, fingerprint_of
+from search.errors import UserError
+from search.measurement import PerImage, standard_error
+from search.results import best_yaml
+from search.results.best_yaml import Best
+from search.settings import resolve_devices
+from search.show.text import plural
+from search.training.annealed import AnnealedTrainer
+from search.training.evaluate import evaluate
+from search.training.precision import Precision
+from search.training.trainer import Trainer
+from search.use.openings import Openings
+from search.use.retrain import images_of, load_sound, read_part, search_data
+
+logger = logging.getLogger(__name__)
+
+FIRST = 2_000_003  # added to the recorded seed for the first one
+NAME = "final"  # of the files
+
+
+@dataclass(frozen=True)
+class Refitted:
+    """One training: its averaged weights, and what they do on the train probe and on the test images."""
+
+    seed: int
+    weights: dict[str, torch.Tensor]
+    train: PerImage
+    test: PerImage
+
+
+def refit(path: Path, data_root: Path | None, device: str, seeds: int, *, anneal: bool) -> dict[str, Any]:
+    """Train with that many seeds, measure on the test split, write final.yaml and final.pt beside best.yaml.
+
+    data_root: None for where the images lay. Returns the figures, `refit` in final.yaml.
+
+    Raises UserError where the data is not what the configuration was found on, or a file cannot be written.
+    """
+    best = load_sound(path)
+    root = images_of(best, data_root)
+    data = search_data(best, root)
+    test = held_out(read_part(best, "test", root), data)
+    where = torch.device(resolve_devices(device)[0])
+    openings = Openings(path.parent, f"refit {Task(path, fingerprint_of(path, best), data, test).identity(str(where))}")
+    everything = together(data, probe=len(test.labels))
+    epochs = epochs_for(best.epochs, len(data.splits.train), len(everything.splits.train))
+    logger.info(
+        f"{plural(seeds, 'training')} of {plural(epochs, 'epoch')} on {len(everything.splits.train):,} images "
+        f"({best.epochs} on {len(data.splits.train):,} were found best); measured on {len(test.labels):,} test images"
+    )
+    runs = [
+        train(best, everything, test, where, best.seed + FIRST + number, epochs, anneal=anneal)
+        for number in range(seeds)
+    ]
+    found = summarize(runs, len(everything.splits.train), epochs, anneal=anneal) | {"openings": openings.count}
+    _write(path, found, runs[0], epochs)
+    openings.end()
+    for line in told(found):
+        logger.info(line)
+    logger.info(f"written: {path.with_name(NAME + '.yaml')} and its weights, {NAME}.pt")
+    return found
+
+
+def together(data: SearchData, probe: int) -> SearchData:
+    """`data` with its train and validation split as one train split. probe: images that measure its loss, at most."""
+    train = np.sort(np.concatenate([data.splits.train, data.splits.val]))
+    some = np.random.default_rng(0).permutation(train)[:probe]
+    return replace(data, splits=Splits(train=train, val=np.arange(0), probe=np.sort(some)))
+
+
+def epochs_for(epochs: int, images: int, more: int) -> int:
+    """As many epochs on `more` images as have the steps of `epochs` on `images`, and one at least."""
+    return max(1, round(epochs * images / more))
+
+
+def train(
+    best: Best, data: SearchData, test: SearchData, device: torch.device, seed: int, epochs: int, *, anneal: bool
+) -> Refitted:
+    """One training to its end."""
+    precision = Precision.of(best.environment)
+    torch.set_num_threads(best.environment["threads"])
+    images, unseen = data.to(device), test.to(device)
+    trainer: Trainer
+    if anneal:
+        trainer = AnnealedTrainer(
+            best.build_network, best.config, images, seed=seed, precision=precision, epochs=epochs
+        )
+    else:
+        trainer = Trainer(best.build_network, best.config, images, seed=seed, precision=precision)
+    for number in range(epochs):
+        trainer.train_epoch()
+        logger.info(f"seed {seed}: epoch {number + 1} of {epochs}")
+    on_train = evaluate(trainer.averaged, images, images.probe, precision)
+    on_test = evaluate(trainer.averaged, unseen, unseen.val, precision)
+    return Refitted(seed, trainer.weights(), on_train, on_test)
+
+
+def summarize(runs: Sequence[Refitted], images: int, epochs: int, *, anneal: bool) -> dict[str, Any]:
+    """The figures of final.yaml: those of the weights taken home, and the means over seeds."""
+    first = runs[0]
+    return {
+        "images": images,
+        "epochs": epochs,
+        "annealed": anneal,
+        "seeds": [run.seed for run in runs],
+        "train_loss": _mean(first.train.losses),
+        "test_loss": _mean(first.test.losses),
+        "test_loss_se": standard_error(first.test.losses),
+        "test_accuracy": _mean(first.test.correct),
+        "test_accuracy_se": standard_error(first.test.correct),
+        "test_gap": _mean(first.test.losses) - _mean(first.train.losses),
+        **_over_seeds([_mean(run.test.losses) for run in runs], "test_loss"),
+        **_over_seeds([_mean(run.test.correct) for run in runs], "test_accuracy"),
+    }
+
+
+def told(found: dict[str, Any]) -> list[str]:
+    """The figures in words."""
+    lines = [
+        f"final.pt, seed {found['seeds'][0]}: test_loss {found['test_loss']:.4f} ± {found['test_loss_se']:.4f}, "
+        f"accuracy {found['test_accuracy']:.1%} ± {found['test_accuracy_se']:.1%}, gap {found['test_gap']:.4f}"
+    ]
+    if len(found["seeds"]) > 1:
+        lines.append(
+            f"mean of {len(found['seeds'])} seeds: test_loss {found['mean_test_loss']:.4f} "
+            f"± {found['mean_test_loss_se']:.4f}, accuracy {found['mean_test_accuracy']:.1%} "
+            f"± {found['mean_test_accuracy_se']:.1%} (over seeds)"
+        )
+    if found["openings"] > 1:
+        lines.append(f"the test split has been opened {found['openings']} times for this run folder")
+    return lines
+
+
+def _over_seeds(means: Sequence[float], name: str) -> dict[str, float]:
+    """Mean and standard error over seeds; nothing for one of them."""
+    if len(means) == 1:
+        return {}
+    return {
+        f"mean_{name}": statistics.fmean(means),
+        f"mean_{name}_se": statistics.stdev(means) / len(means) ** 0.5,
+    }
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean(dtype=np.float64))
+
+
+def _write(path: Path, found: dict[str, Any], run: Refitted, epochs: int) -> None:
+    content = best_yaml.read(path)
+    for name in ("weights_sha256", "confirmation"):
+        content.pop(name, None)
+    try:
+        best_yaml.write(path.parent, content | {"epochs": epochs, "seed": run.seed, "refit": found}, run.weights, NAME)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path.with_name(NAME + '.yaml')}: {error.strerror}; mend that and start again"
+        ) from None
