@@ -1,0 +1,100 @@
+"""Training on train and validation images together, for use."""
+
+import numpy as np
+import pytest
+import yaml
+from builders import CONFIG
+
+import search
+from search.command.cli import main
+from search.engine.launch import run_search
+from search.errors import UserError
+from search.settings import Settings
+from search.training.annealed import AnnealedTrainer
+from search.training.precision import Precision
+from search.training.trainer import Trainer
+from search.use.openings import NAME
+from search.use.refit import FIRST, epochs_for, together
+from search.use.retrain import load_sound
+from spaces import cnn
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A small search on digits."""
+    folder = tmp_path_factory.mktemp("refit") / "run"
+    ranges = {"depth": (2, 3), "width": (12, 16), "batch_size": (16, 24), "learning_rate": (5e-3, 1e-2)}
+    run_search(
+        Settings(
+            name="digits", dataset="digits", trials=2, epochs=6, workers=2, device="cpu", out=folder, race=False,
+            train_size=400, val_size=200, ranges=ranges,
+        )
+    )  # fmt: skip
+    return folder
+
+
+def test_final_holds_the_first_seed_s_weights_and_what_they_do_on_the_test_split(run, capsys):
+    assert main(["refit", str(run), "--seeds", "2"]) == 0
+    best, final = search.load(run / "best.yaml"), search.load(run / "final.yaml")
+    assert (final.config, final.trial, final.metrics) == (best.config, best.trial, best.metrics)
+    assert final.refit["images"] == 600
+    assert final.refit["seeds"] == [best.seed + FIRST, best.seed + FIRST + 1]
+    assert final.seed == final.refit["seeds"][0]
+    assert final.refit["test_accuracy"] > 0.85
+    assert final.refit["test_gap"] == pytest.approx(final.refit["test_loss"] - final.refit["train_loss"])
+    weights, before = final.trained().state_dict(), best.trained().state_dict()
+    assert any(not np.array_equal(weights[name], before[name]) for name in weights)
+    assert "mean of 2 seeds: test_loss" in capsys.readouterr().out
+
+
+def test_it_repeats_to_the_last_digit_and_counts_as_another_opening(run):
+    before = (run / NAME).read_text().count('"of"') if (run / NAME).exists() else 0
+    figures = []
+    for _ in range(2):
+        assert main(["refit", str(run)]) == 0
+        figures.append(yaml.safe_load((run / "final.yaml").read_text())["refit"])
+    assert figures[0] | {"openings": 0} == figures[1] | {"openings": 0}
+    assert [one["openings"] for one in figures] == [before + 1, before + 2]
+
+
+def test_what_a_refit_made_is_not_trained_or_confirmed(run, capsys):
+    assert main(["refit", str(run)]) == 0
+    for command in ("train", "confirm", "refit"):
+        assert main([command, str(run / "final.yaml")]) == 2
+        assert "name the best.yaml that it is made from" in capsys.readouterr().err
+    with pytest.raises(UserError, match="refit"):
+        load_sound(run / "final.yaml")
+
+
+def test_seeds_below_one_are_refused(run, capsys):
+    assert main(["refit", str(run), "--seeds", "0"]) == 2
+    assert "--seeds is 0; it must be at least 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("epochs", "images", "more", "expected"), [(12, 4000, 6000, 8), (1, 400, 600, 1), (5, 1000, 1000, 5), (1, 1, 9, 1)]
+)
+def test_the_steps_stay_the_same(epochs, images, more, expected):
+    assert epochs_for(epochs, images, more) == expected
+
+
+def test_all_images_train_and_some_of_them_measure(digits):
+    both = together(digits, probe=50)
+    assert set(both.splits.train) == set(digits.splits.train) | set(digits.splits.val)
+    assert len(both.splits.probe) == 50
+    assert set(both.splits.probe) <= set(both.splits.train)
+    assert together(digits, probe=10**6).splits.probe.tolist() == both.splits.train.tolist()
+
+
+def test_an_annealed_learning_rate_is_the_plain_one_until_the_last_fifth_and_then_falls_to_zero(digits):
+    import torch
+
+    data = digits.to(torch.device("cpu"))
+    plain = Trainer(cnn.build, CONFIG, data, seed=0, precision=Precision())
+    falling = AnnealedTrainer(cnn.build, CONFIG, data, seed=0, precision=Precision(), epochs=10)
+    steps = 10 * plain.steps
+    shares = [falling.schedule(step) for step in range(steps)]
+    whole = int(0.8 * steps)
+    assert shares[:whole] == [plain.schedule(step) for step in range(whole)]
+    assert shares[-1] == pytest.approx(1 / (0.2 * steps))
+    assert all(later < earlier for earlier, later in zip(shares[whole:], shares[whole + 1 :], strict=False))
