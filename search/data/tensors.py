@@ -40,6 +40,10 @@ class SearchData:
         """Labels of the validation split, in its order, int64 (n,)."""
         return self.labels[self.splits.val]
 
+    def weights_of(self, labels: np.ndarray) -> np.ndarray | None:
+        """The weights in a loss of images with these labels; None for 1 each."""
+        return None if self.class_weights is None else self.class_weights[labels]
+
     def description(self) -> dict[str, Any]:
         """Name, class names, shape (channels, height, width), split sizes, images of each class in each split."""
         return {

@@ -58,7 +58,7 @@ def write_best(
         best_yaml.write(settings.folder, content, weights)
         return
     found = predict_validation(settings.space, content, weights, data)
-    calibration = None if found is None else calibrate(found.logits, found.labels)
+    calibration = None if found is None else calibrate(found.logits, found.labels, data.weights_of(found.labels))
     if calibration is not None:
         content["calibration"] = asdict(calibration)
     sha256 = best_yaml.write(settings.folder, content, weights)

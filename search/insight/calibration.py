@@ -37,8 +37,10 @@ class Bin:
     accuracy: float
 
 
-def calibrate(logits: np.ndarray, labels: np.ndarray) -> Calibration | None:
+def calibrate(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> Calibration | None:
     """The temperature for logits (n, k) of images with these labels, int (n,), and what it brings.
+
+    weights: of the images in every loss, (n,), where classes are weighed; the calibration error counts each image alike.
 
     It is 1 where the temperature of one half of the images does not lower the loss of the other half. None where a
     logit is not finite, or there are too few images to halve.
@@ -46,14 +48,15 @@ def calibrate(logits: np.ndarray, labels: np.ndarray) -> Calibration | None:
     logits = np.asarray(logits, dtype=np.float64)
     if len(labels) < 4 or not np.isfinite(logits).all():
         return None
+    weights = np.ones(len(labels)) if weights is None else weights
     halved = np.empty_like(logits)
     for half, other in halves(labels):
-        halved[half] = logits[half] / fit_temperature(logits[other], labels[other])
-    before, after = cross_entropy(logits, labels), cross_entropy(halved, labels)
+        halved[half] = logits[half] / fit_temperature(logits[other], labels[other], weights[other])
+    before, after = (cross_entropy(each, labels, weights) for each in (logits, halved))
     if after >= before:
         halved, after = logits, before
     return Calibration(
-        temperature=fit_temperature(logits, labels) if after < before else 1.0,
+        temperature=fit_temperature(logits, labels, weights) if after < before else 1.0,
         val_loss=before,
         val_loss_calibrated=after,
         calibration_error=calibration_error(softmax(logits), labels),
@@ -68,8 +71,8 @@ def halves(labels: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(first, ~first), (~first, first)]
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature of lowest cross-entropy.
+def fit_temperature(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """The temperature of lowest cross-entropy, see there for the weights.
 
     The labels are taken for right in (n + 1) of (n + 2) cases, as Platt (1999, "Probabilistic outputs for support
     vector machines") has it: where every image is right, the temperature would fall to zero otherwise.
@@ -78,16 +81,17 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
     def loss(log_temperature: float) -> float:
         scaled = logits / math.exp(log_temperature)
-        against_all = float((logsumexp(scaled, axis=1) - scaled.mean(axis=1)).mean())
-        return (1 - doubt) * cross_entropy(scaled, labels) + doubt * against_all
+        against_all = float(np.average(logsumexp(scaled, axis=1) - scaled.mean(axis=1), weights=weights))
+        return (1 - doubt) * cross_entropy(scaled, labels, weights) + doubt * against_all
 
     found = minimize_scalar(loss, bounds=(math.log(LOWEST), math.log(HIGHEST)), method="bounded")
     return float(math.exp(found.x))
 
 
-def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over the images, nats."""
-    return float((logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]).mean())
+def cross_entropy(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Mean over the images, nats. weights: of the images, (n,); None for 1 each."""
+    of_images = logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]
+    return float(np.average(of_images, weights=weights))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

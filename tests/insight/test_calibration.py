@@ -78,6 +78,16 @@ def test_where_the_halves_would_harm_each_other_the_temperature_is_one():
     assert found.val_loss_calibrated == found.val_loss
 
 
+def test_an_image_of_weight_two_counts_as_two():
+    logits, labels = drawn(2, 60, temperature=2.0)
+    weights = np.ones(60)
+    weights[7] = 2.0
+    twice = np.append(np.arange(60), 7)
+    assert cross_entropy(logits, labels, weights) == pytest.approx(cross_entropy(logits[twice], labels[twice]))
+    weighted, repeated = fit_temperature(logits, labels, weights), fit_temperature(logits[twice], labels[twice])
+    assert weighted == pytest.approx(repeated, rel=0.01)  # one image's doubt apart
+
+
 def test_halves_share_every_class():
     labels = np.array([0, 1, 0, 1, 2, 2, 0, 0, 1])
     (first, second), _ = halves(labels)
