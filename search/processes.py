@@ -33,7 +33,7 @@ def start_fork_server() -> None:
     resource_tracker.ensure_running()  # the server would start it, which lets Ctrl-C through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the server inherits that
     try:
-        with _environment(ALLOCATOR):
+        with environment(ALLOCATOR):
             forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -67,8 +67,8 @@ def _is_free(lock: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Of processes started meanwhile; what the user has set stays."""
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """These environment variables for processes started meanwhile; what the user has set stays."""
     added = {name: value for name, value in variables.items() if name not in os.environ}
     os.environ.update(added)
     try:

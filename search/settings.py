@@ -38,6 +38,8 @@ class Settings:
     epochs: int = 20  # of each trial, at most
     workers: int | None = None  # trials side by side; None for as many as pay
     device: str = "auto"
+    ray: str | None = None  # workers on the Ray cluster at that address; "auto", "local"; None for processes of our own
+    checkpoints: str | None = None  # on Ray: a folder that all nodes share, or an fsspec URL; None for the run folder
     out: str | Path | None = None  # run folder; None for runs/<name>
     # URL of a database; None for that in GAPSEARCH_STORAGE, or else SQLite in the run folder. It may hold a password
     storage: str | None = field(default=None, repr=False)
@@ -75,7 +77,10 @@ class Settings:
             self._at_least(flag, lowest)
         self._at_least("seed", 0)
         self._at_most("seed", MOST_SEED)
-        self._at_most("workers", MOST_WORKERS)
+        if self.ray in (None, "local"):
+            self._at_most("workers", MOST_WORKERS)
+        if self.checkpoints is not None and self.ray is None:
+            raise UserError("--checkpoints is for workers on Ray; give --ray too, or leave it out")
         self._require_name()
         for flag in ("timeout", "hang_after", "max_gap"):
             value = getattr(self, flag)

@@ -57,6 +57,16 @@ def digits(cache):
     return prepare(source, train_size=400, val_size=200, seed=0, flip=False)
 
 
+@pytest.fixture(scope="session")
+def ray_here(cache):
+    """Ray on this machine, for all tests that need it: its start takes seconds."""
+    ray = pytest.importorskip("ray", reason="Ray is not installed")
+    from search.engine.ray_cluster import connected
+
+    with connected("local"):
+        yield ray
+
+
 @pytest.fixture
 def conditions(tmp_path):
     """Of a study with an easy baseline."""

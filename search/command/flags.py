@@ -21,6 +21,7 @@ class Flag(NamedTuple):
     metavar: str
     text: str
     unset: str = ""  # what None stands for
+    bare: str | None = None  # the value where none is given; None where one must be
 
 
 def _workers(text: str) -> int | None:
@@ -79,6 +80,8 @@ GROUPS = {
     "machine": (
         Flag("workers", _workers, "N|auto", "trials side by side", "auto"),
         Flag("device", str, "DEVICE", "auto, cpu, cuda, cuda:0,cuda:1 or mps"),
+        Flag("ray", str, "ADDRESS|auto|local", "workers on a Ray cluster", "processes of this machine", "auto"),
+        Flag("checkpoints", str, "URL", "on Ray: a folder that all nodes share, or s3://...", "run folder"),
         Flag("hang-after", float, "SECONDS", "end a worker that gives no report for that long, or for 20 epochs"),
     ),
     RESULTS: (
@@ -147,6 +150,8 @@ def _add(group: argparse._ActionsContainer, flag: Flag, defaults: Mapping[str, A
         f"--{flag.name}",
         type=flag.read,
         metavar=flag.metavar,
+        nargs=None if flag.bare is None else "?",
+        const=flag.bare,
         default=argparse.SUPPRESS,
         help=text.replace("%", "%%"),  # of a folder's name, perhaps
     )

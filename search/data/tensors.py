@@ -59,9 +59,12 @@ class SearchData:
     def to(self, device: torch.device) -> "DeviceData":
         """Tensors for training on `device`."""
         # "c": private to a process once written to, which nobody does; torch warns of read-only arrays
-        images = torch.from_numpy(np.load(self.images, mmap_mode="c"))
+        return self.with_images(np.load(self.images, mmap_mode="c"), device)
+
+    def with_images(self, images: np.ndarray, device: torch.device) -> "DeviceData":
+        """`to`, where another machine has the file `images`, uint8 (n, c, h, w), and this one its content."""
         return DeviceData(
-            images=images.to(device),
+            images=torch.from_numpy(images).to(device),
             labels=torch.from_numpy(self.labels).to(device),
             train=torch.from_numpy(self.splits.train).to(device),
             val=torch.from_numpy(self.splits.val).to(device),

@@ -13,9 +13,9 @@ from search.choice.race import FIRST_UNSEEN, Race, Standing, Training, mean_imag
 from search.choice.run import Run
 from search.choice.seed_noise import Repeat, seed_std
 from search.engine.image_losses import ImageLosses
+from search.engine.pool import Pool
 from search.engine.repeats import train_repeats
 from search.engine.store import Store
-from search.engine.workers import WorkerPool
 from search.measurement import recalls
 from search.results.schema import StudyAttribute
 from search.show.progress import seed_name
@@ -27,7 +27,7 @@ from search.training.trial import Outcome
 class Finals:
     """The race among the runs of a search, and what comes of it."""
 
-    def __init__(self, store: Store, pool: WorkerPool, terminal: Terminal, seed: int) -> None:
+    def __init__(self, store: Store, pool: Pool[Any], terminal: Terminal, seed: int) -> None:
         self._store, self._pool, self._terminal, self._seed = store, pool, terminal, seed
         self._constraints: Constraints = pool.conditions.constraints
         self._race = Race()

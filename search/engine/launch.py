@@ -6,28 +6,28 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-import joblib
 import optuna
 import torch
 
 from search import start_weights
 from search.choice.constraints import Constraints
-from search.choice.race import Race
 from search.data import cache, datasets
 from search.data.tensors import SearchData, prepare
 from search.engine import machine
 from search.engine.corners_apart import check_apart
 from search.engine.folder import lock, make_folder
-from search.engine.longer import queue_longer
 from search.engine.memory_check import check_memory
 from search.engine.owner import Owner, claim
+from search.engine.pool import Pool
+from search.engine.pools import checkpoint_store, make_pool
+from search.engine.ray_cluster import connected
 from search.engine.runner import Runner, SearchFailed
 from search.engine.start import begin, first_trials
 from search.engine.store import Store
 from search.engine.time_limit import TimeLimit
 from search.engine.trackers import require_packages, tracked
-from search.engine.workers import WorkerPool, place_workers
 from search.engine.write_best import write_best
 from search.errors import UserError, described
 from search.files import remove_leftovers
@@ -40,8 +40,8 @@ from search.show.dashboard import Publisher
 from search.show.progress import Observer, Progress
 from search.show.summary import summary
 from search.show.terminal import make_terminal
-from search.show.text import plural, short
-from search.spaces import Suggest, imported_beside, keep, suggester
+from search.show.text import short
+from search.spaces import Suggest, imported_beside, suggester
 from search.training.linear_baseline import fit_baseline
 from search.training.precision import Precision, one_thread
 from search.training.trial import Conditions
@@ -63,14 +63,19 @@ def run_search(settings: Settings) -> int | None:
     first = first_trials(settings, suggest)
     make_folder(settings.folder)
     url = settings.storage_url
-    with lock(settings.folder), _owned(settings, url) as (store, owner), _explained(settings, url, owner):
+    with (
+        connected(settings.ray),
+        lock(settings.folder),
+        _owned(settings, url) as (store, owner),
+        _explained(settings, url, owner),
+    ):
         for name in (".", "checkpoints", "losses", "weights"):
             remove_leftovers(settings.folder / name)
         describe_search(settings, data, store)
         begin(store, settings, first)
         _announce(settings, data)
         conditions = _conditions(settings, suggest, data, store, torch.device(devices[0]))
-        pool = _pool(settings, suggest, data, conditions, store, devices)
+        pool = make_pool(settings, suggest, data, conditions, store, devices)
         with tracked(settings, store) as trackers:
             runner = _runner(settings, suggest, store, pool, limit, owner, trackers)
             with runner.interruption as interruption:
@@ -193,48 +198,22 @@ def _conditions(
         baseline = store.remember(StudyAttribute.BASELINE, lambda: asdict(fit_baseline(data.to(device))))
     constraints, rivals = Constraints(baseline["val_loss"], settings.max_gap), store.snapshot().rivals
     logger.info(f"linear baseline: val_loss {constraints.baseline_loss:.4f}; accuracy: {beside(rivals)}")
-    return Conditions(constraints, Precision(**precision), settings.folder, store.identity, data.fingerprint)
-
-
-def _pool(
-    settings: Settings,
-    suggest: Suggest,
-    data: SearchData,
-    conditions: Conditions,
-    store: Store,
-    devices: list[str],
-) -> WorkerPool:
-    """Workers for the trials that are missing and for those that go on; interrupted ones are queued again."""
-    interrupted, done = store.requeue_interrupted(), store.count()
-    missing = max(settings.trials - done, 0)
-    jobs = missing + queue_longer(store, conditions, settings.epochs)
-    packed = 1
-    if settings.workers is None and devices[0].startswith("cuda") and jobs > len(devices):
-        packed = machine.workers_per_gpu(settings.space, suggest, data, conditions.precision, devices)
-    places = place_workers(settings.workers, devices, joblib.cpu_count(), packed=packed)
-    before = f"; {done} done before" if done else ""
-    again = f"; {interrupted} interrupted ones queued again" if interrupted else ""
-    logger.info(
-        f"{plural(missing, 'trial')} of at most {plural(settings.epochs, 'epoch')} on {plural(len(places), 'worker')} "
-        f"({', '.join(dict.fromkeys(places))}; {conditions.precision}){before}{again}"
-    )
-    most = max(jobs, Race.most if settings.race else 1)
-    start_weights.keep(settings.weights, settings.folder)
-    return WorkerPool(places[:most], keep(settings.space, settings.folder), data, conditions)
+    elsewhere = checkpoint_store(settings, store)
+    return Conditions(constraints, Precision(**precision), settings.folder, store.identity, data.fingerprint, elsewhere)
 
 
 def _runner(
     settings: Settings,
     suggest: Suggest,
     store: Store,
-    pool: WorkerPool,
+    pool: Pool[Any],
     limit: TimeLimit,
     owner: Owner,
     observers: Sequence[Observer],
 ) -> Runner:
     """With a terminal and a dashboard that show what it does. observers: told of its trials too."""
     done, further, runs = store.count(), len(store.queued_further()), store.snapshot().runs
-    workers = min(len(pool.workers), settings.trials - done + further)
+    workers = min(pool.most, settings.trials - done + further)
     progress = Progress(
         settings.trials, settings.epochs, workers, done=done, further=further, runs=runs, observers=observers
     )

@@ -4,6 +4,7 @@ Training is anytime, so a run that goes on from its last checkpoint equals one t
 The checkpoints of runs that may still be chosen are kept for that.
 """
 
+import contextlib
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -35,7 +36,10 @@ class KeptCheckpoints:
 
     def ended(self, trial: TrialResult) -> None:
         """A trial has been recorded: no kill can cost its run any more."""
-        path = _checkpoint(self._conditions, trial)
+        path, elsewhere = _checkpoint(self._conditions, trial), self._conditions.checkpoints
+        if elsewhere is not None:
+            with contextlib.suppress(OSError):  # a leftover does no harm
+                elsewhere.remove(path.name)
         if trial.complete and trial.still_improving:
             self._paths[trial.number] = path
         else:

@@ -2,9 +2,10 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from search.choice.seed_noise import Repeat, failed_repeat, repeat_of
-from search.engine.workers import Lost, WorkerPool
+from search.engine.pool import Lost, Pool
 from search.measurement import Measurement
 from search.show.terminal import Terminal
 from search.stopping.stopped import Stopped
@@ -17,7 +18,7 @@ Ended = Callable[[Repeat, Outcome], None]  # told of each training that has ende
 
 
 def train_repeats(
-    pool: WorkerPool,
+    pool: Pool[Any],
     jobs: Sequence[Job],
     hang_after: float,
     go_on: Callable[[], bool],
@@ -29,7 +30,7 @@ def train_repeats(
     A job whose worker died, or that ran out of memory, is trained again, from its start.
     """
     queue, losses = deque(jobs), Counter[tuple[int, int]]()
-    while (queue or any(worker.job for worker in pool.workers)) and go_on():
+    while (queue or pool.busy()) and go_on():
         for worker in pool.idle():
             if queue:
                 job = queue.popleft()
@@ -42,6 +43,9 @@ def train_repeats(
                 pool.answer(worker, None)
             elif isinstance(content, Lost | Outcome):
                 terminal.dropped(job.number, job.repeat)
+                if isinstance(content, Lost) and content.with_machine:
+                    queue.append(job)
+                    continue
                 if isinstance(content, Lost) or content.stopped == Stopped.OUT_OF_MEMORY:
                     losses[job.number, job.repeat] += 1
                     if losses[job.number, job.repeat] < MOST_LOSSES:
@@ -49,7 +53,7 @@ def train_repeats(
                         continue
                     content = Outcome(job.number, Stopped.ERROR)
                 ended(_repeat(job, content), content)
-    if any(worker.job for worker in pool.workers):
+    if pool.busy():
         pool.close()
 
 

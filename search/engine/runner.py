@@ -4,6 +4,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +16,11 @@ from search.engine.finals import Finals
 from search.engine.first_errors import FirstErrors, SearchFailed
 from search.engine.interruption import Interruption
 from search.engine.longer import KeptCheckpoints
+from search.engine.pool import Lost, Pool, Worker
 from search.engine.store import EndedOutside, Store
 from search.engine.time_limit import LAST_SECONDS, OUT_OF_TIME, TimeLimit, is_result
 from search.engine.weights import KeptWeights
-from search.engine.workers import STOP_SECONDS, Worker, WorkerPool
+from search.engine.workers import STOP_SECONDS
 from search.measurement import History
 from search.results.trial_result import TrialResult
 from search.settings import Settings
@@ -40,15 +42,14 @@ class Runner:
         self,
         settings: Settings,
         store: Store,
-        pool: WorkerPool,
+        pool: Pool[Any],
         suggest: Suggest,
         terminal: Terminal,
         publisher: Publisher,
         limit: TimeLimit,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
-        self._settings, self._store, self._pool, self._limit = settings, store, pool, limit
-        self._beat = beat
+        self._settings, self._store, self._pool, self._limit, self._beat = settings, store, pool, limit, beat
         self.interruption = Interruption(self.last_words)
         self._suggest, self._terminal, self._publisher = suggest, terminal, publisher
         self._conditions: Conditions = pool.conditions
@@ -98,17 +99,21 @@ class Runner:
         """Whether all have ended, before it was time for something else."""
         while go_on() and not self._limit.race_is_due(self.runs):
             self._dispatch()
-            if all(worker.job is None for worker in self._pool.workers):
+            if not self._pool.busy() and not self._left():
                 return True
             self._turn()
         return False
+
+    def _left(self) -> bool:
+        """Whether a job waits for a worker."""
+        return self._store.count() < self._settings.trials or bool(self._retries) or self._store.further_first()
 
     def _take_what_there_is(self) -> None:
         """Where the time is over and nothing may be chosen, end running trials with the epochs that they have."""
         self._out_of_time = self._limit.over()
         deadline = time.monotonic() + LAST_SECONDS if self._out_of_time else 0.0
         while time.monotonic() < deadline and not any(run.feasible for run in self.runs):
-            if self.interruption.signal is not None or all(worker.job is None for worker in self._pool.workers):
+            if self.interruption.signal is not None or not self._pool.busy():
                 return
             self._turn()
 
@@ -144,13 +149,13 @@ class Runner:
         """
         idle = self._pool.idle()
         if self._retries:
-            if len(idle) == len(self._pool.workers):
+            if idle and not self._pool.busy():
                 self._pool.submit(idle[0], self._retries.popleft())
             return
-        if any(worker.job is not None and worker.job.number in self._retried for worker in self._pool.workers):
+        if any(worker.job.number in self._retried for worker in self._pool.busy()):
             return
         for worker in idle:
-            if self._store.count() >= self._settings.trials and not self._store.further_first():
+            if not self._left():
                 return
             self._store.queue_first()
             trial, config, lineage = self._store.ask(self._suggest)
@@ -165,9 +170,7 @@ class Runner:
         self._terminal.tick()
         self._beat()
         self._publisher.update()  # here, where idle workers have just been given something to do
-        for worker in self._pool.end_silent(self._settings.hang_after):
-            assert worker.job is not None
-            self._hung.add(worker.job.number)
+        self._hung.update(worker.job.number for worker in self._pool.end_silent(self._settings.hang_after))
         for worker, job, content in self._pool.wait(TURN_SECONDS):
             if isinstance(content, Report):
                 self._pool.answer(worker, self._judge(content))
@@ -175,10 +178,8 @@ class Runner:
                 self._take_outcome(worker, job, content)
             elif isinstance(content, Notice):
                 self._terminal.notice(content.text)
-            elif job.number in self._hung:
-                self._lost(worker, job, Stopped.HUNG, "it gave no report for too long")
             else:
-                self._lost(worker, job, Stopped.ERROR, f"its worker process {content.end}")
+                self._lost(worker, job, content)
 
     def _judge(self, report: Report) -> Stop | None:
         """Take in the curves of a running trial; a reason to stop it, or None."""
@@ -257,9 +258,11 @@ class Runner:
         if self._pool.retire(worker):
             self._terminal.note(f"out of memory: one worker less on {worker.device}")
 
-    def _lost(self, worker: Worker, job: Job, stopped: Stopped, cause: str) -> None:
+    def _lost(self, worker: Worker, job: Job, lost: Lost) -> None:
         """A worker has died or was ended: its trial goes on elsewhere, unless that has happened too often."""
-        self._losses[job.lineage, stopped] += 1
+        stopped = Stopped.HUNG if job.number in self._hung else Stopped.ERROR
+        cause = f"its worker process {lost.end}" if stopped == Stopped.ERROR else "it gave no report for too long"
+        self._losses[job.lineage, stopped] += not lost.with_machine
         times = self._losses[job.lineage, stopped]
         if times < MOST_LOSSES[stopped]:
             self._requeue(job.number)
@@ -274,7 +277,7 @@ class Runner:
 
     def _update_kept(self) -> None:
         """Keep the files of the runs that may still be chosen, and of no other ended one."""
-        running = {worker.job.number for worker in self._pool.workers if worker.job is not None}
+        running = {worker.job.number for worker in self._pool.busy()}
         self._weights.update(self.runs, running)
         self._checkpoints.update(self.runs)
         self._finals.images.update(self.runs)
@@ -288,11 +291,10 @@ class Runner:
         """Take in what running trials still have to say, queue again those that do not end in time; end the workers."""
         self._pool.interrupt()
         deadline = time.monotonic() + STOP_SECONDS
-        while any(worker.job is not None for worker in self._pool.workers) and time.monotonic() < deadline:
+        while self._pool.busy() and time.monotonic() < deadline:
             self._turn()
-        for worker in self._pool.workers:
-            if worker.job is not None:
-                self._requeue(worker.job.number)
+        for worker in self._pool.busy():
+            self._requeue(worker.job.number)
         for job in self._retries:
             self._store.interrupt(job.number)
         self._pool.reopen()

@@ -18,11 +18,13 @@ from search.stopping.base import Decision
 from search.stopping.diverged import DivergedRule
 from search.stopping.overfit import OverfitRule
 from search.stopping.stopped import Stopped
-from search.training.checkpoint import RunState, load_checkpoint, save_checkpoint, save_weights
-from search.training.file_faults import Say, discard_checkpoint, write_or_skip, write_patiently
+from search.training.checkpoint import RunState, load_checkpoint
+from search.training.checkpoint_store import CheckpointStore
+from search.training.file_faults import Say, discard_checkpoint
 from search.training.precision import Precision
 from search.training.tensor_files import DamagedFile
 from search.training.trainer import Build, Epoch, Interrupted, Trainer
+from search.training.trial_files import TrialFiles, Written
 
 CHECKPOINT_SECONDS = 15.0  # of training that an interruption costs at most, or else one epoch
 
@@ -54,6 +56,7 @@ class Conditions:
     folder: Path  # the run folder
     study: str  # tells it from another study of the same name
     data: str  # fingerprint of the images and their labels
+    checkpoints: CheckpointStore | None = None  # of running trials, where they are not in the run folder
 
     def checkpoint(self, lineage: int) -> Path:
         """Where the state of a run is kept until its end has been recorded, and of one that more epochs may improve."""
@@ -118,27 +121,31 @@ def run_trial(
     report: Callable[[Report], Stop | None] = lambda report: None,
     interrupted: Callable[[], bool] = lambda: False,
     say: Say = lambda text: None,
+    written: Written = lambda path: None,
 ) -> Outcome:
     """Train `job.config` and leave the weights of its best epoch in the run folder.
 
     report: told after each epoch; may answer with a reason to stop.
     interrupted: asked before each batch, and while a full disk is waited for.
     say: told where files cannot be written or read.
+    written: told of each file that lies in the run folder now; raises OSError where it cannot be kept.
     """
     state, trainer = RunState(OverfitRule()), None
     make = functools.partial(
         Trainer, build, job.config, data, seed=job.seed, precision=conditions.precision, interrupted=interrupted
     )
+    weights, checkpoint = conditions.weights(job.number), conditions.checkpoint(job.lineage)
+    files = TrialFiles(weights, checkpoint, conditions.identity(job), say, written)
     try:
         trainer, state = _begin(job, make, conditions, say)
-        stop = _train(job, trainer, state, conditions, report, say)
+        stop = _train(job, trainer, state, conditions, report, files)
     except Interrupted:
         stop = Stop(Stopped.INTERRUPTED, "interrupted")
     except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
         if not is_memory_error(error):
             raise
         stop = Stop(Stopped.OUT_OF_MEMORY, _first_line(error))
-    stop = _leave_files(job, stop, trainer, state, conditions, interrupted, say)
+    stop = _leave_files(job, stop, trainer, state, files, interrupted)
     return _outcome(job, stop, state, trainer, conditions)
 
 
@@ -168,7 +175,7 @@ def _train(
     state: RunState,
     conditions: Conditions,
     report: Callable[[Report], Stop | None],
-    say: Say,
+    files: TrialFiles,
 ) -> Stop:
     """Epoch by epoch, until something ends it."""
     diverged = DivergedRule(trainer.data.classes)
@@ -189,15 +196,9 @@ def _train(
             return stop
         after_the_next = time.monotonic() - last_checkpoint + epoch.seconds
         if job.keeps and state.epochs < job.epochs and after_the_next > CHECKPOINT_SECONDS:
-            _checkpoint(job, trainer, state, conditions, say)
+            files.save_checkpoint(trainer, state)
             last_checkpoint = time.monotonic()
     return Stop(Stopped.FINISHED)
-
-
-def _checkpoint(job: Job, trainer: Trainer, state: RunState, conditions: Conditions, say: Say) -> bool:
-    """Write a checkpoint; False where it cannot be written, which costs nothing unless the trial is interrupted."""
-    path, identity = conditions.checkpoint(job.lineage), conditions.identity(job)
-    return write_or_skip(lambda: save_checkpoint(path, identity, trainer, state), path.parent, say)
 
 
 def _leave_files(
@@ -205,9 +206,8 @@ def _leave_files(
     stop: Stop,
     trainer: Trainer | None,
     state: RunState,
-    conditions: Conditions,
+    files: TrialFiles,
     interrupted: Callable[[], bool],
-    say: Say,
 ) -> Stop:
     """Leave the weights of the best epoch, and the last state where more epochs would improve it.
 
@@ -217,14 +217,12 @@ def _leave_files(
     """
     if not job.keeps:
         return stop
-    weights, path = state.best_weights, conditions.weights(job.number)
-    if stop.stopped.reached_best and weights is not None:
-        written = write_patiently(lambda: save_weights(path, weights, state.best_losses), path.parent, say, interrupted)
-        if not written and trainer is not None and _checkpoint(job, trainer, state, conditions, say):
-            return Stop(Stopped.INTERRUPTED, "interrupted")
+    kept = not stop.stopped.reached_best or files.save_weights(state, interrupted)
+    if not kept and trainer is not None and files.save_checkpoint(trainer, state):
+        return Stop(Stopped.INTERRUPTED, "interrupted")
     improving = last_gain(state.history.get("val_loss", ()), state.best_epoch) >= STILL_IMPROVING
     if stop.stopped == Stopped.FINISHED and improving and trainer is not None:
-        _checkpoint(job, trainer, state, conditions, say)
+        files.save_checkpoint(trainer, state)
     return stop
 
 

@@ -3,10 +3,11 @@
 from builders import EASY, outcome
 
 from search.engine import launch
+from search.engine.pool import Message
 from search.engine.runner import Runner
 from search.engine.store import Store
 from search.engine.time_limit import TimeLimit
-from search.engine.workers import Message, Worker, WorkerPool
+from search.engine.workers import ProcessWorker, WorkerPool
 from search.settings import Settings
 from search.show.dashboard import Publisher
 from search.show.progress import Progress
@@ -23,7 +24,7 @@ class Crowded(WorkerPool):
     """Two workers share a GPU; the first trial runs out of memory once, all others end at once."""
 
     def __init__(self, conditions):
-        self.conditions, self.workers = conditions, [Worker("cuda:0"), Worker("cuda:0")]
+        self.conditions, self.workers = conditions, [ProcessWorker("cuda:0"), ProcessWorker("cuda:0")]
         self.submitted, self.failed = [], False
 
     def submit(self, worker, job):

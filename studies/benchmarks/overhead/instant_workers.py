@@ -11,7 +11,8 @@ import numpy as np
 import optuna
 
 from search.choice.run import run_at_best
-from search.engine.workers import Message, Worker, WorkerPool
+from search.engine.pool import Message
+from search.engine.workers import ProcessWorker, WorkerPool
 from search.measurement import History
 from search.show.terminal import Terminal
 from search.stopping.stopped import Stopped
@@ -68,7 +69,7 @@ class InstantPool(WorkerPool):
 
     def __init__(self, conditions: Conditions, clock: Clock) -> None:
         self.conditions, self._clock = conditions, clock
-        self.workers = [Worker("cpu")]
+        self.workers = [ProcessWorker("cpu")]
         self.times: dict[str, list[np.ndarray]] = {"ask": [], "epoch": [], "stored": [], "tell": []}
         self._asked = clock.now()
         self._said: np.ndarray | None = None
@@ -76,7 +77,7 @@ class InstantPool(WorkerPool):
         self._first = True
         self._answer: Stop | None = None
 
-    def idle(self) -> list[Worker]:
+    def idle(self) -> list[ProcessWorker]:
         idle = super().idle()
         if idle:
             self._asked = self._clock.now()
@@ -84,7 +85,7 @@ class InstantPool(WorkerPool):
                 self.times["tell"].append(self._asked - self._said)
         return idle
 
-    def submit(self, worker: Worker, job: Job) -> None:
+    def submit(self, worker: ProcessWorker, job: Job) -> None:
         if job.keeps:  # no repeat of another trial
             self.times["ask"].append(self._clock.now() - self._asked)
         worker.job, self._said = job, None
@@ -100,7 +101,7 @@ class InstantPool(WorkerPool):
                 self._said = self._clock.now()
             yield Message(worker, job, content)
 
-    def answer(self, worker: Worker, stop: Stop | None) -> None:
+    def answer(self, worker: ProcessWorker, stop: Stop | None) -> None:
         """The first epoch's curves are written to the database. The later ones come too soon after it."""
         if self._said is not None:
             self.times["stored" if self._first else "epoch"].append(self._clock.now() - self._said)

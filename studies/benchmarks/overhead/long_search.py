@@ -29,7 +29,7 @@ from search.engine import launch
 from search.engine.runner import Runner
 from search.engine.store import Store
 from search.engine.weights import KeptWeights
-from search.engine.workers import Worker, WorkerPool
+from search.engine.workers import ProcessWorker, WorkerPool
 from search.processes import start_fork_server
 from search.settings import Settings
 from search.show.dashboard import Publisher
@@ -95,10 +95,12 @@ class Watch:
 
         return timed
 
-    def _counted(self, submit: Callable[[WorkerPool, Worker, Job], None]) -> Callable[[WorkerPool, Worker, Job], None]:
+    def _counted(
+        self, submit: Callable[[WorkerPool, ProcessWorker, Job], None]
+    ) -> Callable[[WorkerPool, ProcessWorker, Job], None]:
         """Before a worker gets a trial, all is as it is between two trials."""
 
-        def counted(pool: WorkerPool, worker: Worker, job: Job) -> None:
+        def counted(pool: WorkerPool, worker: ProcessWorker, job: Job) -> None:
             if self._trials and self._trials % self.every == 0 and worker.process is not None:
                 self.moments.append(self._moment(psutil.Process(worker.process.pid)))
                 print(header() if len(self.moments) == 1 else row(*self.moments[-2:]), flush=True)

@@ -1,0 +1,140 @@
+"""What a search asks of the workers that train its trials, wherever they run."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, TypeVar
+
+from search.data.tensors import SearchData
+from search.errors import described
+from search.stopping.stopped import Stopped
+from search.training.trial import Conditions, Job, Notice, Outcome, Report, Stop, is_memory_error
+
+MOST_EPOCHS_SILENT = 20  # of a job's longest epoch, without a report
+
+
+class Lost(NamedTuple):
+    """A worker has died."""
+
+    end: str  # what completes "its worker process ..."
+    with_machine: bool = False  # its whole machine is gone, which is no fault of the job
+
+
+@dataclass
+class Worker:
+    """Something that trains one job after the other on one device, and the job it has."""
+
+    device: str
+    job: Job | None = field(default=None, kw_only=True)  # None while it is idle
+    heard_at: float = field(default_factory=time.monotonic, kw_only=True)  # when it got its job or reported last
+    longest: float = field(default=0.0, kw_only=True)  # seconds between two reports of this job, at most
+
+    def take(self, job: Job) -> None:
+        """It has this job from now on."""
+        self.job, self.heard_at, self.longest = job, time.monotonic(), 0.0
+
+    def silent_for(self) -> float:
+        """Seconds since it got its job or reported last."""
+        return time.monotonic() - self.heard_at
+
+    def heard(self) -> None:
+        """It has reported."""
+        self.longest = max(self.longest, self.silent_for())
+        self.heard_at = time.monotonic()
+
+
+class Message(NamedTuple):
+    """What a worker said of its job, or that it died."""
+
+    worker: Worker
+    job: Job
+    content: Report | Notice | Outcome | Lost
+
+
+W = TypeVar("W", bound=Worker)
+
+
+class Pool(ABC, Generic[W]):
+    """Workers that train jobs; one that has died is replaced."""
+
+    data: SearchData
+    conditions: Conditions
+    workers: list[W]  # those that have a job, or may be given one
+
+    @property
+    def most(self) -> int:
+        """Workers that there may be side by side."""
+        return len(self.workers)
+
+    def idle(self) -> list[W]:
+        """Workers without a job."""
+        return [worker for worker in self.workers if worker.job is None]
+
+    def busy(self) -> list[W]:
+        """Workers with a job."""
+        return [worker for worker in self.workers if worker.job is not None]
+
+    def end_silent(self, hang_after: float) -> list[W]:
+        """End by force the workers whose report is overdue; `wait` tells of each as of one that died.
+
+        A report is due within `hang_after` seconds, or within 20 times the longest epoch of the same job.
+        """
+        overdue = [
+            worker
+            for worker in self.busy()
+            if worker.silent_for() > max(hang_after, MOST_EPOCHS_SILENT * worker.longest)
+        ]
+        for worker in overdue:
+            self.end(worker)
+            worker.heard_at = time.monotonic()  # ended once
+        return overdue
+
+    @abstractmethod
+    def submit(self, worker: W, job: Job) -> None:
+        """Hand `job` to an idle worker. Where it has died, `wait` tells so."""
+
+    @abstractmethod
+    def wait(self, seconds: float) -> Iterator[Message]:
+        """What workers have said, waiting at most that long for the first to say something.
+
+        One after the other: a worker has its job until its outcome is handed over, so nobody who deals with another's
+        takes it for idle, or what it left for orphaned. Of a job that was handed over nothing more is heard.
+        """
+
+    @abstractmethod
+    def answer(self, worker: W, stop: Stop | None) -> None:
+        """Answer a report; the worker waits for it. Where it has died, `wait` tells so."""
+
+    @abstractmethod
+    def end(self, worker: W) -> None:
+        """End a worker by force."""
+
+    @abstractmethod
+    def retire(self, worker: W) -> bool:
+        """End an idle worker that shares a GPU, so that the others have its memory; whether it did."""
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """Tell every worker to give up its job at the next batch."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End all workers."""
+
+    @abstractmethod
+    def reopen(self) -> None:
+        """After `interrupt`: drop the jobs that have not ended, and have workers for others."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """The process is about to end: end workers by force, at once."""
+
+
+def guarded(run: Callable[[], Outcome], number: int) -> Outcome:
+    """An error in a trial, or an `exit()`, of a user's own network perhaps, ends the trial and not the search."""
+    try:
+        return run()
+    except (Exception, SystemExit) as error:
+        stopped = Stopped.OUT_OF_MEMORY if is_memory_error(error) else Stopped.ERROR
+        return Outcome(number, stopped, described(error))

@@ -1,0 +1,74 @@
+"""The workers of a search: how many, where, and of which kind."""
+
+import logging
+from typing import Any
+
+import joblib
+
+from search import start_weights
+from search.choice.race import Race
+from search.data.tensors import SearchData
+from search.engine import machine
+from search.engine.longer import queue_longer
+from search.engine.pool import Pool
+from search.engine.ray_cluster import LOCAL
+from search.engine.store import Store
+from search.engine.workers import WorkerPool, place_workers
+from search.settings import MOST_WORKERS, Settings
+from search.show.text import plural
+from search.spaces import Suggest, keep
+from search.training.checkpoint_store import CheckpointStore
+from search.training.trial import Conditions
+
+logger = logging.getLogger(__name__)
+
+
+def make_pool(
+    settings: Settings,
+    suggest: Suggest,
+    data: SearchData,
+    conditions: Conditions,
+    store: Store,
+    devices: list[str],
+) -> Pool[Any]:
+    """Workers for the trials that are missing and for those that go on; interrupted ones are queued again."""
+    interrupted, done = store.requeue_interrupted(), store.count()
+    missing = max(settings.trials - done, 0)
+    jobs = missing + queue_longer(store, conditions, settings.epochs)
+    most = max(jobs, Race.most if settings.race else 1)
+    places = _places(settings, suggest, data, conditions, devices, jobs)
+    before = f"; {done} done before" if done else ""
+    again = f"; {interrupted} interrupted ones queued again" if interrupted else ""
+    on_ray = "Ray, " if settings.ray else ""
+    logger.info(
+        f"{plural(missing, 'trial')} of at most {plural(settings.epochs, 'epoch')} on {plural(len(places), 'worker')} "
+        f"({on_ray}{', '.join(dict.fromkeys(places))}; {conditions.precision}){before}{again}"
+    )
+    start_weights.keep(settings.weights, settings.folder)
+    space = keep(settings.space, settings.folder)
+    if settings.ray is None:
+        return WorkerPool(places[:most], space, data, conditions)
+    from search.engine.ray_pool import RayPool
+
+    return RayPool(len(places[:most]), places[0], space, data, conditions)
+
+
+def checkpoint_store(settings: Settings, store: Store) -> CheckpointStore | None:
+    """Where running trials leave their checkpoints, if not in the run folder. Raises UserError where it is no place."""
+    if settings.checkpoints is None:
+        return None
+    found = CheckpointStore(settings.checkpoints, store.identity)
+    found.check()
+    return found
+
+
+def _places(
+    settings: Settings, suggest: Suggest, data: SearchData, conditions: Conditions, devices: list[str], jobs: int
+) -> list[str]:
+    """The device of each worker; on Ray each sees one device alone, of the kind that this machine has."""
+    if settings.ray is not None and settings.ray != LOCAL:
+        return [devices[0].partition(":")[0]] * (settings.workers or max(1, min(jobs, MOST_WORKERS)))
+    packed = 1
+    if settings.workers is None and settings.ray is None and devices[0].startswith("cuda") and jobs > len(devices):
+        packed = machine.workers_per_gpu(settings.space, suggest, data, conditions.precision, devices)
+    return place_workers(settings.workers, devices, joblib.cpu_count(), packed=packed)
