@@ -40,7 +40,7 @@ class Bin:
 def calibrate(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> Calibration | None:
     """The temperature for logits (n, k) of images with these labels, int (n,), and what it brings.
 
-    weights: of the images in every loss, (n,), where classes are weighed; the calibration error counts each image alike.
+    weights: of the images in every loss, (n,), where classes are weighed; in the calibration error they count alike.
 
     It is 1 where the temperature of one half of the images does not lower the loss of the other half. None where a
     logit is not finite, or there are too few images to halve.

@@ -12,7 +12,9 @@ def imbalance(data: Mapping[str, Any], balanced: bool) -> list[str]:
 
     data: what a study says of its images. balanced: whether the classes weigh alike.
     """
-    counts = {name: count for name, count in zip(data["classes"], data.get("train_counts", ()), strict=False) if count}
+    counts = {
+        name: count for name, count in zip(data.get("classes", ()), data.get("train_counts", ()), strict=False) if count
+    }
     times = ratio(list(counts.values()))
     if times <= UNEVEN:
         return []

@@ -17,6 +17,7 @@ from search.choice.choose import nearest
 from search.errors import UserError
 from search.files import replace_file
 from search.insight import sentences
+from search.insight.calibration import calibrated
 from search.insight.confirmed import verdicts
 from search.insight.doubts import because, beside, never_recognized
 from search.insight.evidence import evidence, judged
@@ -42,6 +43,7 @@ from search.show.importance import importance
 from search.show.learning_curves import learning_curves
 from search.show.loss_against_gap import loss_against_gap
 from search.show.regime_map import regime_map
+from search.show.reliability import reliability_of
 from search.show.slices import slices
 from search.show.text import plural, sentence, short
 from search.show.theme import marker_of
@@ -93,11 +95,9 @@ def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None, f
         rivals=beside(snapshot.rivals),
         warnings=[sentence(line) for line in (*never_recognized(snapshot.unrecognized), *evidence(snapshot))],
         imbalance=[sentence(line) for line in imbalance(snapshot.data, bool(snapshot.settings.get("balance")))],
-        images_flag=images_flag(exported) if exported else "",
         nearest=nearest(snapshot.runs, snapshot.constraints),
         exported=exported,
-        confirmation=exported.get("confirmation") if exported else None,
-        verdicts=_verdicts(exported or {}),
+        **_of_the_exported(exported or {}, folder),
         lessons=_lessons(ended),
         drivers=[sentence(line) for line in sentences.importance(ended)],
         **_tables(snapshot),
@@ -114,6 +114,18 @@ def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None, f
         search_call=search_call(snapshot, place),
         plotly=_packed_plotly(),
     )  # fmt: skip
+
+
+def _of_the_exported(exported: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+    """What best.yaml and the files beside it say of the weights taken home. exported: empty where there is none."""
+    calibration = exported.get("calibration")
+    return {
+        "images_flag": images_flag(exported) if exported else "",
+        "confirmation": exported.get("confirmation"),
+        "verdicts": _verdicts(exported),
+        "calibrated": sentence(calibrated(calibration)) if calibration else None,
+        "reliability": _graph(reliability_of(folder, exported)) if folder else None,
+    }
 
 
 def _tables(snapshot: StudySnapshot) -> dict[str, Any]:
