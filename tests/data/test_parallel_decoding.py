@@ -4,15 +4,16 @@ import functools
 import io
 import os
 import signal
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import numpy as np
 from image_files import fill, refusal
 
 from search.data import parallel_decoding
-from search.data.decoding import decode
+from search.data.decoding import decode, to_grey
 from search.data.listing import find_images
-from search.data.parallel_decoding import DecodingProgress, decode_all
+from search.data.parallel_decoding import DecodingProgress, decode_all, decode_batches
 
 
 def images_at(paths: list[str], numbers: list[int]) -> np.ndarray:
@@ -65,6 +66,39 @@ def test_processes_that_are_killed_again_and_again(tmp_path, monkeypatch):
     paths = find_images(fill(tmp_path / "data", count=80)).train.paths
     message = refusal(lambda: decode_with_kills(monkeypatch, 9, paths, tmp_path / "disturbed.npy"))
     assert message.startswith("processes that decoded images were killed 3 times, perhaps for want of memory; free")
+
+
+class AtOnce(Executor):
+    """Stands in for threads: what it is given is done at once."""
+
+    def submit(self, task, *arguments):
+        done = Future()
+        done.set_result(task(*arguments))
+        return done
+
+
+def test_batches_are_decoded_a_few_ahead_and_without_those_that_cannot_be_read(tmp_path, monkeypatch):
+    paths = find_images(fill(tmp_path / "data", count=40)).train.paths
+    Path(paths[3]).write_bytes(b"")
+    begun = []
+    monkeypatch.setattr(parallel_decoding, "decode", lambda path, size: begun.append(path) or decode(path, size))
+    monkeypatch.setattr(parallel_decoding, "_executor", lambda count, workers: AtOnce())
+    monkeypatch.setattr(parallel_decoding.joblib, "cpu_count", lambda: 1)
+    monkeypatch.setattr(parallel_decoding, "IMAGES_PER_TASK", 4)
+    monkeypatch.setattr(parallel_decoding, "TASKS_AHEAD", 2)
+    batches = decode_batches(paths, 16, 3, DecodingProgress(len(paths), io.StringIO()))
+    pixels, reasons = next(batches)
+    assert reasons == [None, None, None, "no image that can be identified"]
+    assert (pixels == images_at(paths, [0, 1, 2])).all()
+    assert begun == paths[:12]
+    assert [len(next(batches)[0]), len(begun)] == [4, 16]
+    assert sum(len(reasons) for _, reasons in batches) == len(paths) - 8
+
+
+def test_batches_of_grey_images(tmp_path):
+    paths = find_images(fill(tmp_path / "data", count=4)).train.paths
+    (batch,) = decode_batches(paths, 16, 1, DecodingProgress(len(paths), io.StringIO()))
+    assert (batch[0] == to_grey(images_at(paths, range(len(paths))))).all()
 
 
 class Terminal(io.StringIO):

@@ -11,6 +11,7 @@ import sys
 import time
 from importlib.metadata import version
 
+import numpy as np
 import optuna
 import pytest
 import yaml
@@ -18,10 +19,11 @@ from builders import ROOT, history
 from optuna.trial import TrialState
 from PIL import Image
 
-from search import Result, Search, UserError
+from search import Result, Search, UserError, load
 from search.command.cli import main
 from search.results.schema import SCHEMA
 from search.results.trial_result import ranked
+from search.use.retrain import images_of, search_data
 
 RANGES = {"depth": (2, 3), "width": (12, 16), "batch_size": (16, 24), "learning_rate": (5e-3, 1e-2)}
 PYTHON = shlex.quote(sys.executable)
@@ -210,6 +212,14 @@ def test_best(finished, capsys):
         assert all(name in output for name in content["config"])
         assert f"search.load('{finished}/best.yaml')" in output
         assert f"gapsearch train {finished}/best.yaml" in output
+
+
+def test_it_predicts_what_the_search_has_measured(finished):
+    best = load(finished / "best.yaml")
+    data = search_data(best, images_of(best, None))
+    images = np.load(data.images)[data.splits.val][:, 0]
+    right = (best.predict(images).argmax(axis=1) == data.val_labels).mean()
+    assert right == pytest.approx(best.metrics["val_accuracy"], abs=0.02)  # in float32, perhaps measured in bfloat16
 
 
 def test_list_marks_the_chosen_trial(finished, capsys):

@@ -14,9 +14,18 @@ from search.study import parse
 
 FLAGS = ["--trials", "--epochs", "--workers", "--device", "--out", "--storage", "--data-root", "--train-size",
          "--val-size", "--seed", "--timeout", "--max-gap", "--space", "--image-size", "--flip", "--no-flip",
-         "--skip-bad-images", "--csv", "--study", "--seeds", "--top", "--check", "--help", "--version",
+         "--skip-bad-images", "--format", "--csv", "--study", "--seeds", "--top", "--check", "--help", "--version",
          "--"]  # fmt: skip
-COMMANDS = ["run", "best", "list", "report", "train", "confirm"]  # a dashboard would serve until Ctrl-C
+COMMANDS = [
+    "run",
+    "best",
+    "list",
+    "report",
+    "train",
+    "confirm",
+    "predict",
+    "export",
+]  # a dashboard would serve until Ctrl-C
 WORDS = ["", "0", "-1", "1", "7", "1e400", "nan", "inf", "1_000", "٣", "0x10", "9" * 30, "9" * 5000, "auto", "cpu",
          "cuda", "cuda:0,cuda:0", "digits", "folder", "run", "best.yaml", "..", "/", ".", "~", "x" * 300,
          "spaces.cnn", "mine.py", "/etc/passwd", "sqlite://", "sqlite:///x.db", "sqlite:////", "postgresql://a:b@/c",
