@@ -13,6 +13,7 @@ class Classifier(torch.nn.Module):
 
     Calling it gives probabilities.
 
+    network: kept as it is, but for its mode and layout: it is not to be trained any more.
     mean, std: of each channel, in units of [0, 1]. temperature: what the logits are divided by.
     """
 
@@ -33,7 +34,7 @@ class Classifier(torch.nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1))
         self.temperature = temperature
         self._precision = precision
-        self.eval()
+        self.eval().requires_grad_(False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Images as most programs hold them, uint8 (n, height, width, channels) -> float32 (n, classes)."""
