@@ -58,6 +58,8 @@ def _figures(content: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     where = f"{images:,} validation images, by which it was chosen: likely too good"
     yield "loss, recorded", with_error(metrics["val_loss"], metrics["val_loss_se"]), where
     yield "accuracy, recorded", f"{metrics['val_accuracy']:.1%} (90%: {low:.1%} to {high:.1%})", where
+    if (balanced := metrics.get("val_balanced_accuracy")) is not None:
+        yield "balanced accuracy, recorded", f"{balanced:.1%}", where
     yield "gap, recorded", with_error(metrics["gap"], metrics["gap_se"]), "validation loss minus training loss"
     yield from _confirmed(content.get("confirmation"))
     yield from _calibrated(content.get("calibration"), images)
@@ -75,6 +77,9 @@ def _confirmed(found: Mapping[str, Any] | None) -> Iterator[tuple[str, str, str]
     for name, figure in (("loss", "test_loss"), ("gap", "test_gap")):
         yield f"{name}, confirmed", _with_error(found[figure], found[f"{figure}_se"], ".4f"), where
     yield "accuracy, confirmed", _with_error(found["test_accuracy"], found["test_accuracy_se"], ".1%"), where
+    if (balanced := found.get("test_balanced_accuracy")) is not None:
+        error = found.get("test_balanced_accuracy_se")
+        yield "balanced accuracy, confirmed", _with_error(balanced, error, ".1%"), where
     where = f"{images}, these weights themselves"
     yield "loss, test", with_error(found["exported_test_loss"], found["exported_test_loss_se"]), where
     accuracy, error = found["exported_test_accuracy"], found["exported_test_accuracy_se"]
@@ -116,6 +121,8 @@ def _data(data: Mapping[str, Any]) -> Iterator[str]:
     yield f"data set: {markdown(data['name'])}, fingerprint {data['fingerprint']}"
     sizes = f"{data['train_size']:,} images to train on and {data['val_size']:,} to validate on"
     yield f"{sizes}, split with seed {data['seed']}"
+    if data.get("balance"):
+        yield "the classes weigh alike in the training and in all losses, however many images they have"
     yield f"{len(classes)} classes: {', '.join(map(markdown, classes[:MOST_CLASSES]))}{more}"
 
 

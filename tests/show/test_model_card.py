@@ -66,6 +66,17 @@ def test_what_speaks_against_it_comes_first():
     assert limits[2] == "- Never recognized on the validation images (recall 0): 7."
 
 
+def test_uneven_classes():
+    content = best_content(confirmation=confirmation(test_balanced_accuracy=0.7, test_balanced_accuracy_se=0.03))
+    content["metrics"] |= {"val_balanced_accuracy": 0.8}
+    content["data"] |= {"balance": True}
+    text = model_card(content, {})
+    assert "| balanced accuracy, recorded | 80.0% | 50 validation images, by which it was chosen" in text
+    assert "| balanced accuracy, confirmed | 70.0% ± 3.0% | 360 test images, trained again with 2 fresh seeds |" in text
+    assert "- the classes weigh alike in the training and in all losses" in text
+    assert not any(word in card(confirmation=confirmation()) for word in ("balanced accuracy", "weigh alike"))
+
+
 def test_names_are_shown_as_they_are():
     data = best_content()["data"] | {"classes": [SCRIPT, "a|b", "`c`", *"3456789"]}
     text = card(data=data)
