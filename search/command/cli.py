@@ -230,7 +230,7 @@ def _add_export(to: "Commands") -> None:
     export = _add(to, "export", commands.export, text, about, "runs/digits --format onnx")
     _add_place(export)
     export.add_argument("--format", required=True, choices=EXPORTED, help="of the file")
-    what = "where it goes (default: best.onnx, best.pt2 or best.safetensors in the run folder)"
+    what = "where it goes (default: beside best.yaml, as best.onnx, best.pt2 or best.safetensors)"
     export.add_argument("--out", type=_path, metavar="FILE", help=what)
 
 

@@ -19,14 +19,15 @@ from search.show.text import plural, sentence, short, with_error
 MOST_CLASSES = 100  # that are named
 
 
-def model_card(content: Mapping[str, Any], files: Mapping[str, str]) -> str:
-    """The card of the network of a best.yaml.
+def model_card(content: Mapping[str, Any], files: Mapping[str, str], origin: str = "best.yaml") -> str:
+    """The card of the network of a best.yaml, or of the final.yaml of a refit.
 
-    content: of best.yaml. files: the names of the exported files beside the card, by `onnx`, `torch` or `safetensors`.
+    content: of the file that is called `origin`. files: the names of the exported files beside the card, by `onnx`,
+    `torch` or `safetensors`.
     """
-    data = content["data"]
+    data, refitted = content["data"], ", refitted" if content.get("refit") else ""
     parts = [
-        f"# Model card: {markdown(content['study'])}, trial {content['trial']}",
+        f"# Model card: {markdown(content['study'])}, trial {content['trial']}{refitted}",
         f"It tells {len(data['classes'])} classes of images apart; found by a search with gapsearch.",
         "## Figures",
         _table(_figures(content)),
@@ -40,7 +41,7 @@ def model_card(content: Mapping[str, Any], files: Mapping[str, str]) -> str:
         "## Input and output",
         _bullets(_interface(content)),
         "## How to load it",
-        *(_loading(kind, name, content) for kind, name in files.items()),
+        *(_loading(kind, name, data, origin) for kind, name in files.items()),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -48,6 +49,7 @@ def model_card(content: Mapping[str, Any], files: Mapping[str, str]) -> str:
 def _figures(content: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Name, figure, and what it was measured on."""
     metrics, expected, images = content["metrics"], content.get("expected"), content["data"]["val_size"]
+    yield from _refitted(content.get("refit"))
     if expected:
         low, high = expected["loss_interval"]
         where = f"an estimate for new images, {source(expected['seeds'])}"
@@ -55,7 +57,8 @@ def _figures(content: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield "accuracy, expected", f"{expected['accuracy']:.1%}", where
         yield "gap, expected", f"{expected['gap']:.4f}", where
     low, high = wilson(metrics["val_accuracy"], images)
-    where = f"{images:,} validation images, by which it was chosen: likely too good"
+    before = " (before the refit)" if content.get("refit") else ""
+    where = f"{images:,} validation images, by which it was chosen{before}: likely too good"
     yield "loss, recorded", with_error(metrics["val_loss"], metrics["val_loss_se"]), where
     yield "accuracy, recorded", f"{metrics['val_accuracy']:.1%} (90%: {low:.1%} to {high:.1%})", where
     if (balanced := metrics.get("val_balanced_accuracy")) is not None:
@@ -63,6 +66,15 @@ def _figures(content: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     yield "gap, recorded", with_error(metrics["gap"], metrics["gap_se"]), "validation loss minus training loss"
     yield from _confirmed(content.get("confirmation"))
     yield from _calibrated(content.get("calibration"), images)
+
+
+def _refitted(found: Mapping[str, Any] | None) -> Iterator[tuple[str, str, str]]:
+    if found is None:
+        return
+    where = "the test split, these weights themselves"
+    yield "loss, test", with_error(found["test_loss"], found["test_loss_se"]), where
+    yield "accuracy, test", _with_error(found["test_accuracy"], found["test_accuracy_se"], ".1%"), where
+    yield "gap, test", f"{found['test_gap']:.4f}", "test loss minus training loss"
 
 
 def _confirmed(found: Mapping[str, Any] | None) -> Iterator[tuple[str, str, str]]:
@@ -105,10 +117,15 @@ def _limits(content: Mapping[str, Any]) -> Iterator[str]:
     yield f"fit: {judged(metrics['fit'], images)} (training accuracy {metrics['train_accuracy']:.1%})"
     yield from never_recognized(choice.get("unrecognized", ()))
     yield from from_few_images(metrics["val_accuracy"], metrics["val_loss_se"], images, rivals)
-    if confirmation is None:
+    if refit := content.get("refit"):
+        yield f"the test split was opened for time {refit['openings']} from this run folder, for these weights"
+        yield "fit, choice and expected figures are those before the refit; it was measured on the test split alone"
+    elif confirmation is None:
         yield "not confirmed on test images: gapsearch confirm trains it with fresh seeds and measures it on them"
     else:
         yield from verdicts(metrics, confirmation)
+    if refit and content.get("calibration") is not None:
+        yield "the temperature was fitted to the network as it was before the refit"
     if content.get("calibration") is None:
         yield "its probabilities are not calibrated: it may be surer than it is right"
     yield "it answers every image with one of its classes, one that shows none of them too"
@@ -133,8 +150,11 @@ def _found(content: Mapping[str, Any]) -> Iterator[str]:
     config = ", ".join(f"{markdown(name)} {markdown(short(value))}" for name, value in content["config"].items())
     yield f"chosen: {markdown(choice['because'])}"
     yield f"space: {markdown(content['space'])}, {metrics['parameters']:,} parameters; {config}"
-    epochs = plural(content["epochs"], "epoch")
-    yield f"trained for {epochs} with seed {content['seed']}, up to its best; stopped: {markdown(choice['stopped'])}"
+    trained = f"trained for {plural(content['epochs'], 'epoch')} with seed {content['seed']}"
+    if refit := content.get("refit"):
+        yield f"{trained}, on the {refit['images']:,} images that trained and validated together"
+    else:
+        yield f"{trained}, up to its best; stopped: {markdown(choice['stopped'])}"
     yield f"held against a linear baseline of loss {choice['baseline_loss']:.4f}{known}"
     numbers = "bfloat16" if where["bf16"] else "float32"
     hardware, torch = markdown(where["hardware"]), markdown(where["torch"])
@@ -158,9 +178,9 @@ def _interface(content: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _loading(kind: str, name: str, content: Mapping[str, Any]) -> str:
+def _loading(kind: str, name: str, data: Mapping[str, Any], origin: str) -> str:
     """A block of Python that works in the folder of the file."""
-    shape = (1, *content["data"]["image_size"], content["data"]["channels"])
+    shape = (1, *data["image_size"], data["channels"])
     file = json.dumps(name)
     lines = {
         "onnx": [
@@ -177,9 +197,9 @@ def _loading(kind: str, name: str, content: Mapping[str, Any]) -> str:
             'classes = json.loads(json.loads(told["metadata.json"])["classes"])',
         ],
         "safetensors": [
-            "import search  # gapsearch, for the network's code; best.yaml lies beside the file",
+            f"import search  # gapsearch, for the network's code; {origin} is the file that it came from",
             "from safetensors.torch import load_file",
-            'network = search.load("best.yaml").build()',
+            f"network = search.load({json.dumps(origin)}).build()",
             f"network.load_state_dict(load_file({file}))",
         ],
     }

@@ -6,9 +6,8 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,14 +28,14 @@ CARD = "model_card.md"
 def export(path: Path, kind: str, out: Path | None) -> Path:
     """Write the network of the best.yaml at `path` in the format `kind`, and a model card beside it.
 
-    out: None for `best` with the format's suffix, beside best.yaml. Returns where it was written.
+    out: None for the name of best.yaml with the format's suffix. Returns where it was written.
 
     Raises UserError where a package is missing, where the network cannot be written in that format, and where what was
     written gives other probabilities; then nothing is written. Raises OSError where the files cannot be written.
     """
     form = FORMATS[kind]
     form.require()
-    best, target = load(path), out or path.with_name(f"best{form.suffix}")
+    best, target = load(path), out or path.with_suffix(form.suffix)
     if os.path.exists(target) and not os.path.isfile(target):
         raise UserError(f"--out {target} is no file; name one")
     content, difference = _checked(best, kind, form)
@@ -45,7 +44,7 @@ def export(path: Path, kind: str, out: Path | None) -> Path:
         f"written: {target}; on {CHECKED} made-up images its probabilities differ from PyTorch's by at most "
         f"{difference:.1e}"
     )
-    _write_card(target, kind, read(path))
+    _write_card(target, kind, path)
     return target
 
 
@@ -121,10 +120,13 @@ def _difference(run_file: Run, images: np.ndarray, expected: np.ndarray) -> floa
     return float(np.abs(found - expected).max())
 
 
-def _write_card(target: Path, kind: str, content: Mapping[str, Any]) -> None:
-    """Beside an exported file; it tells how to load that, and the files of other formats that are called like it."""
+def _write_card(target: Path, kind: str, origin: Path) -> None:
+    """Of the best.yaml at `origin`, beside an exported file.
+
+    It tells how to load that, and the files of other formats that are called like it.
+    """
     files = {name: target.with_suffix(form.suffix) for name, form in FORMATS.items()} | {kind: target}
     there = {name: file.name for name, file in files.items() if file.is_file()}
-    card = target.with_name(CARD)
-    replace_file(card, lambda scratch: scratch.write_text(model_card(content, there), encoding="utf-8"))
+    text, card = model_card(read(origin), there, origin.name), target.with_name(CARD)
+    replace_file(card, lambda scratch: scratch.write_text(text, encoding="utf-8"))
     logger.info(f"written: {card}")

@@ -66,6 +66,27 @@ def test_what_speaks_against_it_comes_first():
     assert limits[2] == "- Never recognized on the validation images (recall 0): 7."
 
 
+def test_a_refit_is_not_given_the_figures_of_what_was_chosen():
+    refit = {"images": 150, "epochs": 3, "annealed": False, "seeds": [9], "openings": 2, "train_loss": 0.1,
+             "test_loss": 0.22, "test_loss_se": 0.03, "test_accuracy": 0.94, "test_accuracy_se": 0.01,
+             "test_gap": 0.12}  # fmt: skip
+    content = best_content(refit=refit, calibration=CALIBRATION, epochs=3)
+    text = model_card(content, {"safetensors": "final.safetensors"}, "final.yaml")
+    assert text.startswith("# Model card: digits, trial 3, refitted\n")
+    for line in (
+        "| loss, test | 0.2200 ± 0.0300 | the test split, these weights themselves |",
+        "| accuracy, test | 94.0% ± 1.0% | the test split, these weights themselves |",
+        "- The test split was opened for time 2 from this run folder, for these weights.",
+        "- The temperature was fitted to the network as it was before the refit.",
+        "- trained for 3 epochs with seed 7, on the 150 images that trained and validated together",
+        'network = search.load("final.yaml").build()',
+    ):
+        assert line in text.splitlines()
+    assert "50 validation images, by which it was chosen (before the refit): likely too good" in text
+    assert "Not confirmed" not in text
+    assert "before the refit" not in card(calibration=CALIBRATION)
+
+
 def test_uneven_classes():
     content = best_content(confirmation=confirmation(test_balanced_accuracy=0.7, test_balanced_accuracy_se=0.03))
     content["metrics"] |= {"val_balanced_accuracy": 0.8}

@@ -115,6 +115,15 @@ def test_safetensors(tmp_path):
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
 
 
+def test_a_refit_is_called_by_its_own_name(tmp_path):
+    pytest.importorskip("safetensors")
+    folder = brightness_folder(tmp_path / "run")
+    (folder / "best.yaml").rename(folder / "final.yaml")
+    assert main(["export", str(folder / "final.yaml"), "--format", "safetensors"]) == 0
+    assert (folder / "final.safetensors").is_file()
+    assert 'search.load("final.yaml")' in (folder / "model_card.md").read_text()
+
+
 def test_the_temperature_is_inside(tmp_path):
     folder = brightness_folder(tmp_path / "run", calibration=calibration(2.0))
     assert main(["export", str(folder), "--format", "torch"]) == 0
