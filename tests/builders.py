@@ -193,6 +193,7 @@ def recorded_study(trials, name="by hand", max_gap=None, chosen=None, storage=No
     study.add_trials(trials)
     comparable = {"dataset": "digits", "image_size": 8, "data_fingerprint": "ab12", "train_size": 400, "val_size": 200}
     comparable |= {"seed": 3, "max_gap": max_gap, "flip": False, "space": "spaces.cnn", "space_fingerprint": None}
+    comparable |= {"balance": None, "weights": None}
     known = {
         "schema": SCHEMA,
         "baseline": {"val_loss": 1.0},

@@ -48,6 +48,7 @@ from search.show.slices import slices
 from search.show.text import plural, sentence, short
 from search.show.theme import marker_of
 from search.show.trial_table import STATE, TRIAL, figures, parameter, parameter_names
+from search.start_weights import KEPT, NONE
 from search.stopping.stopped import Stopped
 
 NAME = "report.html"
@@ -170,6 +171,7 @@ def search_call(snapshot: StudySnapshot, place: str) -> str:
         "start": None if any(trial.start for trial in snapshot.trials) else False,
         "trials": snapshot.plan.get("trials"),
         "epochs": snapshot.plan.get("epochs"),
+        "weights": _weights(settings.get("weights"), place),
         **{name: settings.get(name) for name in ("train_size", "val_size", "seed", "max_gap", "balance", "flip")},
         "out": "runs/again",
     }
@@ -191,6 +193,11 @@ def _space(snapshot: StudySnapshot, place: str) -> str | None:
     if snapshot.settings.get("space_fingerprint"):
         return f"{place}/{space}"
     return None if space == DEFAULT_SPACE else space
+
+
+def _weights(recorded: str | None, place: str) -> str | None:
+    """As an argument. recorded: what the study knows of them. A file's copy lies in the run folder."""
+    return recorded if recorded in (None, NONE) else f"{place}/{KEPT}"
 
 
 def _lessons(trials: Sequence[TrialResult]) -> list[str]:

@@ -186,6 +186,15 @@ def test_the_code_to_search_anew_makes_the_same_search():
     assert (search.name, search.trials, search.epochs, search.start) == ("by hand", 20, 10, False)
 
 
+def test_the_code_to_search_anew_names_weights_and_balance():
+    snapshot = read_snapshot(recorded_study(recorded_trials()))
+    for weights, said in (("none", "weights='none'"), ("0123456789abcdef", "weights='runs/fashion/pretrained.pt'")):
+        other = replace(snapshot, settings={**snapshot.settings, "weights": weights, "balance": True})
+        code = report.search_call(other, "runs/fashion")
+        assert said in code
+        assert "balance=True" in code
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """`run` in the current folder, with a study by hand."""
