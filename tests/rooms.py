@@ -34,6 +34,9 @@ MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or sing
     "sampling": ("results",),
     "tracking": ("errors", "measurement", "results", "stopping.stopped"),
     "show": (
+        *(""),
+        *(),
+    ),
         "choice",
         "errors",
         "files",
