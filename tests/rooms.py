@@ -34,9 +34,6 @@ MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or sing
     "sampling": ("results",),
     "tracking": ("errors", "measurement", "results", "stopping.stopped"),
     "show": (
-        *(""),
-        *(),
-    ),
         "choice",
         "errors",
         "files",
