@@ -196,7 +196,7 @@ def _add_confirm(to: "Commands") -> None:
 def _add_refit(to: "Commands") -> None:
     text = "train the chosen configuration on train and validation images together"
     about = (
-        f"{text}, for as many steps as were found best; then measure it on the test split, once, and write final.yaml "
+        f"{text}, for as many epochs as were found best; then measure it on the test split, once, and write final.yaml "
         "and final.pt."
     )
     refit = _add(to, "refit", commands.refit, text, about, "runs/digits/best.yaml")

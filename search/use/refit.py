@@ -1,8 +1,8 @@
 """`gapsearch refit best.yaml`: train on the train and the validation split together, for use.
 
 The search needed the validation images to choose; the network that is shipped may learn from them too. Nothing is left
-to choose by then: the number of epochs is the one that was found, the weights are those of the first seed, and the test
-split is measured once, at the end.
+to choose by then: the number of epochs is the one that was found, so that more images have more steps; the weights are
+those of the first seed; and the test split is measured once, at the end.
 """
 
 import logging
@@ -61,17 +61,16 @@ def refit(path: Path, data_root: Path | None, device: str, seeds: int, *, anneal
     where = torch.device(resolve_devices(device)[0])
     openings = Openings(path.parent, f"refit {Task(path, fingerprint_of(path, best), data, test).identity(str(where))}")
     everything = together(data, probe=len(test.labels))
-    epochs = epochs_for(best.epochs, len(data.splits.train), len(everything.splits.train))
     logger.info(
-        f"{plural(seeds, 'training')} of {plural(epochs, 'epoch')} on {len(everything.splits.train):,} images "
-        f"({best.epochs} on {len(data.splits.train):,} were found best); measured on {len(test.labels):,} test images"
+        f"{plural(seeds, 'training')} of {plural(best.epochs, 'epoch')} on {len(everything.splits.train):,} images, "
+        f"in place of {len(data.splits.train):,}; measured on {len(test.labels):,} test images"
     )
     runs = [
-        train(best, everything, test, where, best.seed + FIRST + number, epochs, anneal=anneal)
+        train(best, everything, test, where, best.seed + FIRST + number, best.epochs, anneal=anneal)
         for number in range(seeds)
     ]
-    found = summarize(runs, len(everything.splits.train), epochs, anneal=anneal) | {"openings": openings.count}
-    _write(path, found, runs[0], epochs)
+    found = summarize(runs, len(everything.splits.train), best.epochs, anneal=anneal) | {"openings": openings.count}
+    _write(path, found, runs[0])
     openings.end()
     for line in told(found):
         logger.info(line)
@@ -84,11 +83,6 @@ def together(data: SearchData, probe: int) -> SearchData:
     train = np.sort(np.concatenate([data.splits.train, data.splits.val]))
     some = np.random.default_rng(0).permutation(train)[:probe]
     return replace(data, splits=Splits(train=train, val=np.arange(0), probe=np.sort(some)))
-
-
-def epochs_for(epochs: int, images: int, more: int) -> int:
-    """As many epochs on `more` images as have the steps of `epochs` on `images`, and one at least."""
-    return max(1, round(epochs * images / more))
 
 
 def train(
@@ -163,12 +157,12 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean(dtype=np.float64))
 
 
-def _write(path: Path, found: dict[str, Any], run: Refitted, epochs: int) -> None:
+def _write(path: Path, found: dict[str, Any], run: Refitted) -> None:
     content = best_yaml.read(path)
     for name in ("weights_sha256", "confirmation"):
         content.pop(name, None)
     try:
-        best_yaml.write(path.parent, content | {"epochs": epochs, "seed": run.seed, "refit": found}, run.weights, NAME)
+        best_yaml.write(path.parent, content | {"seed": run.seed, "refit": found}, run.weights, NAME)
     except OSError as error:
         raise UserError(
             f"cannot write {path.with_name(NAME + '.yaml')}: {error.strerror}; mend that and start again"

@@ -19,7 +19,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the repository: modules are imported from there
 from search.data.tensors import held_out
-from search.use.refit import FIRST, Refitted, epochs_for, together, train
+from search.use.refit import FIRST, Refitted, together, train
 from search.use.retrain import images_of, load_sound, read_part, search_data
 
 
@@ -40,6 +40,11 @@ WAYS = (
     Way("together, same epochs", True, "epochs", False),
     Way("together, same epochs, annealed", True, "epochs", True),
 )
+
+
+def epochs_for(epochs: int, images: int, more: int) -> int:
+    """As many epochs on `more` images as have the steps of `epochs` on `images`, and one at least."""
+    return max(1, round(epochs * images / more))
 
 
 def figures(runs: Sequence[Refitted]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from search.training.annealed import AnnealedTrainer
 from search.training.precision import Precision
 from search.training.trainer import Trainer
 from search.use.openings import NAME
-from search.use.refit import FIRST, epochs_for, together
+from search.use.refit import FIRST, together
 from search.use.retrain import load_sound
 from spaces import cnn
 
@@ -38,6 +38,7 @@ def test_final_holds_the_first_seed_s_weights_and_what_they_do_on_the_test_split
     best, final = search.load(run / "best.yaml"), search.load(run / "final.yaml")
     assert (final.config, final.trial, final.metrics) == (best.config, best.trial, best.metrics)
     assert final.refit["images"] == 600
+    assert final.refit["epochs"] == final.epochs == best.epochs
     assert final.refit["seeds"] == [best.seed + FIRST, best.seed + FIRST + 1]
     assert final.seed == final.refit["seeds"][0]
     assert final.refit["test_accuracy"] > 0.85
@@ -69,13 +70,6 @@ def test_what_a_refit_made_is_not_trained_or_confirmed(run, capsys):
 def test_seeds_below_one_are_refused(run, capsys):
     assert main(["refit", str(run), "--seeds", "0"]) == 2
     assert "--seeds is 0; it must be at least 1" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("epochs", "images", "more", "expected"), [(12, 4000, 6000, 8), (1, 400, 600, 1), (5, 1000, 1000, 5), (1, 1, 9, 1)]
-)
-def test_the_steps_stay_the_same(epochs, images, more, expected):
-    assert epochs_for(epochs, images, more) == expected
 
 
 def test_all_images_train_and_some_of_them_measure(digits):
