@@ -190,6 +190,8 @@ def _add_confirm(to: "Commands") -> None:
     confirm.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings of each (default: 5)")
     what = "configurations: the chosen one, the one of lowest recorded loss, the runners-up (default: 1)"
     confirm.add_argument("--top", type=int, default=1, metavar="N", help=what)
+    where = "train on a Ray cluster (default: processes of this machine)"
+    confirm.add_argument("--ray", nargs="?", const="auto", metavar="ADDRESS|auto|local", help=where)
     _add_storage(confirm)
 
 

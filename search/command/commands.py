@@ -119,7 +119,15 @@ def train(place: Path, data_root: Path | None, device: str | None) -> int:
     return 0 if retrain(path, data_root, device or load(path).environment["device"]) else 1
 
 
-def confirm(place: Path, data_root: Path | None, device: str | None, seeds: int, top: int, storage: str | None) -> int:
+def confirm(
+    place: Path,
+    data_root: Path | None,
+    device: str | None,
+    seeds: int,
+    top: int,
+    storage: str | None,
+    ray: str | None,
+) -> int:
     """Train a best.yaml, or that of a run folder, with fresh seeds and measure it on the test split."""
     for name, value in (("seeds", seeds), ("top", top)):
         if value < 1:
@@ -129,7 +137,7 @@ def confirm(place: Path, data_root: Path | None, device: str | None, seeds: int,
     from search.use import confirm as confirmation
 
     path = best_file(place)
-    confirmation.confirm(path, data_root, device or load(path).environment["device"], seeds, top, storage)
+    confirmation.confirm(path, data_root, device or load(path).environment["device"], seeds, top, storage, ray)
     return 0
 
 

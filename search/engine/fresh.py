@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from search.data.tensors import SearchData
+from search.data.tensors import DeviceData, SearchData
 from search.errors import UserError, described
 from search.processes import end_with_parent, hidden_main, how_it_ended, start_fork_server
 from search.results.best_yaml import Best, load
@@ -183,24 +183,32 @@ def _work(connection: Connection, task: Task, device: str, candidate: Candidate,
         signal.signal(number, signal.SIG_IGN)
     end_with_parent()
     try:
-        fresh = _train(task, device, candidate, seed)
-        connection.send("its loss is not finite any more" if fresh.diverged else fresh)
+        where = torch.device(device)
+        connection.send(trained(task, task.data.to(where), task.test.to(where), candidate, seed))
+    except Exception as error:  # of the images alone
+        connection.send(described(error))
+
+
+def trained(task: Task, data: DeviceData, test: DeviceData, candidate: Candidate, seed: int) -> Fresh | str:
+    """One training with the images of `task`, on their device; what went wrong, where something did."""
+    try:
+        fresh = _train(task, data, test, candidate, seed)
+        return "its loss is not finite any more" if fresh.diverged else fresh
     except (Exception, SystemExit) as error:
-        connection.send(str(error) if isinstance(error, UserError) else described(error))
+        return str(error) if isinstance(error, UserError) else described(error)
 
 
-def _train(task: Task, device: str, candidate: Candidate, seed: int) -> Fresh:
+def _train(task: Task, data: DeviceData, test: DeviceData, candidate: Candidate, seed: int) -> Fresh:
     """Raises UserError where best.yaml has become another one meanwhile."""
-    best, where = load(task.path), torch.device(device)
+    best = load(task.path)
     if fingerprint_of(task.path, best) != task.configuration:
         raise UserError(f"{task.path} was written anew while it was confirmed")
     torch.set_num_threads(best.environment["threads"])
     precision = Precision.of(best.environment)
-    trainer = Trainer(best.build_network, candidate.config, task.data.to(where), seed=seed, precision=precision)
+    trainer = Trainer(best.build_network, candidate.config, data, seed=seed, precision=precision)
     for _ in range(candidate.epochs):
         epoch = trainer.epoch()
-    on_device = task.test.to(where)
-    on_test = evaluate(trainer.averaged, on_device, on_device.val, precision)
+    on_test = evaluate(trainer.averaged, test, test.val, precision)
     return Fresh(
         trial=candidate.trial,
         seed=seed,

@@ -8,7 +8,7 @@ images: that tells luck. The fresh losses on both splits are compared: that tell
 import contextlib
 import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from search.balance import counted_alike
 from search.data.tensors import SearchData, held_out
 from search.engine.fresh import Failure, Fresh, Job, Task, fingerprint_of, losses_of, train_fresh
 from search.engine.interruption import Interruption
+from search.engine.ray_cluster import connected
 from search.errors import SearchInterrupted, UserError
 from search.insight.confirmed import table, verdicts
 from search.insight.fresh_seeds import Trained, difference, figures, luck
@@ -44,7 +45,13 @@ MOST_CLASSES = 100  # that best.yaml tells of, the worst ones
 
 
 def confirm(
-    path: Path, data_root: Path | None, device: str, seeds: int, top: int = 1, storage: str | None = None
+    path: Path,
+    data_root: Path | None,
+    device: str,
+    seeds: int,
+    top: int = 1,
+    storage: str | None = None,
+    ray: str | None = None,
 ) -> dict[str, Any]:
     """Train with that many fresh seeds, measure on the test split, write the figures into best.yaml and the report.
 
@@ -52,6 +59,7 @@ def confirm(
     top: configurations that are trained, the chosen one and those that it is held against, with the same seeds.
     storage: URL of the study's database, see `search.results.storage.storage_url`. What an earlier start has trained is
     not trained again.
+    ray: of the Ray cluster to train on, see `search.engine.ray_cluster`; None for processes of this machine.
 
     Raises UserError where the data is not what the configuration was found on, where best.pt is not the one that
     belongs to best.yaml, where there is no study for `top`, and where a training fails. Raises SearchInterrupted after
@@ -71,7 +79,8 @@ def confirm(
     exported = _exported_figures(best, test)  # first: where it fails, nothing has been trained in vain
     kept = KeptTrainings(path, identity)
     numbers = [best.seed + FRESH + number for number in range(seeds)]
-    _train_missing(task, kept, devices, [(one.candidate, seed) for one in field for seed in numbers])
+    with connected(ray):
+        _train_missing(task, kept, devices, ray, [(one.candidate, seed) for one in field for seed in numbers])
     runs = [[kept.done[one.candidate.trial, seed] for seed in numbers] for one in field]
     found = {"seeds": numbers, "openings": openings.count} | summarize(field, runs, data.val_labels, test) | exported
     _record(path, best, found)
@@ -133,14 +142,16 @@ def _announce(field: Sequence[Contender], seeds: int, images: int) -> None:
     logger.info(f"{trainings}; each is measured on {images:,} test images")
 
 
-def _train_missing(task: Task, kept: KeptTrainings, devices: Sequence[str], jobs: Sequence[Job]) -> None:
+def _train_missing(
+    task: Task, kept: KeptTrainings, devices: Sequence[str], ray: str | None, jobs: Sequence[Job]
+) -> None:
     """Train the `jobs` that are not kept yet."""
     missing = [job for job in jobs if _key(job) not in kept.done]
     for job in jobs:
         if job not in missing:
             logger.info(f"trained before: {_line(kept.done[_key(job)])}")
     with Interruption(lambda: None) as interruption:
-        failures = _train(task, kept, _places(devices), missing, interruption)
+        failures = _train(task, kept, devices, ray, missing, interruption)
     done = sum(_key(job) in kept.done for job in jobs)
     stand = f"{done} of {len(jobs)} trainings are kept, and the same command trains the others alone"
     if done < len(jobs) and interruption.signal is not None:
@@ -162,7 +173,12 @@ def _places(devices: Sequence[str]) -> Sequence[str]:
 
 
 def _train(
-    task: Task, kept: KeptTrainings, places: Sequence[str], jobs: Sequence[Job], interruption: Interruption
+    task: Task,
+    kept: KeptTrainings,
+    devices: Sequence[str],
+    ray: str | None,
+    jobs: Sequence[Job],
+    interruption: Interruption,
 ) -> list[Failure]:
     """Train each of `jobs` and keep it, until a signal is seen; returns those that failed."""
     failures, told = list[Failure](), set[str]()
@@ -176,7 +192,7 @@ def _train(
             logger.warning(text)
         told.add(text)
 
-    with contextlib.closing(train_fresh(task, jobs, places, go_on)) as results:
+    with contextlib.closing(_trained_somewhere(task, jobs, devices, ray, go_on)) as results:
         for number, result in enumerate(results, start=1):
             if isinstance(result, Failure):
                 failures.append(result)
@@ -186,6 +202,16 @@ def _train(
                 keep = functools.partial(kept.add, result)
                 write_patiently(keep, kept.path.parent, say, lambda: not go_on())
     return failures
+
+
+def _trained_somewhere(
+    task: Task, jobs: Sequence[Job], devices: Sequence[str], ray: str | None, go_on: Callable[[], bool]
+) -> Generator[Fresh | Failure, None, None]:
+    if ray is None:
+        return train_fresh(task, jobs, _places(devices), go_on)
+    from search.engine import ray_fresh
+
+    return ray_fresh.train_fresh(task, jobs, torch.device(devices[0]).type, go_on)
 
 
 def _line(one: Fresh) -> str:

@@ -126,3 +126,13 @@ def test_no_process_outlives_an_end_in_between(task):
 def test_a_training_that_diverges_has_failed(task):
     (result,) = train_fresh(task, jobs(1, learning_rate=1e30), ["cpu"], lambda: True)
     assert result == Failure(3, 1, "its loss is not finite any more")
+
+
+def test_on_ray_the_same_comes_of_it(task, ray_here):
+    from search.engine import ray_fresh
+
+    wanted = jobs(1, learning_rate=1e30) + jobs(7)
+    there = list(ray_fresh.train_fresh(task, wanted, "cpu", lambda: True))
+    here = list(train_fresh(task, wanted, ["cpu"], lambda: True))
+    assert sorted(there, key=lambda one: one.seed) == sorted(here, key=lambda one: one.seed)
+    assert [type(one) for one in here] == [Failure, Fresh]

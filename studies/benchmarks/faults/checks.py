@@ -102,7 +102,7 @@ def search_with_faults(name: str, seed: int, place: Path, cache: Path, expected:
                 return found
         _strike(kind, search, rng, found)
         _finish(search, found)
-        _check(kind, search, found, expected)
+        check(search, found, expected)
         if found.bad:
             found.notes.append(_last_lines(search))
     return found
@@ -201,7 +201,7 @@ def _finish(search: Search, found: Found) -> None:
         _start_again(search, found)
 
 
-def _check(kind: Kind, search: Search, found: Found, expected: Outcomes) -> None:
+def check(search: Search, found: Found, expected: Outcomes) -> None:
     """Look at the study, the processes and the files of a search that has ended."""
     trials = read_trials(search.database, seconds=10.0) or {}
     ended = ended_of(trials)

@@ -6,6 +6,7 @@ as long as those of large networks, and two cores are enough for several of them
 
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -36,9 +37,14 @@ class Counted(torch.nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Images (n, c, h, w) -> logits (n, classes)."""
-        if self.training and torch.is_grad_enabled() and multiprocessing.parent_process() is not None:
+        if self.training and torch.is_grad_enabled() and _in_worker():
             time.sleep(float(os.environ["FAULTS_SECONDS"]) * len(images))
             self.step += 1
             with open(os.environ["FAULTS_STEPS"], "a") as file:
                 file.write(f"{self._seed} {os.getpid()} {int(self.step)} {len(images)} {time.time()}\n")
         return self.network(images)
+
+
+def _in_worker() -> bool:
+    """Whether a trial trains it: in a process that another one has started, or on Ray in a thread of its own."""
+    return multiprocessing.parent_process() is not None or threading.current_thread() is not threading.main_thread()

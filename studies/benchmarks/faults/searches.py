@@ -118,18 +118,22 @@ class Search:
         """The file of the study."""
         return self.folder / "study.db"
 
-    def start(self) -> None:
-        """Start it in a process group of its own."""
-        script = str(ROOT / "studies" / "digits.py")
-        command = [sys.executable, script, *self.size.flags(), "--space", str(SPACE)]
-        command += ["--workers", str(self.workers), "--out", str(self.folder), *self.flags]
-        environment = os.environ | {
+    def environment(self) -> dict[str, str]:
+        """Variables that it needs, and its workers."""
+        return {
             "PYTHONPATH": str(ROOT),
             "TMPDIR": str(self.scratch),
             "XDG_CACHE_HOME": str(self.cache),
             "FAULTS_STEPS": str(self.steps),
             "FAULTS_SECONDS": str(self.size.seconds),
         }
+
+    def start(self) -> None:
+        """Start it in a process group of its own."""
+        script = str(ROOT / "studies" / "digits.py")
+        command = [sys.executable, script, *self.size.flags(), "--space", str(SPACE)]
+        command += ["--workers", str(self.workers), "--out", str(self.folder), *self.flags]
+        environment = os.environ | self.environment()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=environment
