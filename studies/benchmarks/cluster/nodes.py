@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from unittest import mock
 
+MOST_ATTEMPTS = 5
 MEMORY = 80 * 2**20  # bytes of each node's object store
 
 
@@ -23,8 +24,12 @@ class Nodes:
         return self._cluster.address
 
     def join(self) -> None:
-        """One more node."""
-        self.nodes.append(self._cluster.add_node(num_cpus=1, object_store_memory=MEMORY))
+        """One more node; Ray gives it up where it takes more than 30 s to start, and then it is asked for again."""
+        for _ in range(MOST_ATTEMPTS):
+            with contextlib.suppress(Exception):
+                self.nodes.append(self._cluster.add_node(wait=False, num_cpus=1, object_store_memory=MEMORY))
+                return
+        raise SystemExit("no node would start")
 
     def kill(self, rng: random.Random) -> None:
         """A node loses its power."""

@@ -57,7 +57,7 @@ def kills(seconds: float, seed: int) -> Found:
             found.refused += code not in (None, 0)
             search.kill_group()
             check(search, found, [])
-        print(search.log.read_text())
+        print(search.log.read_text(errors="replace"))
         search.clear()
     return found
 
