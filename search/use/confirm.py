@@ -57,20 +57,17 @@ def confirm(
 
     data_root: None for where the images lay.
     top: configurations that are trained, the chosen one and those that it is held against, with the same seeds.
-    storage: URL of the study's database, see `search.results.storage.storage_url`. What an earlier start has trained is
-    not trained again.
-    ray: of the Ray cluster to train on, see `search.engine.ray_cluster`; None for processes of this machine.
+    storage: URL of the study's database, see `search.results.storage.storage_url`.
+    ray: address of a Ray cluster to train on, see `search.engine.ray_cluster`; None for processes of this machine.
 
-    Raises UserError where the data is not what the configuration was found on, where best.pt is not the one that
-    belongs to best.yaml, where there is no study for `top`, and where a training fails. Raises SearchInterrupted after
-    Ctrl-C or SIGTERM.
+    What an earlier start has trained is not trained again. Raises UserError where the data is not what the
+    configuration was found on, where best.pt is not the one that belongs to best.yaml, where there is no study for
+    `top`, and where a training fails. Raises SearchInterrupted after Ctrl-C or SIGTERM.
     """
     best = load_sound(path)
     best.require_weights()
     field = contenders(path, best, top, storage)
-    root = images_of(best, data_root)
-    data = search_data(best, root)
-    test = held_out(read_part(best, "test", root), data)
+    data, test = _images(best, data_root)
     devices = resolve_devices(device)
     task = Task(path, fingerprint_of(path, best), data, test)
     identity = task.identity(devices[0])
@@ -79,17 +76,27 @@ def confirm(
     exported = _exported_figures(best, test)  # first: where it fails, nothing has been trained in vain
     kept = KeptTrainings(path, identity)
     numbers = [best.seed + FRESH + number for number in range(seeds)]
-    with connected(ray):
-        _train_missing(task, kept, devices, ray, [(one.candidate, seed) for one in field for seed in numbers])
+    _train_missing(task, kept, devices, ray, [(one.candidate, seed) for one in field for seed in numbers])
     runs = [[kept.done[one.candidate.trial, seed] for seed in numbers] for one in field]
     found = {"seeds": numbers, "openings": openings.count} | summarize(field, runs, data.val_labels, test) | exported
     _record(path, best, found)
     openings.end()
     kept.remove()
+    _tell(path, best, found, storage)
+    return found
+
+
+def _images(best: Best, data_root: Path | None) -> tuple[SearchData, SearchData]:
+    """Those of the search, and those of the test split."""
+    root = images_of(best, data_root)
+    data = search_data(best, root)
+    return data, held_out(read_part(best, "test", root), data)
+
+
+def _tell(path: Path, best: Best, found: Mapping[str, Any], storage: str | None) -> None:
     for line in [*table(best.metrics, found), *verdicts(best.metrics, found)]:
         logger.info(line)
     logger.info(f"report: {write_report_anew(path, best, storage)}")
-    return found
 
 
 def summarize(
@@ -150,7 +157,7 @@ def _train_missing(
     for job in jobs:
         if job not in missing:
             logger.info(f"trained before: {_line(kept.done[_key(job)])}")
-    with Interruption(lambda: None) as interruption:
+    with connected(ray), Interruption(lambda: None) as interruption:
         failures = _train(task, kept, devices, ray, missing, interruption)
     done = sum(_key(job) in kept.done for job in jobs)
     stand = f"{done} of {len(jobs)} trainings are kept, and the same command trains the others alone"
