@@ -86,3 +86,14 @@ def test_a_start_removes_the_temporary_folders_of_killed_ones_and_no_other(tmp_p
 )
 def test_only_what_was_killed_is_laid_to_memory(exit_code, words):
     assert how_it_ended(exit_code) == words
+
+
+def test_an_argument_is_hidden_from_the_list_of_processes():
+    """All of it, and nothing else; the program has it still."""
+    code = (
+        "import sys; from search.command.flags import read_storage; url = read_storage(sys.argv[2]); "
+        "print(url, open('/proc/self/cmdline').read().split(chr(0))[-4:])"
+    )
+    url = "postgresql://me:top secret@host/db"
+    done = subprocess.run([sys.executable, "-c", code, "list", url, "run"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"{url} {['list', '*' * len(url), 'run', '']}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from search.command import commands
-from search.command.flags import STORAGE_UNSET, add_check_flags, add_flags, purpose
+from search.command.flags import STORAGE_UNSET, add_check_flags, add_flags, purpose, read_storage
 from search.command.presets import BY_DATASET, PRESETS, preset
 from search.errors import SearchInterrupted, UserError, one_line, printable
 from search.log import show_log
@@ -255,7 +255,7 @@ def _add_place(parser: Parser) -> None:
 
 def _add_storage(parser: Parser) -> None:
     text = f"the study's database (default: {STORAGE_UNSET})"
-    parser.add_argument("--storage", metavar="URL", help=text)
+    parser.add_argument("--storage", type=read_storage, metavar="URL", help=text)
 
 
 def _add_retraining_flags(parser: Parser) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from search.api import Search
 from search.command.presets import named_after
 from search.errors import UserError
+from search.processes import hide_argument
 from search.settings import FOLDER
 from search.spaces import CHOICES, full_name
 
@@ -31,6 +32,13 @@ def _workers(text: str) -> int | None:
         return int(text)
     except ValueError:
         raise UserError(f"--workers is {text}; write a number, or auto") from None
+
+
+def read_storage(text: str) -> str:
+    """As it is. One that may hold a password is hidden from the list of processes."""
+    if "@" in text or "?" in text:
+        hide_argument(text)
+    return text
 
 
 def read_range(text: str) -> tuple[str, tuple[float, float]]:
@@ -86,7 +94,7 @@ GROUPS = {
     ),
     RESULTS: (
         Flag("out", Path, "DIR", "run folder"),
-        Flag("storage", str, "URL", "Optuna storage", STORAGE_UNSET),
+        Flag("storage", read_storage, "URL", "Optuna storage, such as postgresql+psycopg://HOST/NAME", STORAGE_UNSET),
         Flag("mlflow", str, "URI", "add a run for each trial to MLflow: a server, or sqlite:///mlflow.db", "no"),
     ),
 }

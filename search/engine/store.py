@@ -27,6 +27,7 @@ from search.engine.resume import next_lineage, put_back, queue_further, requeue,
 from search.errors import BadTrial, UserError
 from search.measurement import History
 from search.results.schema import CONTINUES, LINEAGE, SCHEMA, START, StudyAttribute, storable_history
+from search.results.server import together
 from search.results.snapshot import StudySnapshot, read_snapshot
 from search.results.storage import create_study
 from search.results.trial_result import TrialResult
@@ -170,10 +171,11 @@ class Store:
         """
         seed = int(np.random.SeedSequence([self._seed, self._next_lineage]).generate_state(1)[0])
         self.study.sampler = ScalarizingSampler(seed)
-        trial, config = self._draw(suggest)
-        lineage = int(trial.user_attrs.get(LINEAGE, self._next_lineage))
-        trial.set_user_attr("config", config)
-        trial.set_user_attr(LINEAGE, lineage)
+        with together(self.study):
+            trial, config = self._draw(suggest)
+            lineage = int(trial.user_attrs.get(LINEAGE, self._next_lineage))
+            trial.set_user_attr("config", config)
+            trial.set_user_attr(LINEAGE, lineage)
         self._next_lineage = max(self._next_lineage, lineage + 1)
         if (continues := trial.user_attrs.get(CONTINUES)) is not None:
             self._continues[trial.number] = continues
@@ -240,10 +242,11 @@ class Store:
         counts = outcome.number not in self._continues
         trial = self._forget(outcome.number)
         try:
-            for key, value in attributes_of(outcome, device).items():
-                trial.set_user_attr(key, value)
-            for key, violation in violations_of(outcome.run, constraints).items():
-                trial.set_constraint(key, violation)
+            with together(self.study):
+                for key, value in attributes_of(outcome, device).items():
+                    trial.set_user_attr(key, value)
+                for key, violation in violations_of(outcome.run, constraints).items():
+                    trial.set_constraint(key, violation)
         except UpdateFinishedTrialError as error:
             raise EndedOutside from error
         self._ended += counts

@@ -14,8 +14,9 @@ from search.errors import UserError
 from search.results.database import EXAMPLE, is_sqlite, scrubbed, shown, study_url
 from search.results.patience import Patience, is_busy
 from search.results.schema import check_schema
+from search.results.server import CONNECT_SECONDS, ServerStorage
 
-WRITER_SECONDS = 3600.0  # for another process to let go of an SQLite database
+WRITER_SECONDS = 3600.0  # for another process to let go of an SQLite database, and for a server to come back
 READER_SECONDS = 20.0
 LOG_PAGES = 256  # 1 MB; at SQLite's own 1,000 the log outgrows a small database twentyfold, and fills small disks
 ERRORS = (sqlalchemy.exc.SQLAlchemyError, ImportError, optuna.exceptions.OptunaError, RuntimeError)
@@ -32,7 +33,7 @@ def create_study(url: str, name: str, patience: Patience | None = None) -> optun
     place = sqlalchemy.engine.make_url(url)
     patience = patience or Patience(shown(place), WRITER_SECONDS)
     with told(f"cannot open the storage {shown(place)}", url, REMEDY):
-        storage = _create_storage(url, _options(place, patience))
+        storage = _create_storage(url, patience)
         if is_sqlite(place):
             _write_ahead(storage.engine)
         study = optuna.create_study(
@@ -59,8 +60,8 @@ def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
         raise UserError(f"there is no {place.database}; name the folder of a search, or its database with --storage")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with told(f"cannot read {shown(place)}", url):
-        options = _options(place, Patience(shown(place), READER_SECONDS))
-        storage = _connect(url, options, skip_table_creation=True)
+        pings = {} if is_sqlite(place) else {"pool_pre_ping": True}  # a server may be restarted meanwhile
+        storage = _connect(url, pings | _options(place, Patience(shown(place), READER_SECONDS)))
         yield storage
         storage.remove_session()
         storage.engine.dispose()
@@ -82,6 +83,8 @@ def told(problem: str, url: str, remedy: str | None = None) -> Iterator[None]:
         raise
     except ERRORS as error:
         cause, hint = cause_of(error, url), f"; {remedy}" if remedy else ""
+        if isinstance(error, ImportError) and "psycopg" in cause:
+            hint = "; pip install 'gapsearch[postgres]'"
         if is_locked(error):
             cause, hint = "another process holds it all the time", "; end that one and start again"
         raise UserError(f"{problem}: {cause}{hint}") from None  # the driver's own words may hold the password
@@ -99,27 +102,36 @@ def is_locked(error: BaseException) -> bool:
 
 
 def _options(place: sqlalchemy.engine.URL, patience: Patience) -> dict[str, Any]:
-    """Of the engine: how to wait for a lock."""
-    return {"connect_args": patience.connect_args()} if is_sqlite(place) else {}
+    """Of the engine: how to wait for a lock, or for a server to answer."""
+    if is_sqlite(place):
+        return {"connect_args": patience.connect_args()}
+    if place.get_backend_name() != "postgresql" or "connect_timeout" in place.query:
+        return {}
+    return {"connect_args": {"connect_timeout": CONNECT_SECONDS}}
 
 
-def _create_storage(url: str, options: dict[str, Any]) -> optuna.storages.RDBStorage:
+def _create_storage(url: str, patience: Patience) -> optuna.storages.RDBStorage:
     """Tried twice: where a dashboard makes the tables of a new database at the same moment, one of the two fails."""
     try:
-        return _connect(url, options)
+        return _connect(url, _options(sqlalchemy.engine.make_url(url), patience), patience)
     except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.OperationalError) as error:
         if is_locked(error):
             raise
         time.sleep(1)
-        return _connect(url, options)
+        return _connect(url, _options(sqlalchemy.engine.make_url(url), patience), patience)
 
 
-def _connect(url: str, options: dict[str, Any], skip_table_creation: bool = False) -> optuna.storages.RDBStorage:
-    """Raises UserError where the URL's query holds what its driver does not take."""
+def _connect(url: str, options: dict[str, Any], patience: Patience | None = None) -> optuna.storages.RDBStorage:
+    """To read; with `patience` to write: tables are made then, and a server that is away is waited for.
+
+    Raises UserError where the URL's query holds what its driver does not take.
+    """
+    place = sqlalchemy.engine.make_url(url)
     try:
-        return optuna.storages.RDBStorage(url, engine_kwargs=options, skip_table_creation=skip_table_creation)
+        if patience is None or is_sqlite(place):
+            return optuna.storages.RDBStorage(url, engine_kwargs=options, skip_table_creation=patience is None)
+        return ServerStorage(url, patience.place, patience.seconds, engine_kwargs=options)
     except (TypeError, ValueError) as error:
-        place = sqlalchemy.engine.make_url(url)
         raise UserError(f"--storage {shown(place)} cannot be used: {cause_of(error, url)}; {EXAMPLE}") from None
 
 

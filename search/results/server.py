@@ -1,0 +1,198 @@
+"""A study on a database server: while the server is away, what is asked of it waits and is asked again.
+
+A server is restarted now and then, and a network fails. A search that waits loses nothing: its workers wait with it.
+"""
+
+import contextlib
+import functools
+import logging
+import time
+from collections.abc import Callable, Container, Iterator
+from typing import Any, TypeVar
+
+import optuna
+import sqlalchemy
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+from optuna.storages._rdb import models
+from optuna.storages._rdb.storage import _create_scoped_session
+from optuna.trial import FrozenTrial, TrialState
+
+PAUSE_SECONDS = 0.5  # before it is asked again
+CONNECT_SECONDS = 10  # for an answer to a new connection
+LARGEST_ID = 2**31 - 1  # of a trial
+STEPS = (  # the methods by which Optuna reads and writes a study, but for those that `ServerStorage` has itself
+    *("create_new_study", "get_all_studies", "get_study_id_from_name", "get_study_name_from_id"),
+    *("get_study_directions", "get_study_user_attrs", "get_study_system_attrs"),
+    *("set_study_user_attr", "set_study_system_attr"),
+    *("get_trial", "get_trial_id_from_study_id_trial_number"),
+)
+
+T = TypeVar("T")
+Write = Callable[[Any], None]  # of a session
+logger = logging.getLogger(__name__)
+
+
+class ServerStorage(RDBStorage):
+    """Waits up to `patience` seconds whenever the server is away. place: the database, as it may be shown.
+
+    Optuna reads all running trials anew at each step. Here only those are read to which something was written since:
+    a study has one search, and this is its process. That somebody else has ended one is seen at once.
+
+    A step whose answer was lost may have been recorded. Those that would come out otherwise the second time look first.
+    """
+
+    def __init__(self, url: str, place: str, patience: float, **options: Any) -> None:  # noqa: ANN401
+        logging.getLogger("optuna.storages._rdb.storage").setLevel(logging.ERROR)  # it tells of each failure at length
+        super().__init__(url, **options)
+        self.place, self.patience = place, patience
+        self._tries = 0  # at recording the trial that is being made
+        self._read: set[int] = set()  # running trials that are as they were when they were read last
+        self._writes: list[tuple[int, Write]] = []  # still to be recorded, each with its trial
+        self._gathering = False
+
+    def until_back(self, step: Callable[[], T], again: Callable[[], T] | None = None) -> T:
+        """What `step` gives, or from the second time on `again`.
+
+        Raises Optuna's StorageInternalError where the server stays away, and whatever else the steps raise.
+        """
+        began, told = time.monotonic(), False
+        while True:
+            try:
+                return again() if again and told else step()
+            except StorageInternalError as error:
+                if not is_away(error) or time.monotonic() - began > self.patience:
+                    raise
+            if not told:
+                logger.info(f"waiting for {self.place}: it does not answer")
+                told = True
+            time.sleep(PAUSE_SECONDS)
+
+    @contextlib.contextmanager
+    def gathered(self) -> Iterator[None]:
+        """See `together`."""
+        self._gathering = True
+        try:
+            yield
+            self._flush()
+        finally:
+            self._gathering, self._writes = False, []
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:  # noqa: ANN401
+        """As Optuna's."""
+        self._write(trial_id, self._set_trial_attr_without_commit, models.TrialUserAttributeModel, trial_id, key, value)
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:  # noqa: ANN401
+        """As Optuna's."""
+        kind = models.TrialSystemAttributeModel
+        self._write(trial_id, self._set_trial_attr_without_commit, kind, trial_id, key, value)
+
+    def _set_trial_param(self, trial_id: int, *drawn: Any) -> None:  # noqa: ANN401
+        self._write(trial_id, self._set_trial_param_without_commit, trial_id, *drawn)
+
+    def _write(self, trial_id: int, write: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
+        self._writes.append((trial_id, lambda session: write(session, *arguments)))
+        if not self._gathering:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Record what is still to be recorded, in one transaction."""
+        writes, self._writes = self._writes, []
+
+        def step() -> None:
+            with _create_scoped_session(self.scoped_session, True) as session:
+                for _, write in writes:
+                    write(session)
+
+        if writes:
+            self._read -= {trial_id for trial_id, _ in writes}  # they have to be read anew
+            self.until_back(step)
+
+    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Any = None) -> bool:  # noqa: ANN401
+        """As Optuna's. A trial that has the state by now was given it the first time: it has one search alone."""
+        self._flush()
+        self._read.discard(trial_id)
+        step = functools.partial(super().set_trial_state_values, trial_id, state, values)
+        return self.until_back(step, lambda: self.get_trial(trial_id).state == state or step())
+
+    def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
+        self._tries = 0
+        return self.until_back(functools.partial(super()._create_new_trial, study_id, template_trial))
+
+    def _get_trials(
+        self,
+        study_id: int,
+        states: Container[TrialState] | None,
+        included_trial_ids: set[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
+        """As Optuna's, but for running trials in `_read`; its cache has these already."""
+        read = super()._get_trials
+        if not self._read or states is not None:
+            trials = self.until_back(lambda: read(study_id, states, included_trial_ids, trial_id_greater_than))
+        else:
+            news = self.until_back(lambda: self._news(study_id, included_trial_ids, trial_id_greater_than))
+            trials = self.until_back(lambda: read(study_id, None, news, LARGEST_ID)) if news else []
+        self._read |= {trial._trial_id for trial in trials if trial.state == TrialState.RUNNING}
+        return trials
+
+    def _news(self, study_id: int, included: set[int], greater_than: int) -> set[int]:
+        """The trials that have to be read, by id: those in `included` and the later ones, but for those in `_read`."""
+        trial = models.TrialModel
+        asked_for = sqlalchemy.or_(trial.trial_id.in_(included), trial.trial_id > greater_than)
+        with _create_scoped_session(self.scoped_session) as session:
+            found = session.query(trial.trial_id, trial.state).filter(trial.study_id == study_id, asked_for).all()
+        return {number for number, state in found if state != TrialState.RUNNING or number not in self._read}
+
+    def _get_prepared_new_trial(self, study_id: int, template_trial: FrozenTrial | None, session: Any) -> Any:  # noqa: ANN401
+        """As Optuna's, which tries several times. The latest trial may be the one that was to be made."""
+        self._tries += 1
+        if self._tries > 1 and (latest := self._latest(study_id, session)) is not None:
+            made = self._build_frozen_trial_from_trial_model(latest)
+            if _content(made) == _content(template_trial):
+                return latest
+        return super()._get_prepared_new_trial(study_id, template_trial, session)
+
+    def _latest(self, study_id: int, session: Any) -> Any:  # noqa: ANN401
+        of_study = session.query(models.TrialModel).filter(models.TrialModel.study_id == study_id)
+        return of_study.order_by(models.TrialModel.trial_id.desc()).first()
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error of Optuna's comes from a server that does not answer, for the time being perhaps."""
+    cause = error.__cause__
+    lost = isinstance(cause, sqlalchemy.exc.DBAPIError) and cause.connection_invalidated
+    return lost or isinstance(cause, sqlalchemy.exc.OperationalError | sqlalchemy.exc.InterfaceError)
+
+
+def _content(trial: FrozenTrial | None) -> tuple[Any, ...]:
+    """What tells a trial that was just made from others; None for one that is to be drawn."""
+    if trial is None:
+        return TrialState.RUNNING, {}, {}, {}
+    return trial.state, trial.params, trial.user_attrs, trial.system_attrs
+
+
+def _patient(name: str) -> Callable[..., Any]:
+    """Optuna's method of that name, which waits."""
+    step = getattr(RDBStorage, name)
+
+    @functools.wraps(step)
+    def waiting(self: ServerStorage, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401
+        return self.until_back(functools.partial(step, self, *arguments, **named))
+
+    return waiting
+
+
+for _name in STEPS:
+    setattr(ServerStorage, _name, _patient(_name))
+
+
+@contextlib.contextmanager
+def together(study: optuna.Study) -> Iterator[None]:
+    """What is written to trials meanwhile goes to a server in one transaction, at the end or before a trial ends.
+
+    So a trial costs a few transactions in place of thirty. A file is written to as ever.
+    """
+    storage = getattr(study._storage, "_backend", None)
+    with storage.gathered() if isinstance(storage, ServerStorage) else contextlib.nullcontext():
+        yield
