@@ -8,17 +8,20 @@ import pytest
 from postgres import server  # noqa: F401
 
 from search.command.cli import main
+from search.engine import launch
 from search.engine.launch import run_search
 from search.errors import UserError
 from search.results.storage import create_study, open_study
 from search.settings import Settings
+from search.training.linear_baseline import Baseline
 from studies.benchmarks.overhead.postgres_server import PASSWORD
 
-SMALL = "--trials 3 --epochs 4 --workers 2 --device cpu --no-start --no-race --range depth=2:2 --range width=12:16 "
+SMALL = "--trials 3 --epochs 2 --workers 2 --device cpu --no-start --no-race --range depth=2:2 --range width=12:16 "
 SMALL += "--range batch_size=8:16 --range learning_rate=0.005:0.01 --train-size 300 --val-size 100"
 
 
-def test_a_search_in_postgres_shows_its_password_nowhere(server, tmp_path, capfd):  # noqa: F811
+def test_a_search_in_postgres_shows_its_password_nowhere(server, tmp_path, capfd, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(launch, "fit_baseline", lambda data: Baseline(val_loss=2.0, val_accuracy=0.2, l2=1.0))
     folder, storage = tmp_path / "run", ["--storage", server.url]
     assert main(["run", "digits", "--out", str(folder), *shlex.split(SMALL), *storage]) == 0
     assert main(["list", str(folder), *storage]) == 0
@@ -29,7 +32,7 @@ def test_a_search_in_postgres_shows_its_password_nowhere(server, tmp_path, capfd
     assert "3 trials: " in shown
     assert "test_loss" in shown
     with open_study(server.url, "digits") as study:
-        attributes = [study.user_attrs, study.system_attrs]
+        attributes = [study.user_attrs, study._storage.get_study_system_attrs(study._study_id)]
         attributes += [trial.user_attrs | trial.system_attrs for trial in study.trials]
         recorded = json.dumps(attributes)
     assert "Chosen at present" in recorded  # the note is among them
