@@ -5,13 +5,16 @@ import shlex
 
 import optuna
 import pytest
+from optuna_dashboard import wsgi
 from postgres import server  # noqa: F401
 
 from search.command.cli import main
 from search.engine import launch
 from search.engine.launch import run_search
+from search.engine.owner import claim
 from search.errors import UserError
-from search.results.storage import create_study, open_study
+from search.results.schema import SCHEMA
+from search.results.storage import create_study, open_storage, open_study
 from search.settings import Settings
 from search.training.linear_baseline import Baseline
 from studies.benchmarks.overhead.postgres_server import PASSWORD
@@ -44,9 +47,8 @@ def test_a_search_in_postgres_shows_its_password_nowhere(server, tmp_path, capfd
 
 
 def test_a_study_in_postgres_has_one_search_at_a_time(server, tmp_path):  # noqa: F811
-    from search.engine.owner import claim
-
     study = create_study(server.url, "owned")
+    study.set_user_attr("schema", SCHEMA)
     with claim(study, tmp_path, server.url):
         settings = Settings(name="owned", dataset="digits", out=tmp_path / "other", device="cpu", storage=server.url)
         with pytest.raises(UserError, match="another search is running on the study owned: process"):
@@ -54,9 +56,6 @@ def test_a_study_in_postgres_has_one_search_at_a_time(server, tmp_path):  # noqa
 
 
 def test_the_dashboard_reads_postgres(server, tmp_path):  # noqa: F811
-    from optuna_dashboard import wsgi
-
-    from search.results.storage import open_storage
 
     create_study(server.url, "watched")
     with open_storage(server.url) as storage:
