@@ -21,6 +21,7 @@ from search.files import locked, sync_file, sync_folder
 
 logger = logging.getLogger(__name__)
 
+NAMES = "names.json"
 CHUNK = 4096  # images at a time, where all would need too much memory
 HASHED_BYTES = 64 * 2**20  # of images: up to so many, an entry's fingerprint is checked whenever it is found
 
@@ -48,6 +49,7 @@ class Contents:
     bad: Sequence[str] = ()  # images left out, each as `file: reason`
     first_val: int | None = None  # as in `CachedImages`
     copies: Sequence[Sequence[int]] = ()  # likewise
+    names: Sequence[str] = ()  # of the files that the images are read from; none where they are in none of their own
 
 
 def cache_folder() -> Path:
@@ -63,6 +65,17 @@ def find(name: str, key: str) -> CachedImages | None:
     with contextlib.suppress(_Damaged):
         return _read(name, _folder(name, key))
     return None
+
+
+def names_beside(images: Path) -> list[str]:
+    """The files that the images in an entry's images.npy were read from, in order; empty where none are known."""
+    try:
+        names = json.loads(images.with_name(NAMES).read_text())
+        count = len(np.load(images, mmap_mode="r"))
+    except (OSError, ValueError):
+        return []
+    sound = isinstance(names, list) and len(names) == count and all(isinstance(name, str) for name in names)
+    return names if sound else []
 
 
 def store(name: str, key: str, fill: Callable[[Path], Contents]) -> CachedImages:
@@ -222,3 +235,5 @@ def _add_labels_and_description(folder: Path, contents: Contents) -> None:
         "copies": list(contents.copies),
     }
     (folder / "meta.json").write_text(json.dumps(meta))
+    if contents.names:
+        (folder / NAMES).write_text(json.dumps(list(contents.names)))

@@ -1,5 +1,6 @@
-"""A data set that is a folder of images, decoded into the cache. No image of the test part is decoded before that is
-asked for.
+"""A data set that is a folder of images, decoded into the cache.
+
+The test part is decoded when it is asked for. Before that its images are compared with all others, to find copies.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ import numpy as np
 
 from search.data import FOLDER, TrainOrTest, cache
 from search.data.cache import CachedImages, Contents
-from search.data.copies import groups
+from search.data.copies import groups, saved_anew
 from search.data.image_size import default_size
 from search.data.layout import number_of_images, shown, some
 from search.data.listing import FEWEST_IMAGES, Found, Listing, find_images, told, too_few
@@ -22,7 +23,7 @@ from search.errors import UserError
 
 logger = logging.getLogger(__name__)
 
-VERSION = 2  # of how images are found and decoded; another one makes caches stale
+VERSION = 3  # of how images are found and decoded; another one makes caches stale
 
 
 def load(part: TrainOrTest, root: Path, image_size: int | None = None, skip_bad_images: bool = False) -> CachedImages:
@@ -34,7 +35,7 @@ def load(part: TrainOrTest, root: Path, image_size: int | None = None, skip_bad_
     are to be skipped, for images that cannot be read and for those that are in more than one class. It tells of all
     that is wrong with the folder at once.
     """
-    found = find_images(root)
+    found = find_images(root, saved_anew)
     if part == "train":
         for remark in found.remarks:
             logger.info(remark)
@@ -115,7 +116,8 @@ def _decode_into_cache(listing: Listing, size: int, channels: int | None, key: s
         validates = np.flatnonzero(listing.validates[good])
         first_val = int(validates[0]) if len(validates) else None
         copies = groups(listing.contents[good].tolist())
-        return Contents(listing.labels[good], listing.classes, bad, first_val, copies)
+        names = [shown(name) for name, reason in zip(listing.names, reasons, strict=True) if reason is None]
+        return Contents(listing.labels[good], listing.classes, bad, first_val, copies, names)
 
     return cache.store(FOLDER, key, fill)
 

@@ -1,4 +1,4 @@
-"""Which files of a folder of images are of which class and part, and what is wrong with it. No image is decoded.
+"""Which files of a folder of images are of which class and part, and what is wrong with it.
 
 DIR/train/<class>/* with DIR/val/<class>/*, DIR/test/<class>/* or both, each used as it stands; or DIR/<class>/*.
 Where there is no test folder, a fifth of each class is the test part. Folders inside a class folder belong to it.
@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from search.data import TrainOrTest
 from search.data.copies import find_copies
 from search.data.decoding import BadImage, shorter_side
 from search.data.layout import ClassFolders, folders, number_of_images, parts_of, scan, shown, some
+from search.data.leaks import ListedImage, of_copies, of_leaks, only_leaks, same_pictures, without_leaks
 from search.errors import UserError
 
 TEST_SHARE = 0.2  # of each class, where there is no test folder
@@ -33,7 +34,7 @@ class Listing:
     names: list[str]  # of the image files: paths below `root`, with `/`
     labels: np.ndarray  # int64 (n,)
     validates: np.ndarray  # bool (n,): in a folder of images that validate
-    contents: np.ndarray  # int64 (n,): the same number for files with the same content
+    contents: np.ndarray  # int64 (n,): the same number for copies of an image
 
     @property
     def paths(self) -> list[str]:
@@ -57,18 +58,17 @@ class Found:
         return self.train if name == "train" else self.test
 
 
-@dataclass(frozen=True)
-class _Image:
-    """One file."""
+def find_images(root: Path, near: Callable[[Sequence[str]], Sequence[Sequence[int]]] = lambda paths: ()) -> Found:
+    """All images below `root`.
 
-    name: str
-    label: str  # its class folder
-    part: str  # train, val or test
-    content: int  # the number of the first file with the same content
+    near: of those files, all with different contents, the numbers of the ones that show the same picture, one list for
+    each picture. By default none is looked for.
 
+    Copies of an image end up in one part. Where folders divide the images, those that validate or are the test part
+    stay as they are, and what is learned from or chosen by loses its copies of them.
 
-def find_images(root: Path) -> Found:
-    """All images below `root`. Raises UserError where there are none, and where a folder cannot be read."""
+    Raises UserError where there are no images, and where a folder cannot be read.
+    """
     if not os.path.isdir(root):
         raise UserError(f"there is no folder {root}; point --data-root at one that has a folder for each class")
     try:
@@ -81,14 +81,17 @@ def find_images(root: Path) -> Found:
     everything = _all_images(root, scanned)
     problems += _too_few(everything, scanned)
     images, contradictions = _without_contradictions(everything)
+    images = same_pictures(root, images, near)
     if "test" not in parts:
         images = _with_a_test_part(images)
+    images, leaks = without_leaks(images)
+    problems += only_leaks(root, parts, images, leaks)
     classes = sorted({label for found in scanned.values() for label in found.images})
     train, test = (
         _listing(root, classes, [image for image in images if (image.part == "test") == wanted])
         for wanted in (False, True)
     )
-    remarks = [*_of_layout(parts, scanned, images), *_of_copies(images)]
+    remarks = [*_of_layout(parts, scanned, images), *of_leaks(leaks), *of_copies(images)]
     return Found(train, test, problems, contradictions, empty, remarks)
 
 
@@ -142,9 +145,9 @@ def _different_classes(root: Path, parts: Mapping[str, str], scanned: Mapping[st
             )
 
 
-def _all_images(root: Path, scanned: Mapping[str, ClassFolders]) -> list[_Image]:
+def _all_images(root: Path, scanned: Mapping[str, ClassFolders]) -> list[ListedImage]:
     images = [
-        _Image(name, label, part, content=0)
+        ListedImage(name, label, part, content=0, picture=0)
         for part, found in scanned.items()
         for label, names in found.images.items()
         for name in names
@@ -156,10 +159,10 @@ def _all_images(root: Path, scanned: Mapping[str, ClassFolders]) -> list[_Image]
             shorter_side(paths[copies[0]])
             for number in copies:
                 contents[number] = copies[0]
-    return [replace(image, content=content) for image, content in zip(images, contents, strict=True)]
+    return [replace(image, content=content, picture=content) for image, content in zip(images, contents, strict=True)]
 
 
-def _without_contradictions(images: list[_Image]) -> tuple[list[_Image], list[str]]:
+def _without_contradictions(images: list[ListedImage]) -> tuple[list[ListedImage], list[str]]:
     """Those whose content is in one class alone; and the names of the others."""
     labels: dict[int, set[str]] = defaultdict(set)
     for image in images:
@@ -169,7 +172,7 @@ def _without_contradictions(images: list[_Image]) -> tuple[list[_Image], list[st
     return good, [image.name for image in others]
 
 
-def _too_few(images: Iterable[_Image], scanned: Mapping[str, ClassFolders]) -> Iterator[str]:
+def _too_few(images: Iterable[ListedImage], scanned: Mapping[str, ClassFolders]) -> Iterator[str]:
     """What is wrong with small classes; `scanned` says which classes there are."""
     counts = Counter((image.part, image.label) for image in images)
     for part, found in scanned.items():
@@ -179,22 +182,22 @@ def _too_few(images: Iterable[_Image], scanned: Mapping[str, ClassFolders]) -> I
         yield from too_few({label: counts[part, label] for label in found.images}, fewest)
 
 
-def _with_a_test_part(images: list[_Image]) -> list[_Image]:
+def _with_a_test_part(images: list[ListedImage]) -> list[ListedImage]:
     """A fifth of the images that train, in each class, becomes the test part: those with the lowest hashes.
 
     So a file stays where it was when others come or go, but for a few at the border. Copies stay together.
     """
-    ordered: dict[str, list[_Image]] = defaultdict(list)
-    first = {image.content: image.name for image in reversed(images)}
-    for image in sorted(images, key=lambda image: _hash(first[image.content])):
+    ordered: dict[str, list[ListedImage]] = defaultdict(list)
+    first = {image.picture: image.name for image in reversed(images)}
+    for image in sorted(images, key=lambda image: _hash(first[image.picture])):
         if image.part == "train":
             ordered[image.label].append(image)
     test = set[int]()
     for of_class in ordered.values():
         count = max(FEWEST_IMAGES["test"], round(TEST_SHARE * len(of_class)))
-        test |= {image.content for image in of_class[:count]}
+        test |= {image.picture for image in of_class[:count]}
     return [
-        replace(image, part="test") if image.part == "train" and image.content in test else image for image in images
+        replace(image, part="test") if image.part == "train" and image.picture in test else image for image in images
     ]
 
 
@@ -202,7 +205,7 @@ def _hash(name: str) -> bytes:
     return hashlib.sha256(b"test part" + os.fsencode(name)).digest()
 
 
-def _listing(root: Path, classes: list[str], images: list[_Image]) -> Listing:
+def _listing(root: Path, classes: list[str], images: list[ListedImage]) -> Listing:
     numbers = {label: number for number, label in enumerate(classes)}
     return Listing(
         root,
@@ -210,12 +213,12 @@ def _listing(root: Path, classes: list[str], images: list[_Image]) -> Listing:
         [image.name for image in images],
         np.array([numbers[image.label] for image in images], np.int64),
         np.array([image.part == "val" for image in images], bool),
-        np.array([image.content for image in images], np.int64),
+        np.array([image.picture for image in images], np.int64),
     )
 
 
 def _of_layout(
-    parts: Mapping[str, str], scanned: Mapping[str, ClassFolders], images: Iterable[_Image]
+    parts: Mapping[str, str], scanned: Mapping[str, ClassFolders], images: Iterable[ListedImage]
 ) -> Iterator[str]:
     """Which images are of which part, and what is left aside."""
     counts = Counter(image.part for image in images)
@@ -230,21 +233,3 @@ def _of_layout(
     others = [name for found in scanned.values() for name in found.others]
     if others:
         yield f"left aside: {len(others):,} files that are no images, {some(others)}"
-
-
-def _of_copies(images: Iterable[_Image]) -> Iterator[str]:
-    """Which images are there more than once, and in which parts."""
-    parts: dict[int, list[_Image]] = defaultdict(list)
-    for image in images:
-        parts[image.content].append(image)
-    copied = [copies for copies in parts.values() if len(copies) > 1]
-    across = [copies[0].name for copies in copied if len({image.part for image in copies}) > 1]
-    if across:
-        yield (
-            f"{number_of_images(len(across))} in more than one part, {some(across)}: the figures will be too good; "
-            f"remove the copies"
-        )
-    together = sum(len(copies) - 1 for copies in copied) - len(across)
-    if together > 0:
-        copies = "1 image is a copy" if together == 1 else f"{together:,} images are copies"
-        yield f"{copies} of others; copies are kept in one split"

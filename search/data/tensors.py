@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from search.balance import UNEVEN, inverse_frequency, ratio
-from search.data.cache import CHUNK, CachedImages
+from search.data.cache import CHUNK, CachedImages, names_beside
 from search.data.splits import Splits, split, split_as_given
 
 
@@ -55,6 +55,11 @@ class SearchData:
             "train_counts": _counts(self.labels[self.splits.train], self.classes).tolist(),
             "val_counts": _counts(self.val_labels, self.classes).tolist(),
         }
+
+    def names(self, indices: np.ndarray) -> list[str]:
+        """The files that those images were read from, as paths below their folder; empty where there are none."""
+        known = names_beside(self.images)
+        return [known[index] if known else "" for index in indices.tolist()]
 
     def to(self, device: torch.device) -> "DeviceData":
         """Tensors for training on `device`."""

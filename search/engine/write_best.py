@@ -17,7 +17,7 @@ from search.choice.choose import Choice
 from search.choice.run import Run
 from search.data import FOLDER, datasets
 from search.data.tensors import SearchData
-from search.engine.predictions import predict_validation
+from search.engine.predictions import predict_validation, with_pictures
 from search.engine.weights import read_weights
 from search.errors import UserError
 from search.insight.calibration import calibrate
@@ -63,6 +63,7 @@ def write_best(
         content["calibration"] = asdict(calibration)
     sha256 = best_yaml.write(settings.folder, content, weights)
     if found is not None and sha256 is not None:
+        found = with_pictures(found, data, 1.0 if calibration is None else calibration.temperature)
         predictions.save(settings.folder, predictions.VALIDATION, replace(found, weights_sha256=sha256))
 
 

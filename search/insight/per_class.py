@@ -1,4 +1,4 @@
-"""How well single classes are recognized: recall and precision on the same images by several trainings."""
+"""How well single classes are recognized: recall, precision and F1 on the same images by several trainings."""
 
 import math
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ class ClassFigures:
     recall_se: float
     precision: float | None  # share of those taken for it that are it; None where none was
     precision_se: float | None
+    f1: float  # harmonic mean of the two, 2 hits / (support + those taken for it)
 
 
 def per_class(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> list[ClassFigures]:
@@ -36,7 +37,8 @@ def _of(name: str, is_it: np.ndarray, taken: np.ndarray) -> ClassFigures:
     support = int(is_it.sum())
     recall, recall_se = _share(hits, np.full(len(taken), support))
     precision, precision_se = _share(hits[named > 0], named[named > 0])
-    return ClassFigures(name, support, recall or 0.0, recall_se or 0.0, precision, precision_se)
+    f1 = float((2 * hits / (support + named)).mean()) if support else 0.0
+    return ClassFigures(name, support, recall or 0.0, recall_se or 0.0, precision, precision_se, f1)
 
 
 def _share(hits: np.ndarray, of: np.ndarray) -> tuple[float | None, float | None]:

@@ -5,12 +5,13 @@ reading them runs nothing.
 """
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from search.files import replace_file
+from search.results.pictures import Pictures
 
 VALIDATION, TEST = "validation", "test"
 
@@ -23,6 +24,7 @@ class Predictions:
     images: np.ndarray  # int64 (n,): their places in the part of the data set that they are from
     labels: np.ndarray  # int64 (n,)
     logits: np.ndarray  # float32 (n, k)
+    pictures: Pictures = field(default_factory=Pictures)  # of the worst mistakes, by their places among the n
 
     def probabilities(self, temperature: float = 1.0) -> np.ndarray:
         """The softmax of logits / temperature, float64 (n, k)."""
@@ -42,7 +44,14 @@ def save(folder: Path, split: str, predictions: Predictions) -> None:
 
     def write(scratch: Path) -> None:
         with scratch.open("wb") as file:
-            np.savez_compressed(file, **vars(predictions) | {"weights_sha256": np.array(predictions.weights_sha256)})
+            np.savez_compressed(
+                file,
+                weights_sha256=np.array(predictions.weights_sha256),
+                images=predictions.images,
+                labels=predictions.labels,
+                logits=predictions.logits,
+                **predictions.pictures.arrays(),
+            )
 
     replace_file(_path(folder, split), write)
 
@@ -51,7 +60,13 @@ def read(folder: Path, split: str, weights_sha256: str | None) -> Predictions | 
     """Those of the weights with that hash; None where there are none that can be read."""
     try:
         with np.load(_path(folder, split), allow_pickle=False) as arrays:
-            found = Predictions(str(arrays["weights_sha256"]), arrays["images"], arrays["labels"], arrays["logits"])
+            found = Predictions(
+                str(arrays["weights_sha256"]),
+                arrays["images"],
+                arrays["labels"],
+                arrays["logits"],
+                Pictures.among(arrays, len(arrays["images"])),
+            )
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
         return None
     sound = found.logits.ndim == 2 and len(found.images) == len(found.labels) == len(found.logits)

@@ -38,10 +38,12 @@ from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult, ranked
 from search.settings import DEFAULT_SPACE, FOLDER
 from search.show.best import images_flag
+from search.show.confusion import MOST_NAMED, MOST_WRITTEN
 from search.show.epochs_trained import epochs_trained
 from search.show.importance import importance
 from search.show.learning_curves import learning_curves
 from search.show.loss_against_gap import loss_against_gap
+from search.show.mistakes import mistakes
 from search.show.regime_map import regime_map
 from search.show.reliability import reliability_of
 from search.show.slices import slices
@@ -106,6 +108,7 @@ def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None, f
         smaller_gap=cost_of_a_smaller_gap(ended),
         graphs=_graphs(snapshot, parameters),
         slices=[_graph(figure) for figure in slices(snapshot)],
+        mistakes=[] if folder is None else mistakes(folder, exported),
         regimes=regimes(ended, parameters),
         parameters=parameters,
         stops=stops(snapshot),
@@ -246,9 +249,10 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["MOST_CLASSES"] = MOST_CLASSES
+    environment.globals |= {"MOST_CLASSES": MOST_CLASSES, "MOST_WRITTEN": MOST_WRITTEN, "MOST_NAMED": MOST_NAMED}
     environment.filters |= {
         "figure": _figure,
+        "graph": _graph,
         "judged": judged,
         "percent": _percent,
         "plural": plural,

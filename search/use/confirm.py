@@ -21,6 +21,7 @@ from search.balance import counted_alike
 from search.data.tensors import SearchData, held_out
 from search.engine.fresh import Failure, Fresh, Job, Task, fingerprint_of, losses_of, train_fresh
 from search.engine.interruption import Interruption
+from search.engine.predictions import keep_test_predictions
 from search.engine.ray_cluster import connected
 from search.errors import SearchInterrupted, UserError
 from search.insight.confirmed import table, verdicts
@@ -74,6 +75,7 @@ def confirm(
     openings = Openings(path.parent, identity)
     _announce(field, seeds, len(test.labels))
     exported = _exported_figures(best, test)  # first: where it fails, nothing has been trained in vain
+    keep_test_predictions(best, test, path.parent)
     kept = KeptTrainings(path, identity)
     numbers = [best.seed + FRESH + number for number in range(seeds)]
     _train_missing(task, kept, devices, ray, [(one.candidate, seed) for one in field for seed in numbers])

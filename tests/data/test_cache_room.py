@@ -45,7 +45,7 @@ def test_what_is_used_stays_and_counts_as_used_now(filled):
 def test_loading_images_makes_room(tmp_path, filled, monkeypatch):
     monkeypatch.setattr(cache_room.make_room, "__defaults__", (0,))
     entry = datasets.load("folder", "train", fill(tmp_path / "data"))
-    assert names() == [entry.images.parent.name]
+    assert [name for name in names() if not name.startswith("copies-")] == [entry.images.parent.name]
 
 
 def test_the_command(filled, capsys):

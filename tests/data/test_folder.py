@@ -11,7 +11,7 @@ from image_files import COLOURS, fill, pixels, refusal, save
 from PIL import Image
 
 from search import Search
-from search.data import datasets
+from search.data import copies, datasets, folder
 from search.data.image_size import choose_size
 from search.data.listing import find_images
 from search.settings import Settings
@@ -48,19 +48,23 @@ class TestParts:
         assert pixels(train)[:, 0, 0, 0].tolist() == [0, 10, 20, 30, 40, 50, 40, 50, 60, 70, 80, 90]
 
     @pytest.mark.parametrize("divided", [True, False])
-    def test_a_search_opens_no_test_image(self, tmp_path, divided, monkeypatch):
+    def test_a_search_opens_test_images_to_find_copies_alone(self, tmp_path, divided, monkeypatch):
         home = tmp_path / "data"
         fill(home / "train" if divided else home)
         if divided:
             fill(home / "test", count=2, first=500)
-        train = set(find_images(home).train.paths)
+        train, test = (set(part.paths) for part in (find_images(home).train, find_images(home).test))
         opened = []
         original = Image.open
         monkeypatch.setattr(Image, "open", lambda path, **options: opened.append(path) or original(path, **options))
+        copies.saved_anew([*train, *test])
+        assert set(opened) == train | test
+        opened.clear()
+        monkeypatch.setattr(folder, "saved_anew", lambda paths: [])
         datasets.load("folder", "train", home)
         assert set(opened) == train
         datasets.load("folder", "test", home)
-        assert set(opened) == train | set(find_images(home).test.paths)
+        assert set(opened) == train | test
 
     def test_a_class_may_be_called_train(self, tmp_path):
         home = fill(tmp_path / "data", classes=("bus", "train"))
@@ -182,7 +186,7 @@ class TestBadInput:
         home = tmp_path / "data"
         fill(home / layout)
         if layout:
-            fill(home / "test")
+            fill(home / "test", first=500)
         save(home / layout / "stray.JPG", Image.new("RGB", (8, 8)), format="JPEG")
         path = home / layout / "stray.JPG"
         assert self.load(home) == f"the image {path} is in no class folder; move it into the folder of its class"

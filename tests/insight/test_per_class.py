@@ -19,6 +19,7 @@ def test_means_over_trainings_the_worst_first():
     ]  # fmt: skip
     assert bag.precision == pytest.approx((1 + 2 / 3) / 2)  # one taken for a bag, then three
     assert shirt.precision == pytest.approx((2 / 3 + 1) / 2)
+    assert bag.f1 == pytest.approx((2 * 1 / (2 + 1) + 2 * 2 / (2 + 3)) / 2)
     share = (1.5 + 2) / (2 + 4)
     assert bag.recall_se == pytest.approx(math.hypot(math.sqrt(share * (1 - share) / 6), 0.25))
 
@@ -31,6 +32,7 @@ def test_a_class_that_is_always_right_has_an_error_too():
 def test_a_class_that_nothing_is_taken_for_has_no_precision():
     worst = per_class(LABELS, np.array([[1, 1, 1, 1, 2]]), NAMES)[0]
     assert (worst.name, worst.recall, worst.precision, worst.precision_se) == ("bag", 0.0, None, None)
+    assert worst.f1 == 0.0
 
 
 def test_a_class_without_images_is_left_out():

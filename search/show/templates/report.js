@@ -75,7 +75,8 @@ function inOrder(one, other) {
   // The size of a graph on A4 with its margins, in CSS pixels.
   function onPaper(graph) {
     if (graph.classList.contains("slice")) return { width: 330, height: 260 };
-    return { width: 680, height: graph.classList.contains("low") ? 240 : 380 };
+    const { classList } = graph;
+    return { width: 680, height: classList.contains("matrix") ? 640 : classList.contains("low") ? 240 : 380 };
   }
 })().catch(error => {
   console.error(error);
