@@ -297,7 +297,7 @@ def confirmation(**others):
         "others": [fresh | beside],
         "classes": [
             {"name": "shirt", "support": 1000, "recall": 0.71, "recall_se": 0.01, "precision": 0.7,
-             "precision_se": 0.02},
+             "precision_se": 0.02, "f1": 0.705},
             {"name": "coat", "support": 9, "recall": 0.8, "recall_se": 0.01, "precision": None, "precision_se": None},
         ],
         "exported_test_loss": 0.31, "exported_test_loss_se": 0.02,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class Pictures:
         default_factory=lambda: np.array([], np.str_)
     )  # (m,) of the files; "" where none is known
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, Any]:
         """To be written beside others."""
         return {f"picture_{name}": array for name, array in vars(self).items()}
 

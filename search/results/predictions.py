@@ -7,6 +7,7 @@ reading them runs nothing.
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,14 +45,9 @@ def save(folder: Path, split: str, predictions: Predictions) -> None:
 
     def write(scratch: Path) -> None:
         with scratch.open("wb") as file:
-            np.savez_compressed(
-                file,
-                weights_sha256=np.array(predictions.weights_sha256),
-                images=predictions.images,
-                labels=predictions.labels,
-                logits=predictions.logits,
-                **predictions.pictures.arrays(),
-            )
+            arrays: dict[str, Any] = {name: getattr(predictions, name) for name in ("images", "labels", "logits")}
+            sha256 = np.array(predictions.weights_sha256)
+            np.savez_compressed(file, weights_sha256=sha256, **arrays, **predictions.pictures.arrays())
 
     replace_file(_path(folder, split), write)
 

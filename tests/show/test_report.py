@@ -248,7 +248,7 @@ def test_best_yaml_tells_of_versions_and_confirmation(folder):
     assert "The recorded val_loss was lucky: fresh seeds have +0.0400 ± 0.0150 (+40%) on the same images" in text
     assert "the smaller gap of the choice cost test loss, +0.0300 ± 0.0100" in text
     assert "loss, fresh seeds 0.2400 ± 0.0200 0.3000 ± 0.0200" in text
-    assert "shirt 71.0% ± 1.0% 70.0% ± 2.0% 1,000" in text
+    assert "shirt 71.0% ± 1.0% 70.0% ± 2.0% 70.5% 1,000" in text
 
 
 @pytest.mark.parametrize("broken", ["{", "version: 1", "version: 1\nstudy: s\ntrial: 0"])

@@ -18,6 +18,7 @@ from search.engine.fresh import Candidate, Fresh
 from search.engine.launch import run_search
 from search.errors import UserError
 from search.log import show_log
+from search.results.predictions import TEST, read
 from search.settings import Settings
 from search.use import confirm as confirmation
 from search.use import kept_trainings
@@ -176,7 +177,8 @@ def test_an_interrupted_confirmation_trains_the_missing_seeds_alone(own, monkeyp
         f"[{number}/3] trial" for number in (1, 2, 3)
     ]
     assert own.read_bytes() == undisturbed  # the number of openings included
-    assert {path.name for path in own.parent.iterdir()} == {"best.yaml", "best.pt", "test_split.json"}
+    assert {path.name for path in own.parent.iterdir()} == {"best.yaml", "best.pt", "predictions", "test_split.json"}
+    assert len(read(own.parent, TEST, content["weights_sha256"]).labels) == 360
     assert lines[-1].startswith("report: not written: there is no ")
 
 
