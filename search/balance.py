@@ -39,6 +39,12 @@ def reweighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return (mean + weights * (values - mean)).astype(values.dtype)
 
 
+def weighed_back(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """What `reweighted` was given, from what it gave; both (n,)."""
+    weights, mean = weights / weights.mean(dtype=np.float64), values.mean(dtype=np.float64)
+    return mean + (values - mean) / weights
+
+
 def counted_alike(correct: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Per-image values whose plain mean is the balanced accuracy, the mean recall of the classes; float64.
 

@@ -81,7 +81,7 @@ def _run(arguments: Sequence[str], program: str) -> int:
     _add_run(to, study)
     _add_check(to, study)
     shows = (_add_best, _add_list, _add_compare, _add_dashboard, _add_report)
-    uses = (_add_train, _add_confirm, _add_refit, _add_predict, _add_export)
+    uses = (_add_train, _add_confirm, _add_labels, _add_refit, _add_predict, _add_export)
     for add in (*shows, *uses, _add_cache):
         add(to)
     options = vars(parser.parse_args(arguments))
@@ -193,6 +193,18 @@ def _add_confirm(to: "Commands") -> None:
     where = "train on a Ray cluster (default: processes of this machine)"
     confirm.add_argument("--ray", nargs="?", const="auto", metavar="ADDRESS|auto|local", help=where)
     _add_storage(confirm)
+
+
+def _add_labels(to: "Commands") -> None:
+    text = "find the images whose labels look wrong"
+    about = (
+        f"{text}: each half of the images is judged by networks that are trained on the other half, of up to three of "
+        "the best configurations. It costs as much as --networks trials; labels.csv and the report list the images."
+    )
+    labels = _add(to, "labels", commands.labels, text, about, "runs/digits")
+    _add_retraining_flags(labels)
+    labels.add_argument("--networks", type=int, default=3, metavar="N", help="that judge each image (default: 3)")
+    _add_storage(labels)
 
 
 def _add_refit(to: "Commands") -> None:

@@ -141,6 +141,19 @@ def confirm(
     return 0
 
 
+def labels(place: Path, data_root: Path | None, device: str | None, networks: int, storage: str | None) -> int:
+    """Find the images whose labels look wrong, of those that a best.yaml, or that of a run folder, was found on."""
+    if networks < 1:
+        raise UserError(f"--networks is {networks}; it must be at least 1")
+
+    from search.results.best_yaml import best_file, load
+    from search.use import labels as judging
+
+    path = best_file(place)
+    judging.labels(path, data_root, device or load(path).environment["device"], networks, storage)
+    return 0
+
+
 def refit(place: Path, data_root: Path | None, device: str | None, seeds: int, anneal: bool) -> int:
     """Train a best.yaml, or that of a run folder, on train and validation images together; writes final.yaml."""
     if seeds < 1:

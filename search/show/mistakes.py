@@ -15,6 +15,8 @@ from search.insight.mistakes import Confusion, confusion_matrix, confusions
 from search.insight.per_class import ClassFigures, per_class
 from search.measurement import recalls
 from search.results.predictions import TEST, VALIDATION, Predictions, read
+from search.results.suspects import Suspects
+from search.results.suspects import read as suspects_of
 from search.show.confusion import confusion_graph
 
 MOST_CONFUSIONS = 12
@@ -85,6 +87,31 @@ def _cards(found: Predictions, names: Sequence[str], temperature: float) -> Iter
         true, taken, of = found.labels[place], found.predicted[place], probabilities[place]
         lines = (f"taken for {names[taken]} ({of[taken]:.1%})", f"true: {names[true]} ({of[true]:.1%})")
         yield Card(picture(pixels), str(name) or f"image {found.images[place]}", lines)
+
+
+def suspects(folder: Path, exported: Mapping[str, Any] | None) -> tuple[str, list[Card]] | None:
+    """What `gapsearch labels` found, in a sentence, and the most suspicious images; None before."""
+    found = None if exported is None else suspects_of(folder, exported.get("weights_sha256"))
+    if exported is None or found is None:
+        return None
+    names = exported["data"]["classes"]
+    told = (
+        f"{len(found.labels):,} of {found.examined:,} images are taken for another class than their label by most of "
+        f"{found.networks} networks that did not train on them"
+    )
+    cards = [
+        Card(picture(pixels), str(name) or f"image {found.images[place]}", _said(found, place, names))
+        for place, pixels, name in zip(*vars(found.pictures).values(), strict=True)
+    ]
+    return told, cards
+
+
+def _said(found: Suspects, place: int, names: Sequence[str]) -> tuple[str, ...]:
+    return (
+        f"label: {names[found.labels[place]]}",
+        f"rather: {names[found.suggested[place]]} ({found.wrong[place]} of {found.networks}, "
+        f"loss {found.losses[place]:.2f})",
+    )
 
 
 def picture(pixels: np.ndarray) -> str:

@@ -43,7 +43,7 @@ from search.show.epochs_trained import epochs_trained
 from search.show.importance import importance
 from search.show.learning_curves import learning_curves
 from search.show.loss_against_gap import loss_against_gap
-from search.show.mistakes import mistakes
+from search.show.mistakes import mistakes, suspects
 from search.show.regime_map import regime_map
 from search.show.reliability import reliability_of
 from search.show.slices import slices
@@ -109,6 +109,7 @@ def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None, f
         graphs=_graphs(snapshot, parameters),
         slices=[_graph(figure) for figure in slices(snapshot)],
         mistakes=[] if folder is None else mistakes(folder, exported),
+        suspects=None if folder is None else suspects(folder, exported),
         regimes=regimes(ended, parameters),
         parameters=parameters,
         stops=stops(snapshot),

@@ -176,7 +176,7 @@ def _key(job: Job) -> tuple[int, int]:
     return candidate.trial, seed
 
 
-def _places(devices: Sequence[str]) -> Sequence[str]:
+def places(devices: Sequence[str]) -> Sequence[str]:
     """The devices of trainings side by side: on a CPU as many as there are cores, one on each GPU."""
     return list(devices) * joblib.cpu_count() if devices[0] == "cpu" else devices
 
@@ -217,7 +217,7 @@ def _trained_somewhere(
     task: Task, jobs: Sequence[Job], devices: Sequence[str], ray: str | None, go_on: Callable[[], bool]
 ) -> Generator[Fresh | Failure, None, None]:
     if ray is None:
-        return train_fresh(task, jobs, _places(devices), go_on)
+        return train_fresh(task, jobs, places(devices), go_on)
     from search.engine import ray_fresh
 
     return ray_fresh.train_fresh(task, jobs, torch.device(devices[0]).type, go_on)

@@ -36,7 +36,7 @@ def contenders(path: Path, best: Best, top: int, storage: str | None) -> Sequenc
         return field
     snapshot = _snapshot(path.parent, best, storage)
     if best.trial >= len(snapshot.trials) or snapshot.trials[best.trial].config != best.config:
-        raise UserError(f"{path} is not of the study in its run folder; leave --top out, or confirm the one that is")
+        raise UserError(f"{path} is not of the study in its run folder; pass --top 1, or name the one that is")
     for trial, role in runners_up(snapshot, best.trial, top - 1):
         assert trial.run is not None
         candidate = Candidate(trial.number, trial.config, trial.run.best_epoch + 1)

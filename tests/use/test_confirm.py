@@ -109,7 +109,7 @@ def test_a_best_yaml_of_another_study_is_held_against_none(best_yaml, own, capsy
     content = yaml.safe_load(own.read_text())
     own.write_text(yaml.safe_dump(content | {"trial": 77}))
     assert main(["confirm", str(own), "--top", "2"]) == 2
-    assert "is not of the study in its run folder; leave --top out" in capsys.readouterr().err
+    assert "is not of the study in its run folder; pass --top 1" in capsys.readouterr().err
 
 
 def fresh(trial, seed, train, val, test, hits):
@@ -163,7 +163,7 @@ def test_an_interrupted_confirmation_trains_the_missing_seeds_alone(own, monkeyp
     own.write_text(yaml.safe_dump(content))
     own.with_name("test_split.json").unlink()
     capsys.readouterr()
-    monkeypatch.setattr(confirmation, "_places", lambda devices: devices)  # one after the other
+    monkeypatch.setattr(confirmation, "places", lambda devices: devices)  # one after the other
     with monkeypatch.context() as patch:
         after(2, lambda: signal.raise_signal(signal.SIGINT), patch)
         assert main(["confirm", str(own), "--device", "cpu"]) == 130
@@ -186,7 +186,7 @@ def test_a_failed_training_costs_no_other_one(own, monkeypatch, capsys):
     """best.yaml is written anew after the second training: the later ones would train another configuration."""
     show_log()
     content = yaml.safe_load(own.read_text())
-    monkeypatch.setattr(confirmation, "_places", lambda devices: devices)
+    monkeypatch.setattr(confirmation, "places", lambda devices: devices)
     after(2, lambda: own.write_text(yaml.safe_dump(content | {"seed": 5})), monkeypatch)
     with pytest.raises(UserError, match=r"best\.yaml was written anew while .* 2 of 4 trainings are kept"):
         confirm(own, Path("data"), "cpu", seeds=4)
@@ -198,7 +198,7 @@ def test_a_failed_training_costs_no_other_one(own, monkeypatch, capsys):
 
 def test_another_best_yaml_takes_none_of_them_up(own, monkeypatch, capsys):
     show_log()
-    monkeypatch.setattr(confirmation, "_places", lambda devices: devices)
+    monkeypatch.setattr(confirmation, "places", lambda devices: devices)
     after(1, lambda: signal.raise_signal(signal.SIGTERM), monkeypatch)
     with pytest.raises(search.SearchInterrupted):
         confirm(own, Path("data"), "cpu", seeds=2)

@@ -1,0 +1,58 @@
+"""Images whose labels look wrong, kept in the run folder for reports: `predictions/labels.npz`."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search.files import replace_file
+from search.results.pictures import Pictures
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """n images, the most suspicious first."""
+
+    weights_sha256: str  # of the best.pt whose images they are, as best.yaml names it
+    images: np.ndarray  # int64 (n,): their places in the part of the data set that they are from
+    labels: np.ndarray  # int64 (n,)
+    suggested: np.ndarray  # int64 (n,): the class that most networks take them for
+    losses: np.ndarray  # float64 (n,): mean cross-entropy of networks that did not train on them, in nats
+    wrong: np.ndarray  # int64 (n,): networks that take them for another class than their label
+    networks: int  # how many have judged each
+    examined: int  # images among which they were found
+    pictures: Pictures  # of the first ones
+
+
+ARRAYS = ("images", "labels", "suggested", "losses", "wrong", "networks", "examined")
+
+
+def save(folder: Path, suspects: Suspects) -> None:
+    """Write them into the run folder. Raises OSError where that fails."""
+    arrays: dict[str, Any] = {name: np.asarray(getattr(suspects, name)) for name in ("weights_sha256", *ARRAYS)}
+    arrays |= suspects.pictures.arrays()
+
+    def write(scratch: Path) -> None:
+        with scratch.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    replace_file(_path(folder), write)
+
+
+def read(folder: Path, weights_sha256: str | None) -> Suspects | None:
+    """Those among the images of that best.pt; None where there are none that can be read."""
+    try:
+        with np.load(_path(folder), allow_pickle=False) as arrays:
+            *of_images, networks, examined = (arrays[name] for name in ARRAYS)
+            sha256, pictures = str(arrays["weights_sha256"]), Pictures.among(arrays, len(of_images[0]))
+            found = Suspects(sha256, *of_images, int(networks), int(examined), pictures)
+    except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
+        return None
+    sound = all(len(array) == len(of_images[0]) for array in of_images)
+    return found if sound and sha256 == (weights_sha256 or "") else None
+
+
+def _path(folder: Path) -> Path:
+    return folder / "predictions" / "labels.npz"

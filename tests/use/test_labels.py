@@ -1,0 +1,92 @@
+"""Wrong labels: who judges whom, what is taken for suspicious, and a search whose changed labels are found."""
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+
+from search import Search
+from search.balance import reweighted, weighed_back
+from search.command.cli import main
+from search.data import datasets
+from search.results.suspects import read
+from search.use.labels import halved, suspects
+
+
+def test_halves_share_no_image_and_have_the_classes_of_the_whole():
+    images, labels = np.arange(100, 160), np.arange(60) % 3
+    one, other = halved(images, labels, seed=1)
+    assert sorted([*one, *other]) == images.tolist()
+    assert np.bincount(labels[one - 100]).tolist() == np.bincount(labels[other - 100]).tolist() == [10, 10, 10]
+    assert one.tolist() == sorted(one)
+    assert halved(images, labels, seed=1)[0].tolist() == one.tolist()
+    assert halved(images, labels, seed=2)[0].tolist() != one.tolist()
+
+
+def test_those_that_most_take_for_another_class_by_mean_loss(digits):
+    images = np.array([4, 5, 6, 7])
+    data = replace(digits, labels=np.zeros_like(digits.labels))
+    losses = np.array([[9, 1, 4, 0], [9, 3, 4, 0], [0, 5, 4, 9]])
+    predicted = np.array([[0, 3, 7, 0], [0, 0, 7, 0], [1, 3, 2, 5]])
+    found = suspects("a", data, images, losses, predicted)
+    assert found.images.tolist() == [6, 5]  # of the others one network alone takes another class
+    assert found.losses.tolist() == [4, 3]
+    assert found.suggested.tolist() == [7, 3]
+    assert found.wrong.tolist() == [3, 2]
+    assert (found.networks, found.examined) == (3, 4)
+    assert np.array_equal(found.pictures.pixels, np.load(digits.images)[[6, 5]])
+
+
+def test_weighed_losses_are_weighed_back():
+    losses, weights = np.array([1.0, 2.0, 7.0]), np.array([0.5, 3.0, 1.0])
+    assert weighed_back(reweighted(losses, weights), weights) == pytest.approx(losses)
+
+
+@pytest.fixture
+def wrong(monkeypatch):
+    """Digits of which 20 have another label, by their places."""
+    changed = np.random.default_rng(0).choice(1000, 20, replace=False)
+    original = datasets.read_digits
+
+    def read_digits(part, root):
+        images, labels, classes = original(part, root)
+        if part == "train":
+            labels[changed] = (labels[changed] + 5) % 10
+        return images, labels, classes
+
+    monkeypatch.setitem(datasets.SOURCES, "digits", replace(datasets.SOURCES["digits"], read=read_digits))
+    return set(changed.tolist())
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_changed_labels_of_digits_are_found(tmp_path, wrong, capsys):
+    run = tmp_path / "run"
+    ranges = {"depth": (2, 3), "width": (12, 16), "learning_rate": (5e-3, 1e-2)}
+    Search(name="s", dataset="digits", trials=2, epochs=4, ranges=ranges, start=False, race=False, workers=1,
+           device="cpu", check=False, out=run).run()  # fmt: skip
+    best = yaml.safe_load((run / "best.yaml").read_text())
+    assert "gapsearch labels" in (run / "report.html").read_text()
+    capsys.readouterr()
+    assert main(["labels", str(run), "--networks", "2"]) == 0
+    assert "1,437 images in two halves; 4 trainings of at most" in capsys.readouterr().out
+    with (run / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    first = [int(row["image"]) for row in rows[:20]]
+    assert len(wrong & set(first)) >= 15
+    assert [float(row["loss"]) for row in rows] == sorted((float(row["loss"]) for row in rows), reverse=True)
+    assert all(row["label"] != row["suggested"] for row in rows)
+    assert {row["split"] for row in rows} <= {"train", "validation"}
+    assert read(run, best["weights_sha256"]).images[:20].tolist() == first
+    assert read(run, "b" * 64) is None
+    text = (run / "report.html").read_text()
+    assert f"{len(rows)} of 1,437 images are taken for another class than their label by most of 2 networks" in text
+    assert f"image {first[0]}" in text
+
+
+def test_bad_input_is_one_line(tmp_path, capsys):
+    assert main(["labels", "none.yaml", "--networks", "0"]) == 2
+    assert capsys.readouterr().err == "error: --networks is 0; it must be at least 1\n"
+    assert main(["labels", str(tmp_path)]) == 2
+    assert "has no best.yaml" in capsys.readouterr().err
