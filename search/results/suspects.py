@@ -47,7 +47,8 @@ def read(folder: Path, weights_sha256: str | None) -> Suspects | None:
         with np.load(_path(folder), allow_pickle=False) as arrays:
             *of_images, networks, examined = (arrays[name] for name in ARRAYS)
             sha256, pictures = str(arrays["weights_sha256"]), Pictures.among(arrays, len(of_images[0]))
-            found = Suspects(sha256, *of_images, int(networks), int(examined), pictures)
+            images, labels, suggested, losses, wrong = of_images
+            found = Suspects(sha256, images, labels, suggested, losses, wrong, int(networks), int(examined), pictures)
     except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
         return None
     sound = all(len(array) == len(of_images[0]) for array in of_images)

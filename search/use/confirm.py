@@ -74,8 +74,7 @@ def confirm(
     identity = task.identity(devices[0])
     openings = Openings(path.parent, identity)
     _announce(field, seeds, len(test.labels))
-    exported = _exported_figures(best, test)  # first: where it fails, nothing has been trained in vain
-    keep_test_predictions(best, test, path.parent)
+    exported = _exported_figures(path, best, test)  # first: where it fails, nothing has been trained in vain
     kept = KeptTrainings(path, identity)
     numbers = [best.seed + FRESH + number for number in range(seeds)]
     _train_missing(task, kept, devices, ray, [(one.candidate, seed) for one in field for seed in numbers])
@@ -230,8 +229,9 @@ def _line(one: Fresh) -> str:
     )
 
 
-def _exported_figures(best: Best, test: SearchData) -> dict[str, float]:
-    """Of best.pt itself on the test images."""
+def _exported_figures(path: Path, best: Best, test: SearchData) -> dict[str, float]:
+    """Of best.pt itself on the test images. What it says of each is kept beside best.yaml, for the report."""
+    keep_test_predictions(best, test, path.parent)
     images = torch.arange(len(test.labels))
     exported = evaluate(best.trained(), test.to(torch.device("cpu")), images, Precision.of(best.environment))
     alike = counted_alike(exported.correct, test.labels)
