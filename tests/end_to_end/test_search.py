@@ -241,7 +241,8 @@ def test_a_time_limit_ends_the_search_and_keeps_what_runs(tmp_path):
     began = time.monotonic()
     run_search(settings(tmp_path / "run", trials=500, timeout=4, epochs=500, workers=2))
     assert time.monotonic() - began < 22
-    assert 1 <= states(tmp_path / "run")["WAITING"] <= 2  # one may have been taken home
+    ended = states(tmp_path / "run")
+    assert ended["WAITING"] + ended["COMPLETE"] == 2  # what may be chosen by then is taken home
 
 
 def has_history(folder):

@@ -1,5 +1,7 @@
 """How the time of a start is shared between its trials and the race."""
 
+import itertools
+
 import pytest
 from builders import history, run, settings, study_of
 from optuna.trial import TrialState
@@ -88,7 +90,10 @@ def test_a_search_that_is_done_says_nothing_of_its_time(tmp_path, said):
 def test_where_no_run_has_ended_a_running_one_ends_with_its_epochs_and_goes_on_later(tmp_path, monkeypatch, said):
     monkeypatch.setattr(runner, "LAST_SECONDS", 100.0)  # on a busy machine an epoch takes long
     plan = {"trials": 2, "epochs": 500, "workers": 1, "race": False}
-    run_search(settings(tmp_path / "run", timeout=2.0, **plan))
+    over = itertools.chain([False], itertools.repeat(True))
+    with monkeypatch.context() as early:
+        early.setattr(TimeLimit, "over", lambda limit: next(over))  # as soon as the first trial has begun
+        run_search(settings(tmp_path / "run", **plan))
     study = study_of(tmp_path / "run")
     [first] = study.get_trials(states=(TrialState.COMPLETE,))
     assert first.user_attrs["stopped"] == "finished"

@@ -10,6 +10,7 @@ from builders import CONFIG, job
 
 from search.stopping.overfit import OverfitRule
 from search.training import trial as trials
+from search.training import trial_files
 from search.training.checkpoint import RunState, load_checkpoint, load_weights, save_checkpoint, save_weights
 from search.training.precision import Precision
 from search.training.tensor_files import DamagedFile
@@ -84,7 +85,7 @@ def test_an_interruption_costs_15_s_or_an_epoch(digits, conditions, monkeypatch,
 
     monkeypatch.setattr(Trainer, "epoch", timed)
     monkeypatch.setattr(trials, "time", SimpleNamespace(monotonic=lambda: times[-1]))
-    monkeypatch.setattr(trials, "save_checkpoint", lambda *arguments: written.append(arguments[-1].epochs))
+    monkeypatch.setattr(trial_files, "save_checkpoint", lambda *arguments: written.append(arguments[-1].epochs))
     run_trial(job(6, number=1), cnn.build, digits.to(CPU), conditions)
     assert written == saved
 

@@ -48,7 +48,7 @@ def test_interruption_comes_between_batches(digits):
 
 def test_a_batch_weighs_its_images_as_their_classes():
     """Losses log 2 and log 4 of weights 3 and 1, over two images, whatever the weights sum to."""
-    logits = torch.tensor([[0.0, 0.0], [0.0, np.log(3)]])
+    logits = torch.tensor([[0.0, 0.0], [0.0, float(np.log(3))]])
     labels, weights = torch.tensor([1, 0]), torch.tensor([1.0, 3.0])
     assert batch_loss(logits, labels, weights).item() == pytest.approx((3 * np.log(2) + np.log(4)) / 2)
     assert batch_loss(logits, labels, None).item() == pytest.approx((np.log(2) + np.log(4)) / 2)

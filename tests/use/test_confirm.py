@@ -127,7 +127,7 @@ def test_the_summary_by_hand(digits):
         [fresh(3, 1, 0.10, 0.22, 0.30, [1, 1]), fresh(3, 2, 0.12, 0.26, 0.34, [1, 0])],
         [fresh(1, 1, 0.10, 0.22, 0.25, [1, 1]), fresh(1, 2, 0.12, 0.26, 0.27, [1, 1])],
     ]
-    found = summarize(field, runs, test)
+    found = summarize(field, runs, test.labels, test)
     assert (found["test_loss"], found["test_loss_se"]) == pytest.approx((0.32, 0.02))
     assert (found["test_gap"], found["optimism"], found["split_offset"]) == pytest.approx((0.21, 0.04, 0.08))
     (other,) = found["others"]

@@ -40,13 +40,13 @@ class Contender:
 
     name: str
     script: str
-    needs: str | None = None  # a module that has to be installed
+    needs: str | None = None  # a module that has to be installed; of Ray one that only its tune needs
     per_core: bool = False  # started once for each core
 
 
 CONTENDERS = (
     Contender("Optuna, TPE and MedianPruner", "optuna_script", per_core=True),
-    Contender("Ray Tune, ASHA and Optuna search", "ray_tune", "ray"),
+    Contender("Ray Tune, ASHA and Optuna search", "ray_tune", "tensorboardX"),
     Contender("Keras Tuner, Hyperband", "keras_hyperband", "keras_tuner"),
     Contender("NePS, PriorBand", "neps_priorband", "neps"),
     Contender(OURS, "ours"),

@@ -22,7 +22,7 @@ CONTENDERS = (
     Contender("optuna", "(a) Optuna, DataLoader, torchvision transforms", "optuna_script"),
     Contender("optuna per core", "(a) the same, one process per core", "optuna_script", per_core=True),
     Contender("lightning", "(b) Optuna with Lightning", "optuna_lightning", ("lightning", "optuna_integration")),
-    Contender("ray", "(c) Ray Tune, no scheduler", "ray_tune", ("ray",)),
+    Contender("ray", "(c) Ray Tune, no scheduler", "ray_tune", ("ray", "tensorboardX")),
     Contender("keras", "(d) Keras Tuner, torch backend", "keras_tuner_search", ("keras", "keras_tuner")),
     Contender("bare", "(e) bare loop", "bare_loop"),
     Contender("bare bf16", "(e) bare loop, bf16", "bare_loop", bf16=True),
