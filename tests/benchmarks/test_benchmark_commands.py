@@ -11,7 +11,18 @@ from builders import ROOT
 
 STUDIES = ROOT / "studies"
 PAGES = sorted(STUDIES.rglob("README.md"))
-FOLDERS = {"throughput", "pruning", "choice", "overhead", "faults", "race", "search", "tables"}
+FOLDERS = {
+    "calibration",
+    "cluster",
+    "throughput",
+    "pruning",
+    "choice",
+    "overhead",
+    "faults",
+    "race",
+    "search",
+    "tables",
+}
 
 
 def commands_of(page):
