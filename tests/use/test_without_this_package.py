@@ -1,4 +1,4 @@
-"""The README's lines of plain PyTorch give what `Best.predict` gives."""
+"""The lines of plain PyTorch in studies/README.md give what `Best.predict` gives."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ from search.results.best_yaml import load
 from spaces import cnn
 
 LINES = re.search(
-    r"works without this package:\n\n```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL
+    r"works without this package:\n\n```python\n(.*?)```", (ROOT / "studies" / "README.md").read_text(), flags=re.DOTALL
 )[1]
 EXIF_ROTATED = 6
 
