@@ -99,7 +99,9 @@ def trial(
     Of a running trial pass `stopped=None`.
     """
     of_run = {name: known.pop(name) for name in ("fit", "feasible", "parameters", "best_epoch") if name in known}
-    curves = history(val, train, **{name: known.pop(name) for name in CONSTANT if name in known})
+    curves = history(
+        val, train, **{name: known.pop(name) for name in (*CONSTANT, "val_balanced_accuracy") if name in known}
+    )
     best = run_at_best(number, curves, constraints, parameters=1000)
     best = None if best is None else replace(best, **({"fit": Fit.GOOD} | of_run))
     return TrialResult(number=number, state=state, run=best, stopped=stopped, history=curves, **known)

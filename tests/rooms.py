@@ -23,7 +23,7 @@ MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or sing
     "start_weights": ("errors", "files", "spaces"),
     "settings": ("data", "errors", "results", "spaces", "start_weights"),
     "stopping": ("measurement",),
-    "choice": ("measurement",),
+    "choice": ("balance", "measurement"),
     "data": ("balance", "errors", "files", "processes"),
     "training": ("balance", "choice", "data", "errors", "files", "measurement", "stopping"),
     "results": (

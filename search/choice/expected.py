@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from search.balance import counted_alike
 from search.choice.choose import BAND_Z
 
 RESAMPLES = 400
@@ -39,10 +40,12 @@ class Expected:
     accuracy: float
     gap: float
     seeds: int  # unseen ones that were measured; without any the luck of the seed is still in the figures
+    balanced_accuracy: float | None = None  # where the classes are uneven
 
     def as_dict(self) -> dict[str, Any]:
-        """For best.yaml and the study's attributes."""
-        return asdict(self) | {"loss_interval": list(self.loss_interval)}
+        """For best.yaml and the study's attributes; what is not known is left out."""
+        known = {name: value for name, value in asdict(self).items() if value is not None}
+        return known | {"loss_interval": list(self.loss_interval)}
 
 
 def expected(
@@ -54,55 +57,62 @@ def expected(
     *,
     trainings: int = 1,
     seed: int = 0,
+    labels: np.ndarray | None = None,
 ) -> Expected:
     """The expected figures of the configuration `chosen` (its place in `among`).
 
     among: all that might have been chosen, with the figures that they were chosen by. unseen: trainings of the chosen
     one that were not selected on; without any its own figures take their place. seed_std: of a validation loss over
     seeds in nats, by so many degrees of `freedom`; trainings: whose means the figures in `among` are. seed: of the
-    bootstrap.
+    bootstrap. labels: of the images, (n,), where the classes are uneven.
     """
     rng = np.random.default_rng(seed)
     measured = unseen or [among[chosen]]
-    own_losses, own_correct = (values.mean(axis=0) for values in _stacked(measured))
-    loss_shift, accuracy_shift, spread = _bootstrap(rng, among, chosen, own_losses, seed_std, trainings)
+    own, recorded = _figures(measured, labels), _figures(among, labels)
+    own_losses = own[0].mean(axis=0)
+    shifts, spread = _bootstrap(rng, among, recorded, chosen, own_losses, seed_std, trainings)
     if unseen and seed_std is not None:
         spread += seed_std / math.sqrt(len(unseen)) * rng.standard_t(max(freedom, 1), len(spread))
-    loss = float(own_losses.mean() + loss_shift)
+    loss = float(own_losses.mean() + shifts[0])
+    accuracies = [float(np.clip(of.mean() + shift, 0, 1)) for of, shift in zip(own[1:], shifts[1:], strict=True)]
     low, high = np.quantile(spread, TAILS)
     return Expected(
         loss=loss,
         loss_interval=(max(loss + float(low), 0.0), loss + float(high)),
-        accuracy=float(np.clip(own_correct.mean() + accuracy_shift, 0.0, 1.0)),
+        accuracy=accuracies[0],
         gap=loss - math.fsum(one.train_loss for one in measured) / len(measured),
         seeds=len(unseen),
+        balanced_accuracy=None if labels is None else accuracies[1],
     )
 
 
 def _bootstrap(
     rng: np.random.Generator,
     among: Sequence[Evaluated],
+    recorded: Sequence[np.ndarray],
     chosen: int,
     own_losses: np.ndarray,
     seed_std: float | None,
     trainings: int,
-) -> tuple[float, float, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """By how much what is chosen on drawn images is worse on those left out than the chosen one is on all of them.
 
-    Returns that of the loss, that of the accuracy, and by how much the mean of `own_losses` differs from resample to
-    resample, (resamples,). Where no image is left out, which takes a handful of images, the drawn ones serve.
+    recorded: the figures of `among`, losses first, see `_figures`. Returns that of each figure, and by how much the
+    mean of `own_losses` differs from resample to resample, (resamples,). Where no image is left out, which takes a
+    handful of images, the drawn ones serve.
     """
-    losses, correct = _stacked(among)
+    losses = recorded[0]
     images = losses.shape[1]
-    left_out, right, spread = (np.empty(RESAMPLES) for _ in range(3))
+    left_out, spread = np.empty((len(recorded), RESAMPLES)), np.empty(RESAMPLES)
     for part in np.array_split(np.arange(RESAMPLES), RESAMPLES // AT_ONCE):
         drawn = rng.multinomial(images, np.full(images, 1 / images), len(part))
         weights = np.where((drawn == 0).any(axis=1, keepdims=True), drawn == 0, drawn).astype(np.float64)
         weights /= weights.sum(axis=1, keepdims=True)
         picked = np.arange(len(part)), choose_on(drawn, among, losses, seed_std, trainings)
-        left_out[part], right[part] = (weights @ losses.T)[picked], (weights @ correct.T)[picked]
+        for figure, values in enumerate(recorded):
+            left_out[figure, part] = (weights @ values.T)[picked]
         spread[part] = drawn @ (own_losses - own_losses.mean()) / images
-    return float(left_out.mean() - losses[chosen].mean()), float(right.mean() - correct[chosen].mean()), spread
+    return left_out.mean(axis=1) - [values[chosen].mean() for values in recorded], spread
 
 
 def choose_on(
@@ -130,6 +140,8 @@ def choose_on(
     return np.where(tied, means, np.inf).argmin(axis=1)
 
 
-def _stacked(those: Sequence[Evaluated]) -> tuple[np.ndarray, np.ndarray]:
-    """Their losses and whether they are right, each of shape (runs, n)."""
-    return np.array([one.losses for one in those], np.float64), np.array([one.correct for one in those], np.float64)
+def _figures(those: Sequence[Evaluated], labels: np.ndarray | None) -> list[np.ndarray]:
+    """Losses, whether they are right, and with `labels` the same with each class counted alike; each (runs, n)."""
+    correct = np.array([one.correct for one in those], np.float64)
+    balanced = [] if labels is None else [counted_alike(correct, labels)]
+    return [np.array([one.losses for one in those], np.float64), correct, *balanced]

@@ -1,6 +1,8 @@
 """What needs no network: the accuracies that a chosen one is held against."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -9,6 +11,18 @@ class Rivals:
 
     baseline: float | None = None  # of the linear baseline
     largest_class: float | None = None  # of naming the largest class each time: its share of the labels
+    baseline_balanced: float | None = None  # balanced accuracy of the linear baseline, where the classes are uneven
+
+    @classmethod
+    def recorded(cls, choice: Mapping[str, Any]) -> "Rivals":
+        """As the part `choice` of a best.yaml tells of them, see `as_dict`."""
+        names = ("baseline_accuracy", "largest_class", "baseline_balanced_accuracy")
+        return cls(*(choice.get(name) for name in names))
+
+    def as_dict(self) -> dict[str, float | None]:
+        """For best.yaml."""
+        balanced = {} if self.baseline_balanced is None else {"baseline_balanced_accuracy": self.baseline_balanced}
+        return {"baseline_accuracy": self.baseline, **balanced, "largest_class": self.largest_class}
 
     @property
     def known(self) -> dict[str, float]:

@@ -209,12 +209,12 @@ def _search(dataset: str, flags: dict[str, Any]) -> "Search":
 
 def _table(trials: Sequence["TrialResult"]) -> list[str]:
     """A header and one line for each trial; of the parameters those that differ between trials."""
-    from search.show.trial_table import CHOSEN, FRONT, STATE, TRIAL, figures, parameter, parameter_names, table
+    from search.show.trial_table import CHOSEN, FIGURES, FRONT, STATE, TRIAL, parameter, parameter_names, table
 
     names = parameter_names(trials)
     if len(trials) > 1:
         names = [name for name in names if len({str(trial.params.get(name)) for trial in trials}) > 1]
-    return table(trials, (CHOSEN, TRIAL, *figures(trials), STATE, FRONT, *map(parameter, names)))
+    return table(trials, (CHOSEN, TRIAL, *FIGURES, STATE, FRONT, *map(parameter, names)))
 
 
 def _legend(trials: Sequence["TrialResult"]) -> list[str]:

@@ -162,7 +162,11 @@ class Finals:
             )
             for one in known
         ]
-        return expected(evaluated, known.index(run), unseen, std, freedom, trainings=trainings, seed=self._seed)
+        data = self._pool.data
+        return expected(
+            evaluated, known.index(run), unseen, std, freedom, trainings=trainings, seed=self._seed,
+            labels=data.val_labels if data.uneven else None,
+        )  # fmt: skip
 
     def _of(self, number: int) -> list[Repeat]:
         return sorted((one for one in self._repeats if one.trial == number), key=lambda one: one.index)

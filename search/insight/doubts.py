@@ -10,7 +10,10 @@ MOST_NAMED = 10  # classes
 
 def beside(rivals: Rivals) -> str:
     """`linear baseline 71.1%, largest class 51.2%`: what stands beside an accuracy; nothing where none is known."""
-    return ", ".join(f"{name} {accuracy:.1%}" for name, accuracy in rivals.known.items())
+    named = {name: f"{name} {accuracy:.1%}" for name, accuracy in rivals.known.items()}
+    if rivals.baseline_balanced is not None:
+        named["linear baseline"] += f" (balanced {rivals.baseline_balanced:.1%})"
+    return ", ".join(named.values())
 
 
 def held_against(accuracy: float, rivals: Rivals) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from search.balance import UNEVEN, ratio
-from search.measurement import Measurement
 
 
 def imbalance(data: Mapping[str, Any], balanced: bool) -> list[str]:
@@ -28,7 +27,6 @@ def imbalance(data: Mapping[str, Any], balanced: bool) -> list[str]:
     ]
 
 
-def balanced_accuracy(at_best: Measurement) -> str:
-    """`, balanced accuracy 61.2%`, on the validation split; nothing where it is not known."""
-    known = at_best.val_balanced_accuracy
+def balanced_accuracy(known: float | None) -> str:
+    """`, balanced accuracy 61.2%`; nothing where it is not known."""
     return "" if known is None else f", balanced accuracy {known:.1%}"

@@ -6,6 +6,7 @@ from typing import Any
 
 from search.choice.rivals import Rivals
 from search.insight.doubts import held_against
+from search.insight.imbalance import balanced_accuracy
 
 SURE = 2.0  # standard errors beyond which a difference is called one
 
@@ -15,7 +16,8 @@ def expectation(expected: Mapping[str, Any], rivals: Rivals) -> str:
     low, high = expected["loss_interval"]
     return (
         f"loss {expected['loss']:.4f} (90%: {low:.4f} to {high:.4f}), gap {expected['gap']:.4f}, "
-        f"accuracy {held_against(expected['accuracy'], rivals)}, {source(expected['seeds'])}"
+        f"accuracy {held_against(expected['accuracy'], rivals)}"
+        f"{balanced_accuracy(expected.get('balanced_accuracy'))}, {source(expected['seeds'])}"
     )
 
 

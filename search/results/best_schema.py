@@ -44,6 +44,7 @@ class _Expected(_Part):
     accuracy: Share
     gap: Finite
     seeds: Number  # unseen ones that were measured
+    balanced_accuracy: Share | None = None  # where the classes are uneven
 
 
 class _Calibration(_Part):
@@ -62,6 +63,7 @@ class _Choice(_Part):
     stopped: str
     baseline_loss: Finite
     baseline_accuracy: Share | None = None  # on the validation split, like all of these; None in an older release's
+    baseline_balanced_accuracy: Share | None = None  # where the classes are uneven
     largest_class: Share | None = None  # accuracy of naming it each time
     unrecognized: list[str] = []  # classes of recall 0
     max_gap: Finite | None

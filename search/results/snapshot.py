@@ -88,8 +88,9 @@ def stored_constraints(study: optuna.Study) -> Constraints:
 def _rivals(stored: Mapping[str, Any]) -> Rivals:
     """As the attributes of a study tell of them."""
     counts = stored.get(StudyAttribute.DATA, {}).get("val_counts")
-    baseline = stored.get(StudyAttribute.BASELINE, {}).get("val_accuracy")
-    return Rivals(baseline, max(counts) / sum(counts) if counts else None)
+    baseline = stored.get(StudyAttribute.BASELINE, {})
+    largest = max(counts) / sum(counts) if counts else None
+    return Rivals(baseline.get("val_accuracy"), largest, baseline.get("val_balanced_accuracy"))
 
 
 def stand_ins(trials: Iterable[FrozenTrial]) -> dict[int, int]:

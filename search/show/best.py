@@ -19,7 +19,7 @@ PACKAGED = ("digits",)  # data sets whose images come with a package
 def describe(content: Mapping[str, Any], path: Path) -> Iterator[str]:
     """Line by line. content: of the best.yaml at `path`."""
     choice, metrics, images = content["choice"], content["metrics"], content["data"]["val_size"]
-    rivals = Rivals(choice.get("baseline_accuracy"), choice.get("largest_class"))
+    rivals = Rivals.recorded(choice)
     yield from _figures(content, rivals)
     yield from (f"  {line}" for line in never_recognized(choice.get("unrecognized", ())))
     yield from (

@@ -55,6 +55,8 @@ def _figures(content: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         where = f"an estimate for new images, {source(expected['seeds'])}"
         yield "loss, expected", f"{expected['loss']:.4f} (90%: {low:.4f} to {high:.4f})", where
         yield "accuracy, expected", f"{expected['accuracy']:.1%}", where
+        if (balanced := expected.get("balanced_accuracy")) is not None:
+            yield "balanced accuracy, expected", f"{balanced:.1%}", where
         yield "gap, expected", f"{expected['gap']:.4f}", where
     low, high = wilson(metrics["val_accuracy"], images)
     before = " (before the refit)" if content.get("refit") else ""
@@ -110,7 +112,7 @@ def _calibrated(found: Mapping[str, Any] | None, images: int) -> Iterator[tuple[
 def _limits(content: Mapping[str, Any]) -> Iterator[str]:
     """What speaks against it, and what nobody has measured; without full stops."""
     metrics, choice, images = content["metrics"], content["choice"], content["data"]["val_size"]
-    rivals = Rivals(choice.get("baseline_accuracy"), choice.get("largest_class"))
+    rivals = Rivals.recorded(choice)
     expected, confirmation = content.get("expected"), content.get("confirmation")
     if doubted := doubt([metrics["val_accuracy"], *([expected["accuracy"]] if expected else [])], rivals):
         yield doubted
@@ -145,7 +147,7 @@ def _data(data: Mapping[str, Any]) -> Iterator[str]:
 
 def _found(content: Mapping[str, Any]) -> Iterator[str]:
     choice, metrics, where = content["choice"], content["metrics"], content["environment"]
-    rivals = Rivals(choice.get("baseline_accuracy"), choice.get("largest_class"))
+    rivals = Rivals.recorded(choice)
     known = f", accuracies {beside(rivals)}" if rivals.known else ""
     config = ", ".join(f"{markdown(name)} {markdown(short(value))}" for name, value in content["config"].items())
     yield f"chosen: {markdown(choice['because'])}"

@@ -142,9 +142,7 @@ def _chosen(snapshot: StudySnapshot) -> Iterator[str]:
     chosen, constraints = snapshot.chosen_trial, snapshot.constraints
     if chosen is None or chosen.run is None:
         yield "**Chosen at present:** none. No trial yet beats the linear baseline within what is asked for."
-        for line in evidence(snapshot):
-            yield ""
-            yield f"**{markdown(sentence(line))}**"
+        yield from (f"\n**{markdown(sentence(line))}**" for line in evidence(snapshot))
         return
     at_best = chosen.run.at_best
     yield f"**Chosen at present: trial {chosen.number}**, {markdown(because(snapshot))}."
@@ -155,7 +153,8 @@ def _chosen(snapshot: StudySnapshot) -> Iterator[str]:
     yield (
         f"**Recorded:** val\\_loss {with_error(at_best.val_loss, at_best.val_loss_se)} "
         f"(linear baseline {constraints.baseline_loss:.4f}), gap {with_error(at_best.gap, at_best.gap_se)}, "
-        f"accuracy {held_against(at_best.val_accuracy, snapshot.rivals)}{balanced_accuracy(at_best)}, "
+        f"accuracy {held_against(at_best.val_accuracy, snapshot.rivals)}"
+        f"{balanced_accuracy(at_best.val_balanced_accuracy)}, "
         f"{judged(markdown(chosen.run.fit), snapshot.data.get('val_size'))}, best epoch {chosen.run.best_epoch + 1}."
     )
     yield ""

@@ -168,6 +168,6 @@ def describe(trial: TrialResult) -> str:
     at_best = trial.run.at_best
     return (
         f"{head}  val_loss {at_best.val_loss:.4f}  gap {at_best.gap:7.4f}  accuracy {at_best.val_accuracy:.1%}"
-        f"{balanced_accuracy(at_best)}  "
+        f"{balanced_accuracy(at_best.val_balanced_accuracy)}  "
         f"epoch {trial.run.best_epoch + 1:2d} of {trial.epochs_run:2d}  {trial.ending:8s}{origin}"
     )

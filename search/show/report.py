@@ -49,7 +49,7 @@ from search.show.reliability import reliability_of
 from search.show.slices import slices
 from search.show.text import plural, sentence, short
 from search.show.theme import marker_of
-from search.show.trial_table import STATE, TRIAL, figures, parameter, parameter_names
+from search.show.trial_table import FIGURES, STATE, TRIAL, filled, parameter, parameter_names
 from search.start_weights import KEPT, NONE
 from search.stopping.stopped import Stopped
 
@@ -138,9 +138,9 @@ def _tables(snapshot: StudySnapshot) -> dict[str, Any]:
     trials = [trial for trial in snapshot.trials if not trial.replaced]
     return {
         "front": ranked([trial for trial in trials if trial.front]),
-        "columns": (TRIAL, *figures(trials)),
+        "columns": filled((TRIAL, *FIGURES), trials),
         "trials": ranked(trials),
-        "all_columns": (TRIAL, *figures(trials), STATE, *map(parameter, parameter_names(trials))),
+        "all_columns": filled((TRIAL, *FIGURES, STATE, *map(parameter, parameter_names(trials))), trials),
     }
 
 

@@ -14,7 +14,7 @@ from search.results.database import may_be_shown
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import ranked
 from search.show.text import plural
-from search.show.trial_table import CHOSEN, FRONT, TRIAL, figures, table
+from search.show.trial_table import CHOSEN, FIGURES, FRONT, TRIAL, table
 
 ROWS = 8  # of the table
 
@@ -44,7 +44,7 @@ def _best_trials(snapshot: StudySnapshot) -> list[str]:
     chosen = snapshot.chosen_trial
     if chosen is not None and chosen not in best:
         best.append(chosen)
-    return table(best, (CHOSEN, TRIAL, *figures(best), FRONT)) if best else ["no trial has a result yet"]
+    return table(best, (CHOSEN, TRIAL, *FIGURES, FRONT)) if best else ["no trial has a result yet"]
 
 
 def _stops(snapshot: StudySnapshot) -> str:
@@ -68,7 +68,7 @@ def _chosen(snapshot: StudySnapshot, folder: Path) -> list[str]:
         *(f"        expected: {figures}" for figures in expected),
         f"        recorded: val_loss {run.at_best.val_loss:.4f} (linear baseline {baseline:.4f}), "
         f"gap {run.at_best.gap:.4f}, accuracy {held_against(run.at_best.val_accuracy, snapshot.rivals)}"
-        f"{balanced_accuracy(run.at_best)}, {judged(run.fit, snapshot.data.get('val_size'))}, "
+        f"{balanced_accuracy(run.at_best.val_balanced_accuracy)}, {judged(run.fit, snapshot.data.get('val_size'))}, "
         f"epoch {run.best_epoch + 1}",
         *(f"        {line}" for line in (*never_recognized(snapshot.unrecognized), *evidence(snapshot))),
         f"written: {folder / 'best.yaml'}{weights}",
@@ -88,7 +88,7 @@ def _none_chosen(snapshot: StudySnapshot) -> list[str]:
         "no best.yaml is written",
         f"        nearest: trial {closest.number}, val_loss {closest.at_best.val_loss:.4f}, "
         f"gap {closest.at_best.gap:.4f}, accuracy {held_against(closest.at_best.val_accuracy, snapshot.rivals)}"
-        f"{balanced_accuracy(closest.at_best)}{more}",
+        f"{balanced_accuracy(closest.at_best.val_balanced_accuracy)}{more}",
         *(f"        {line}" for line in evidence(snapshot)),
     ]
 

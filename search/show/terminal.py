@@ -19,7 +19,7 @@ from search.measurement import History
 from search.results.trial_result import TrialResult
 from search.show.progress import Progress, Running, describe
 from search.show.text import duration
-from search.show.trial_table import ACCURACY, BEST_EPOCH, Column, of_run
+from search.show.trial_table import ACCURACY, BALANCED, BEST_EPOCH, Column, balanced, filled, of_run
 from search.stopping.stopped import Stopped
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ ENDED: tuple[Column[TrialResult], ...] = (
     Column("val_loss", of_run(lambda run: f"{run.at_best.val_loss:.4f}")),
     Column("gap", of_run(lambda run: f"{run.at_best.gap:.4f}")),
     replace(ACCURACY, least_width=WIDE),
+    replace(BALANCED, least_width=WIDE),
     replace(BEST_EPOCH, least_width=NARROW),
     Column("stopped", lambda trial: f"[{COLOURS.get(trial.ending, 'red')}]{trial.ending}[/]", text=True),
 )
@@ -41,6 +42,7 @@ FRONT: tuple[Column[Run], ...] = (
     Column("val_loss", lambda run: f"{run.at_best.val_loss:.4f}"),
     Column("gap", lambda run: f"{run.at_best.gap:.4f}"),
     Column("accuracy", lambda run: f"{run.at_best.val_accuracy:.1%}", least_width=WIDE),
+    Column("balanced", balanced, least_width=WIDE, optional=True),
     Column("parameters", lambda run: f"{run.parameters:,}", least_width=WIDE),
     Column("fit", lambda run: run.fit, text=True),
 )
@@ -179,7 +181,7 @@ RUNNING: tuple[Column[Running], ...] = (
 
 def _table(first: str, rows: Sequence[Row], columns: Sequence[Column[Row]], width: int) -> Table:
     """A row for each trial; those columns that suit a terminal of that width."""
-    shown = [column for column in columns if width >= column.least_width]
+    shown = [column for column in filled(columns, rows) if width >= column.least_width]
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
     table.add_column(first, no_wrap=True, min_width=9)
     for column in shown:

@@ -21,6 +21,12 @@ class Column(Generic[Row]):
     cell: Callable[[Row], str]
     text: bool = False  # words, set flush left
     least_width: int = 0  # of the terminal, in characters: `search.show.terminal` leaves the column out below
+    optional: bool = False  # left out where no row has anything in it
+
+
+def filled(columns: Sequence[Column[Row]], rows: Sequence[Row]) -> list[Column[Row]]:
+    """Without the optional columns in which no row has anything."""
+    return [column for column in columns if not column.optional or any(column.cell(row) for row in rows)]
 
 
 def of_run(cell: Callable[[Run], str]) -> Callable[[TrialResult], str]:
@@ -33,8 +39,10 @@ def _fit(run: Run) -> str:
     return run.fit if run.feasible or run.fit == Fit.UNDERFIT else f"{run.fit} (above --max-gap)"
 
 
-def _known(share: float | None) -> str:
-    return "" if share is None else f"{share:.1%}"
+def balanced(run: Run) -> str:
+    """Its balanced accuracy; nothing where the classes are even."""
+    known = run.at_best.val_balanced_accuracy
+    return "" if known is None else f"{known:.1%}"
 
 
 def _best_epoch(trial: TrialResult) -> str:
@@ -44,25 +52,19 @@ def _best_epoch(trial: TrialResult) -> str:
 CHOSEN = Column[TrialResult]("", lambda trial: "->" if trial.chosen else "")
 TRIAL = Column[TrialResult]("trial", lambda trial: str(trial.number))
 STATE = Column[TrialResult]("state", lambda trial: trial.state, text=True)
-BALANCED = Column("balanced", of_run(lambda run: _known(run.at_best.val_balanced_accuracy)))
+BALANCED = Column("balanced", of_run(balanced), optional=True)
 ACCURACY = Column("accuracy", of_run(lambda run: f"{run.at_best.val_accuracy:.1%}"))
 BEST_EPOCH = Column("best epoch", _best_epoch)
 FIGURES = (  # what matters most on the left: a narrow terminal cuts off what is on the right
     Column("val_loss", of_run(lambda run: with_error(run.at_best.val_loss, run.at_best.val_loss_se))),
     Column("gap", of_run(lambda run: with_error(run.at_best.gap, run.at_best.gap_se))),
     ACCURACY,
+    BALANCED,
     Column("fit", of_run(_fit), text=True),
     Column[TrialResult]("stopped", lambda trial: trial.stopped or "", text=True),
     BEST_EPOCH,
     Column("parameters", of_run(lambda run: f"{run.parameters:,}" if run.parameters else "")),
 )
-
-
-def figures(trials: Sequence[TrialResult]) -> Sequence[Column[TrialResult]]:
-    """The columns of figures; balanced accuracy beside accuracy where the trials have it."""
-    known = any(trial.run is not None and trial.run.at_best.val_balanced_accuracy is not None for trial in trials)
-    at = FIGURES.index(ACCURACY) + 1
-    return (*FIGURES[:at], BALANCED, *FIGURES[at:]) if known else FIGURES
 
 
 FRONT = Column[TrialResult]("front", lambda trial: "front" if trial.front else "", text=True)
@@ -80,6 +82,7 @@ def parameter_names(trials: Sequence[TrialResult]) -> list[str]:
 
 def table(trials: Sequence[TrialResult], columns: Sequence[Column[TrialResult]]) -> list[str]:
     """A header and one line for each trial."""
+    columns = filled(columns, trials)
     rows = [[one_line(column.title) for column in columns]]
     rows += [[one_line(column.cell(trial)) for column in columns] for trial in trials]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]

@@ -59,7 +59,10 @@ def _by_class(of_images: PerImage, data: DeviceData, labels: torch.Tensor) -> Pe
     if data.class_weights is not None:
         weights = data.class_weights[labels].cpu().numpy()
         of_images = replace(of_images, losses=reweighted(of_images.losses, weights))
-    if data.uneven:
-        alike = counted_alike(of_images.correct, labels.cpu().numpy())
-        of_images = replace(of_images, balanced_accuracy=float(alike.mean()))
-    return of_images
+    correct = torch.from_numpy(of_images.correct)
+    return replace(of_images, balanced_accuracy=balanced_accuracy(correct, labels, data.uneven))
+
+
+def balanced_accuracy(correct: torch.Tensor, labels: torch.Tensor, uneven: bool) -> float | None:
+    """The mean recall of the classes; None where these are not uneven. correct: bool (n,); labels: int (n,)."""
+    return float(counted_alike(correct.cpu().numpy(), labels.cpu().numpy()).mean()) if uneven else None

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from search.data.tensors import DeviceData
+from search.training.evaluate import balanced_accuracy
 
 STRENGTHS = tuple(10.0**exponent for exponent in torch.linspace(0, -4.5, 10).tolist())  # L2, strongest first
 LARGEST_SIDE = 32
@@ -22,6 +23,7 @@ class Baseline:
     val_loss: float  # mean cross-entropy on the validation split, in nats
     val_accuracy: float
     l2: float  # the strength of the penalty that gave the lowest loss
+    val_balanced_accuracy: float | None = None  # where the classes are uneven
 
 
 def fit_baseline(data: DeviceData, seconds: float = SECONDS) -> Baseline:
@@ -37,15 +39,16 @@ def fit_baseline(data: DeviceData, seconds: float = SECONDS) -> Baseline:
     x, val_x = (x - center) / scale, (val_x - center) / scale
     weight = torch.zeros(data.classes, x.shape[1], device=x.device, requires_grad=True)
     bias = torch.zeros(data.classes, device=x.device, requires_grad=True)
-    best = Baseline(math.log(data.classes), 1 / data.classes, math.inf)
+    chance = 1 / data.classes
+    best = Baseline(math.log(data.classes), chance, math.inf, chance if data.uneven else None)
     for l2 in STRENGTHS:
         _minimize(x, y, data.class_weights, weight, bias, l2, deadline)
         with torch.no_grad():
             logits = F.linear(val_x, weight, bias)
             loss = F.cross_entropy(logits, val_y, data.class_weights).item()
-            accuracy = (logits.argmax(dim=1) == val_y).float().mean().item()
+            correct = logits.argmax(dim=1) == val_y
         if loss < best.val_loss:
-            best = Baseline(loss, accuracy, l2)
+            best = Baseline(loss, correct.float().mean().item(), l2, balanced_accuracy(correct, val_y, data.uneven))
         elif loss > 1.05 * best.val_loss or time.monotonic() > deadline:
             break
     return best

@@ -33,6 +33,15 @@ def test_unseen_seeds_take_the_place_of_the_recorded_one():
     assert found.loss_interval[1] - 0.7 == pytest.approx(2.015 * 0.1 / np.sqrt(2), rel=0.25)
 
 
+def test_balanced_accuracy_is_the_mean_recall_where_classes_are_uneven():
+    labels = np.repeat([0, 1], [15, 5])
+    right = evaluated([0.4] * 20, correct=[1.0] * 15 + [0.0] * 5)
+    found = expected([right, evaluated([0.5] * 20)], 0, [right, evaluated([0.4] * 20)], labels=labels)
+    assert found.accuracy == pytest.approx((0.75 + 1.0) / 2, abs=0.02)
+    assert found.balanced_accuracy == pytest.approx((0.5 + 1.0) / 2, abs=0.02)
+    assert "balanced_accuracy" not in expected([right], 0, []).as_dict()
+
+
 def test_it_is_the_same_at_each_asking():
     rng = np.random.default_rng(0)
     runs = [evaluated(rng.exponential(1.0, 50)) for _ in range(5)]

@@ -19,3 +19,9 @@ from search.choice.rivals import Rivals
 )
 def test_a_network_must_be_better(rivals, unbeaten):
     assert rivals.unbeaten(0.7) == unbeaten
+
+
+@pytest.mark.parametrize("rivals", [Rivals(0.6, 0.5, 0.4), Rivals(0.6, 0.5), Rivals()])
+def test_best_yaml_keeps_them(rivals):
+    assert Rivals.recorded(rivals.as_dict()) == rivals
+    assert ("baseline_balanced_accuracy" in rivals.as_dict()) == (rivals.baseline_balanced is not None)

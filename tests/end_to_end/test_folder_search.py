@@ -60,6 +60,10 @@ def test_uneven_classes_are_weighed_alike_all_the_way(photos, own_cache, capsys)
     content = yaml.safe_load(Path("runs/mine/best.yaml").read_text())
     assert content["data"]["balance"] is True
     assert 0 < content["metrics"]["val_balanced_accuracy"] <= 1
+    assert 0 < content["expected"]["balanced_accuracy"] <= 1
+    assert 0 < content["choice"]["baseline_balanced_accuracy"] <= 1
+    assert "linear baseline" in shown
+    assert "% (balanced " in shown
     assert "Uneven classes: " in Path("runs/mine/report.html").read_text()
     assert main(["list", "runs/mine"]) == 0
     assert " balanced " in capsys.readouterr().out

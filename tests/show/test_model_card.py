@@ -91,7 +91,9 @@ def test_uneven_classes():
     content = best_content(confirmation=confirmation(test_balanced_accuracy=0.7, test_balanced_accuracy_se=0.03))
     content["metrics"] |= {"val_balanced_accuracy": 0.8}
     content["data"] |= {"balance": True}
+    content["expected"] |= {"balanced_accuracy": 0.75}
     text = model_card(content, {})
+    assert "| balanced accuracy, expected | 75.0% |" in text
     assert "| balanced accuracy, recorded | 80.0% | 50 validation images, by which it was chosen" in text
     assert "| balanced accuracy, confirmed | 70.0% ± 3.0% | 360 test images, trained again with 2 fresh seeds |" in text
     assert "- the classes weigh alike in the training and in all losses" in text

@@ -75,6 +75,12 @@ def test_a_narrow_view_leaves_columns_out(progress, width, seen, left_out):
     assert not any(title in text for title in left_out)
 
 
+def test_balanced_accuracy_among_the_ended_and_on_the_front(progress):
+    progress.end(trial(3, val_balanced_accuracy=0.613))
+    assert shown(progress, 100).count("61.3%") == 2
+    assert "balanced" not in shown(progress, 99)
+
+
 def test_colours_and_movement_only_on_a_terminal(progress, monkeypatch):
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.setattr(sys, "stdout", io.StringIO())

@@ -25,6 +25,14 @@ def test_a_header_and_a_line_for_each_trial():
     ]
 
 
+def test_balanced_accuracy_stands_where_a_trial_has_it():
+    even, uneven = trial(0), trial(1, val_balanced_accuracy=0.613)
+    assert "balanced" not in table([even], (TRIAL, *FIGURES))[0]
+    header, first, second = table([even, uneven], (TRIAL, *FIGURES))
+    at = header.index("balanced")
+    assert (first[at:].split()[0], second[at:].split()[0]) == ("good", "61.3%")
+
+
 def test_what_exceeds_the_ceiling_says_so():
     def fit(**known):
         [column] = [column for column in FIGURES if column.title == "fit"]

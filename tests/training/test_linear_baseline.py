@@ -34,6 +34,14 @@ def test_it_ends_in_time(digits):
     assert fit_baseline(digits.to(torch.device("cpu")), seconds=0.0).val_loss < np.log(10)
 
 
+def test_its_balanced_accuracy_where_classes_are_uneven(digits):
+    data = digits.to(torch.device("cpu"))
+    even, uneven = fit_baseline(data), fit_baseline(replace(data, uneven=True))
+    assert even.val_balanced_accuracy is None
+    assert uneven.val_balanced_accuracy == pytest.approx(even.val_accuracy, abs=0.02)  # digits are nearly even
+    assert uneven.val_balanced_accuracy != even.val_accuracy
+
+
 def test_it_weighs_the_classes_in_training_and_in_its_loss(digits):
     """Where one class is nearly all that counts, its images are told best."""
     weights = torch.full((10,), 0.01)
