@@ -26,8 +26,8 @@ from search.engine.ending import attributes_of, result_of, state_of, violations_
 from search.engine.resume import next_lineage, put_back, queue_further, requeue, requeue_running
 from search.errors import BadTrial, UserError
 from search.measurement import History
+from search.results.gathering import together
 from search.results.schema import CONTINUES, LINEAGE, SCHEMA, START, StudyAttribute, storable_history
-from search.results.server import together
 from search.results.snapshot import StudySnapshot, read_snapshot
 from search.results.storage import create_study
 from search.results.trial_result import TrialResult

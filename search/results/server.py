@@ -3,20 +3,20 @@
 A server is restarted now and then, and a network fails. A search that waits loses nothing: its workers wait with it.
 """
 
-import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Sequence
 from typing import Any, TypeVar
 
-import optuna
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
+
+from search.results.gathering import GatheringStorage, Write
 
 PAUSE_SECONDS = 0.5  # before it is asked again
 CONNECT_SECONDS = 10  # for an answer to a new connection
@@ -29,11 +29,10 @@ STEPS = (  # the methods by which Optuna reads and writes a study, but for those
 )
 
 T = TypeVar("T")
-Write = Callable[[Any], None]  # of a session
 logger = logging.getLogger(__name__)
 
 
-class ServerStorage(RDBStorage):
+class ServerStorage(GatheringStorage):
     """Waits up to `patience` seconds whenever the server is away. place: the database, as it may be shown.
 
     Optuna reads all running trials anew at each step. Here only those are read to which something was written since:
@@ -48,8 +47,6 @@ class ServerStorage(RDBStorage):
         self.place, self.patience = place, patience
         self._tries = 0  # at recording the trial that is being made
         self._read: set[int] = set()  # running trials that are as they were when they were read last
-        self._writes: list[tuple[int, Write]] = []  # still to be recorded, each with its trial
-        self._gathering = False
 
     def until_back(self, step: Callable[[], T], again: Callable[[], T] | None = None) -> T:
         """What `step` gives, or from the second time on `again`.
@@ -68,49 +65,13 @@ class ServerStorage(RDBStorage):
                 told = True
             time.sleep(PAUSE_SECONDS)
 
-    @contextlib.contextmanager
-    def gathered(self) -> Iterator[None]:
-        """See `together`."""
-        self._gathering = True
-        try:
-            yield
-            self._flush()
-        finally:
-            self._gathering, self._writes = False, []
-
-    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:  # noqa: ANN401
-        """As Optuna's."""
-        self._write(trial_id, self._set_trial_attr_without_commit, models.TrialUserAttributeModel, trial_id, key, value)
-
-    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:  # noqa: ANN401
-        """As Optuna's."""
-        kind = models.TrialSystemAttributeModel
-        self._write(trial_id, self._set_trial_attr_without_commit, kind, trial_id, key, value)
-
-    def _set_trial_param(self, trial_id: int, *drawn: Any) -> None:  # noqa: ANN401
-        self._write(trial_id, self._set_trial_param_without_commit, trial_id, *drawn)
-
-    def _write(self, trial_id: int, write: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
-        self._writes.append((trial_id, lambda session: write(session, *arguments)))
-        if not self._gathering:
-            self._flush()
-
-    def _flush(self) -> None:
-        """Record what is still to be recorded, in one transaction."""
-        writes, self._writes = self._writes, []
-
-        def step() -> None:
-            with _create_scoped_session(self.scoped_session, True) as session:
-                for _, write in writes:
-                    write(session)
-
-        if writes:
-            self._read -= {trial_id for trial_id, _ in writes}  # they have to be read anew
-            self.until_back(step)
+    def _record(self, writes: Sequence[Write]) -> None:
+        """As for a file; waits."""
+        self._read -= {row["trial_id"] for _, row in writes}  # they have to be read anew
+        self.until_back(functools.partial(super()._record, writes))
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Any = None) -> bool:  # noqa: ANN401
         """As Optuna's. A trial that has the state by now was given it the first time: it has one search alone."""
-        self._flush()
         self._read.discard(trial_id)
         step = functools.partial(super().set_trial_state_values, trial_id, state, values)
         return self.until_back(step, lambda: self.get_trial(trial_id).state == state or step())
@@ -185,14 +146,3 @@ def _patient(name: str) -> Callable[..., Any]:
 
 for _name in STEPS:
     setattr(ServerStorage, _name, _patient(_name))
-
-
-@contextlib.contextmanager
-def together(study: optuna.Study) -> Iterator[None]:
-    """What is written to trials meanwhile goes to a server in one transaction, at the end or before a trial ends.
-
-    So a trial costs a few transactions in place of thirty. A file is written to as ever.
-    """
-    storage = getattr(study._storage, "_backend", None)
-    with storage.gathered() if isinstance(storage, ServerStorage) else contextlib.nullcontext():
-        yield

@@ -12,6 +12,7 @@ import sqlalchemy
 
 from search.errors import UserError
 from search.results.database import EXAMPLE, is_sqlite, scrubbed, shown, study_url
+from search.results.gathering import GatheringStorage
 from search.results.patience import Patience, is_busy
 from search.results.schema import check_schema
 from search.results.server import CONNECT_SECONDS, ServerStorage
@@ -128,8 +129,10 @@ def _connect(url: str, options: dict[str, Any], patience: Patience | None = None
     """
     place = sqlalchemy.engine.make_url(url)
     try:
-        if patience is None or is_sqlite(place):
-            return optuna.storages.RDBStorage(url, engine_kwargs=options, skip_table_creation=patience is None)
+        if patience is None:
+            return optuna.storages.RDBStorage(url, engine_kwargs=options, skip_table_creation=True)
+        if is_sqlite(place):
+            return GatheringStorage(url, engine_kwargs=options)
         return ServerStorage(url, patience.place, patience.seconds, engine_kwargs=options)
     except (TypeError, ValueError) as error:
         raise UserError(f"--storage {shown(place)} cannot be used: {cause_of(error, url)}; {EXAMPLE}") from None

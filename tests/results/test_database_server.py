@@ -13,8 +13,8 @@ from postgres import server  # noqa: F401
 from search.command.cli import main
 from search.errors import UserError
 from search.results import server as waiting
+from search.results.gathering import together
 from search.results.patience import Patience
-from search.results.server import together
 from search.results.storage import create_study, open_storage, open_study
 from studies.benchmarks.overhead.postgres_server import PASSWORD
 
