@@ -190,8 +190,7 @@ def _add_confirm(to: "Commands") -> None:
     confirm.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings of each (default: 5)")
     what = "configurations: the chosen one, the one of lowest recorded loss, the runners-up (default: 1)"
     confirm.add_argument("--top", type=int, default=1, metavar="N", help=what)
-    where = "train on a Ray cluster (default: processes of this machine)"
-    confirm.add_argument("--ray", nargs="?", const="auto", metavar="ADDRESS|auto|local", help=where)
+    _add_ray(confirm, "processes of this machine")
     _add_storage(confirm)
 
 
@@ -220,6 +219,12 @@ def _add_refit(to: "Commands") -> None:
     )
     what = "whether the learning rate falls to zero over the last fifth (default: --no-anneal)"
     refit.add_argument("--anneal", action=argparse.BooleanOptionalAction, default=False, help=what)
+    _add_ray(refit, "one after the other on this machine")
+
+
+def _add_ray(command: argparse.ArgumentParser, default: str) -> None:
+    where = f"train on a Ray cluster (default: {default})"
+    command.add_argument("--ray", nargs="?", const="auto", metavar="ADDRESS|auto|local", help=where)
 
 
 def _add_predict(to: "Commands") -> None:

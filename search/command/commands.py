@@ -154,7 +154,7 @@ def labels(place: Path, data_root: Path | None, device: str | None, networks: in
     return 0
 
 
-def refit(place: Path, data_root: Path | None, device: str | None, seeds: int, anneal: bool) -> int:
+def refit(place: Path, data_root: Path | None, device: str | None, seeds: int, anneal: bool, ray: str | None) -> int:
     """Train a best.yaml, or that of a run folder, on train and validation images together; writes final.yaml."""
     if seeds < 1:
         raise UserError(f"--seeds is {seeds}; it must be at least 1")
@@ -163,7 +163,7 @@ def refit(place: Path, data_root: Path | None, device: str | None, seeds: int, a
     from search.use import refit as refitting
 
     path = best_file(place)
-    refitting.refit(path, data_root, device or load(path).environment["device"], seeds, anneal=anneal)
+    refitting.refit(path, data_root, device or load(path).environment["device"], seeds, anneal=anneal, ray=ray)
     return 0
 
 

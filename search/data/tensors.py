@@ -1,5 +1,6 @@
 """Cached images and their splits -> `SearchData`, which is sent to workers -> tensors on a device, for training."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,8 +69,11 @@ class SearchData:
 
     def with_images(self, images: np.ndarray, device: torch.device) -> "DeviceData":
         """`to`, where another machine has the file `images`, uint8 (n, c, h, w), and this one its content."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # such an array may be read-only, and nobody writes to it
+            pixels = torch.from_numpy(images)
         return DeviceData(
-            images=torch.from_numpy(images).to(device),
+            images=pixels.to(device),
             labels=torch.from_numpy(self.labels).to(device),
             train=torch.from_numpy(self.splits.train).to(device),
             val=torch.from_numpy(self.splits.val).to(device),

@@ -90,6 +90,22 @@ class Pool(ABC, Generic[W]):
             worker.heard_at = time.monotonic()  # ended once
         return overdue
 
+    def retire(self, worker: W) -> bool:
+        """End an idle worker that shares a GPU, so that the others have its memory; whether it did."""
+        return False
+
+    def kill(self) -> None:
+        """The process is about to end: end workers by force, at once, where they would not end with it."""
+
+    def said(self, worker: W, content: Report | Notice | Outcome | Lost) -> Message:
+        """What a busy worker has said of its job, or that it died; its outcome and its death end the job."""
+        job = worker.job
+        assert job is not None
+        worker.heard()
+        if isinstance(content, Outcome | Lost):
+            worker.job = None
+        return Message(worker, job, content)
+
     @abstractmethod
     def submit(self, worker: W, job: Job) -> None:
         """Hand `job` to an idle worker. Where it has died, `wait` tells so."""
@@ -111,10 +127,6 @@ class Pool(ABC, Generic[W]):
         """End a worker by force."""
 
     @abstractmethod
-    def retire(self, worker: W) -> bool:
-        """End an idle worker that shares a GPU, so that the others have its memory; whether it did."""
-
-    @abstractmethod
     def interrupt(self) -> None:
         """Tell every worker to give up its job at the next batch."""
 
@@ -125,10 +137,6 @@ class Pool(ABC, Generic[W]):
     @abstractmethod
     def reopen(self) -> None:
         """After `interrupt`: drop the jobs that have not ended, and have workers for others."""
-
-    @abstractmethod
-    def kill(self) -> None:
-        """The process is about to end: end workers by force, at once."""
 
 
 def guarded(run: Callable[[], Outcome], number: int) -> Outcome:

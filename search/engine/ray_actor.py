@@ -4,11 +4,9 @@ Each trial writes to a folder of its own. What it writes goes to the parent, or 
 """
 
 import queue
-import sys
 import tempfile
 import threading
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +16,8 @@ import torch
 
 from search.data.tensors import SearchData
 from search.engine.pool import guarded
-from search.spaces import is_file, load_space
+from search.engine.ray_cluster import Files
+from search.spaces import find_space
 from search.start_weights import KEPT, beginning_with
 from search.training.trial import Conditions, Job, Notice, Outcome, Report, Stop, run_trial
 
@@ -30,9 +29,8 @@ class Task:
     """What all actors of a search share, the images apart."""
 
     device: str
-    space: str
-    files: Mapping[str, bytes]  # that building a network needs, by name: of the space, of weights to begin with
-    paths: tuple[str, ...]  # where the parent looks for modules, those beside such a file perhaps
+    space: str  # dotted name, or the name of its file
+    files: Files
     data: SearchData
     conditions: Conditions
 
@@ -50,16 +48,11 @@ class TrialActor:
 
     def __init__(self, images: np.ndarray, task: Task) -> None:
         self._task = task
-        sys.path.extend(path for path in task.paths if path not in sys.path)
         self._folder = tempfile.TemporaryDirectory(prefix="gapsearch-")
         folder = Path(self._folder.name)
-        for name, content in task.files.items():
-            (folder / name).write_bytes(content)
-        space = str(folder / Path(task.space).name) if is_file(task.space) else task.space
-        self._build = beginning_with(load_space(space).build, folder / KEPT)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # the array is read-only, and nobody writes to it
-            self._data = task.data.with_images(images, torch.device(task.device))
+        task.files.unpack(folder)
+        self._build = beginning_with(find_space(task.space, folder).build, folder / KEPT)
+        self._data = task.data.with_images(images, torch.device(task.device))
         self._answers: queue.SimpleQueue[Stop | None] = queue.SimpleQueue()
         self._interrupted = threading.Event()
 
@@ -75,13 +68,13 @@ class TrialActor:
         self._interrupted.clear()
         said: queue.SimpleQueue[Report | Notice | File | Outcome] = queue.SimpleQueue()
 
-        def trained() -> Outcome:
-            return self._train(job, checkpoint, lambda content: said.put(content))
+        def train() -> None:
+            said.put(guarded(lambda: self._train(job, checkpoint, said.put), job.number))
 
-        threading.Thread(target=lambda: said.put(guarded(trained, job.number)), daemon=True).start()
-        while not isinstance(content := said.get(), Outcome):
-            yield content
-        yield content
+        threading.Thread(target=train, daemon=True).start()
+        content = None
+        while not isinstance(content, Outcome):
+            yield (content := said.get())
 
     @ray.method(concurrency_group=ANSWERS)
     def answer(self, stop: Stop | None) -> None:

@@ -1,13 +1,18 @@
-"""Being connected to a Ray cluster for the time of a search."""
+"""Being connected to a Ray cluster for the time of a search, and what all its nodes are given."""
 
 import contextlib
 import logging
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
 
+from search.data.tensors import SearchData
 from search.errors import UserError, described
 from search.processes import ALLOCATOR, environment
 
@@ -49,3 +54,29 @@ def _connect(address: str, where: dict[str, Any], stack: contextlib.ExitStack) -
             f"or take --ray local"
         ) from error
     stack.callback(ray.shutdown)
+
+
+@dataclass(frozen=True)
+class Files:
+    """What building a network needs, of a space and of weights to begin with, on machines that do not have it."""
+
+    contents: Mapping[str, bytes]  # by name
+    paths: tuple[str, ...]  # where this process looks for modules, those beside a space's file perhaps
+
+    @classmethod
+    def read(cls, *paths: Path) -> "Files":
+        """Those of `paths` that are there."""
+        return cls({path.name: path.read_bytes() for path in paths if path.is_file()}, tuple(sys.path))
+
+    def unpack(self, folder: Path) -> None:
+        """Have them in `folder`, and look for modules where the other process does."""
+        for name, content in self.contents.items():
+            (folder / name).write_bytes(content)
+        sys.path.extend(path for path in self.paths if path not in sys.path)
+
+
+def shared_images(data: SearchData) -> Any:  # noqa: ANN401
+    """Ray's reference to the images of `data`, which each node has once."""
+    import ray
+
+    return ray.put(np.asarray(np.load(data.images, mmap_mode="r")))

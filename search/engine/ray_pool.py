@@ -1,20 +1,21 @@
 """Workers on a Ray cluster: the parent asks, judges and tells as before, actors train."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import ray
 
 from search.data.tensors import SearchData
 from search.engine.pool import Lost, Message, Pool, Worker
+from search.engine.ray_actor import ANSWERS, File, Task, TrialActor
+from search.engine.ray_cluster import Files, shared_images
 from search.errors import UserError
 from search.files import replace_file
-from search.spaces import is_file
+from search.spaces import portable
 from search.start_weights import KEPT
-from search.training.trial import Conditions, Job, Outcome, Stop
+from search.training.trial import Conditions, Job, Stop
 
 
 @dataclass(eq=False)
@@ -23,7 +24,7 @@ class RayWorker(Worker):
 
     actor: Any
     node: str  # where it runs, by Ray's identifier
-    said: Any = None  # Ray's stream of what it says of its job
+    stream: Any = None  # Ray's stream of what it says of its job
 
 
 class RayPool(Pool[RayWorker]):
@@ -33,18 +34,12 @@ class RayPool(Pool[RayWorker]):
     """
 
     def __init__(self, wanted: int, device: str, space: str, data: SearchData, conditions: Conditions) -> None:
-        import ray
-
-        from search.engine.ray_actor import ANSWERS, Task, TrialActor
-
         self.data, self.conditions, self._wanted, self._device = data, conditions, wanted, device
-        self._ray = ray
         self.workers: list[RayWorker] = []
         self._pending: dict[Any, Any] = {}  # actors, by what tells that they are ready
-        needed = [conditions.folder / KEPT, *([Path(space)] if is_file(space) else [])]
-        files = {path.name: path.read_bytes() for path in needed if path.is_file()}
-        self._images = ray.put(np.asarray(np.load(data.images, mmap_mode="r")))
-        self._task = ray.put(Task(device, space, files, tuple(sys.path), data, conditions))
+        files = Files.read(conditions.folder / KEPT, Path(space))
+        self._images = shared_images(data)
+        self._task = ray.put(Task(device, portable(space), files, data, conditions))
         needs = {"num_cpus": 1, "num_gpus": int(device.startswith("cuda"))}
         self._actor = ray.remote(max_restarts=0, concurrency_groups={ANSWERS: 1}, **needs)(TrialActor)
 
@@ -58,19 +53,19 @@ class RayPool(Pool[RayWorker]):
         worker.take(job)
         checkpoint = self.conditions.checkpoint(job.lineage)
         kept = checkpoint.read_bytes() if job.keeps and checkpoint.is_file() else None
-        worker.said = worker.actor.train.options(num_returns="streaming").remote(job, kept)
+        worker.stream = worker.actor.train.options(num_returns="streaming").remote(job, kept)
 
     def wait(self, seconds: float) -> Iterator[Message]:
         """What actors have said; see `Pool.wait`. Raises UserError where none can start."""
         for _ in range(self._wanted - len(self.workers) - len(self._pending)):
             actor = self._actor.remote(self._images, self._task)
             self._pending[actor.node.remote()] = actor
-        speaking = {worker.said: worker for worker in self.busy()}
+        speaking = {worker.stream: worker for worker in self.busy()}
         both = [*self._pending, *speaking]
         if not both:
             return
-        self._ray.wait(both, timeout=seconds)
-        for ready in self._ray.wait(both, num_returns=len(both), timeout=0)[0]:
+        ray.wait(both, timeout=seconds)
+        for ready in ray.wait(both, num_returns=len(both), timeout=0)[0]:
             if ready in speaking:
                 yield from self._receive(speaking[ready])
             else:
@@ -82,11 +77,7 @@ class RayPool(Pool[RayWorker]):
 
     def end(self, worker: RayWorker) -> None:
         """End an actor by force."""
-        self._ray.kill(worker.actor)
-
-    def retire(self, worker: RayWorker) -> bool:
-        """None shares a GPU."""
-        return False
+        ray.kill(worker.actor)
 
     def interrupt(self) -> None:
         """Tell every actor to give up its job at the next batch."""
@@ -103,23 +94,19 @@ class RayPool(Pool[RayWorker]):
         for worker in list(self.workers):
             self._dismiss(worker)
         for actor in self._pending.values():
-            self._ray.kill(actor)
+            ray.kill(actor)
         self._pending.clear()
-
-    def kill(self) -> None:
-        """Ray ends what this process has started when it ends."""
 
     def _dismiss(self, worker: RayWorker) -> None:
         self.workers.remove(worker)
-        worker.job = worker.said = None
         self.end(worker)
 
     def _welcome(self, ready: Any) -> None:  # noqa: ANN401
         """An actor is ready, or has died before it was."""
         actor = self._pending.pop(ready)
         try:
-            self.workers.append(RayWorker(self._device, actor, self._ray.get(ready)))
-        except self._ray.exceptions.RayActorError as error:
+            self.workers.append(RayWorker(self._device, actor, ray.get(ready)))
+        except ray.exceptions.RayActorError as error:
             if error.actor_init_failed:
                 cause = str(error).strip().splitlines()[-1]
                 raise UserError(
@@ -127,27 +114,20 @@ class RayPool(Pool[RayWorker]):
                 ) from error
 
     def _receive(self, worker: RayWorker) -> Iterator[Message]:
-        from search.engine.ray_actor import File
-
-        job = worker.job
-        assert job is not None
         try:
-            content = self._ray.get(next(worker.said))
-        except self._ray.exceptions.RayError:
-            yield Message(worker, job, self._lost(worker))
-            return
-        worker.heard()
+            content = ray.get(next(worker.stream))
+        except ray.exceptions.RayError:
+            content = self._lost(worker)
         if isinstance(content, File):
+            worker.heard()
             replace_file(self.conditions.folder / content.name, lambda path: path.write_bytes(content.content))
-            return
-        if isinstance(content, Outcome):
-            worker.job = worker.said = None
-        yield Message(worker, job, content)
+        else:
+            yield self.said(worker, content)
 
     def _lost(self, worker: RayWorker) -> Lost:
         """An actor has died; `wait` has another one take its place."""
         self._dismiss(worker)
-        alive = [node["NodeID"] for node in self._ray.nodes() if node["Alive"]]
+        alive = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
         if worker.node in alive:
             return Lost("has died, perhaps for want of memory")
         return Lost("is gone with its machine", with_machine=True)

@@ -18,7 +18,7 @@ from search.engine.pool import Lost, Message, Pool, Worker, guarded
 from search.processes import end_with_parent, hidden_main, how_it_ended, start_fork_server
 from search.spaces import load_space
 from search.start_weights import KEPT, beginning_with
-from search.training.trial import Conditions, Job, Notice, Outcome, Report, Stop, run_trial
+from search.training.trial import Conditions, Job, Notice, Report, Stop, run_trial
 
 STOP_SECONDS = 3.0  # for workers to give up their jobs once told to
 HANG_UP_SECONDS = 1.0  # for idle ones to end once nobody is there to give them another
@@ -150,21 +150,13 @@ class WorkerPool(Pool[ProcessWorker]):
 
     def _receive(self, worker: ProcessWorker) -> Message:
         assert worker.connection is not None
-        assert worker.job is not None
-        job = worker.job
         try:
-            content = worker.connection.recv()
+            return self.said(worker, worker.connection.recv())
         except (EOFError, OSError):
             return self._lost(worker)
-        worker.heard()
-        if isinstance(content, Outcome):
-            worker.job = None
-        return Message(worker, job, content)
 
     def _lost(self, worker: ProcessWorker) -> Message:
         """A worker has died: another one takes its place when it next gets a job."""
-        assert worker.job is not None
-        job = worker.job
         if worker.connection is not None:
             worker.connection.close()
         exit_code = None
@@ -172,8 +164,8 @@ class WorkerPool(Pool[ProcessWorker]):
             worker.process.join(HANG_UP_SECONDS)  # its connection is gone before it is
             exit_code = worker.process.exitcode
             worker.process.kill()
-        worker.process = worker.connection = worker.job = None
-        return Message(worker, job, Lost(how_it_ended(exit_code)))
+        worker.process = worker.connection = None
+        return self.said(worker, Lost(how_it_ended(exit_code)))
 
     def _send(self, worker: ProcessWorker, content: Job | Stop | None) -> None:
         """Raises OSError where the worker has died."""

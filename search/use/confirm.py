@@ -19,7 +19,7 @@ import torch
 
 from search.balance import counted_alike
 from search.data.tensors import SearchData, held_out
-from search.engine.fresh import Failure, Fresh, Job, Task, fingerprint_of, losses_of, train_fresh
+from search.engine.fresh import Failure, Fresh, Job, Task, fingerprint_of, losses_of, train_fresh, trained
 from search.engine.interruption import Interruption
 from search.engine.predictions import keep_test_predictions
 from search.engine.ray_cluster import connected
@@ -219,7 +219,7 @@ def _trained_somewhere(
         return train_fresh(task, jobs, places(devices), go_on)
     from search.engine import ray_fresh
 
-    return ray_fresh.train_fresh(task, jobs, torch.device(devices[0]).type, go_on)
+    return ray_fresh.train_fresh(task, jobs, torch.device(devices[0]).type, go_on, trained)
 
 
 def _line(one: Fresh) -> str:

@@ -5,9 +5,11 @@ to choose by then: the number of epochs is the one that was found, so that more 
 those of the first seed; and the test split is measured once, at the end.
 """
 
+import contextlib
+import functools
 import logging
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,13 @@ import numpy as np
 import torch
 
 from search.data.splits import Splits
-from search.data.tensors import SearchData, held_out
-from search.engine.fresh import Task, fingerprint_of
+from search.data.tensors import DeviceData, SearchData, held_out
+from search.engine.fresh import Candidate, Failure, Task, fingerprint_of
+from search.engine.ray_cluster import connected
 from search.errors import UserError
 from search.measurement import PerImage, standard_error
 from search.results import best_yaml
-from search.results.best_yaml import Best
+from search.results.best_yaml import Best, load
 from search.settings import resolve_devices
 from search.show.text import plural
 from search.training.annealed import AnnealedTrainer
@@ -47,28 +50,36 @@ class Refitted:
     test: PerImage
 
 
-def refit(path: Path, data_root: Path | None, device: str, seeds: int, *, anneal: bool) -> dict[str, Any]:
+def refit(
+    path: Path, data_root: Path | None, device: str, seeds: int, *, anneal: bool, ray: str | None = None
+) -> dict[str, Any]:
     """Train with that many seeds, measure on the test split, write final.yaml and final.pt beside best.yaml.
 
-    data_root: None for where the images lay. Returns the figures, `refit` in final.yaml.
+    data_root: None for where the images lay.
+    ray: address of a Ray cluster to train on, see `search.engine.ray_cluster`; None for one training after the other.
 
-    Raises UserError where the data is not what the configuration was found on, or a file cannot be written.
+    Returns the figures, `refit` in final.yaml. Raises UserError where the data is not what the configuration was found
+    on, a training fails on the cluster, or a file cannot be written.
     """
     best = load_sound(path)
     root = images_of(best, data_root)
     data = search_data(best, root)
     test = held_out(read_part(best, "test", root), data)
     where = torch.device(resolve_devices(device)[0])
-    openings = Openings(path.parent, f"refit {Task(path, fingerprint_of(path, best), data, test).identity(str(where))}")
+    task = Task(path, fingerprint_of(path, best), data, test)
+    openings = Openings(path.parent, f"refit {task.identity(str(where))}")
     everything = together(data, probe=len(test.labels))
     logger.info(
         f"{plural(seeds, 'training')} of {plural(best.epochs, 'epoch')} on {len(everything.splits.train):,} images, "
         f"in place of {len(data.splits.train):,}; measured on {len(test.labels):,} test images"
     )
-    runs = [
-        train(best, everything, test, where, best.seed + FIRST + number, best.epochs, anneal=anneal)
-        for number in range(seeds)
-    ]
+    task, numbers = replace(task, data=everything), [best.seed + FIRST + number for number in range(seeds)]
+    if ray is None:
+        images, unseen = everything.to(where), test.to(where)
+        runs = [train(best, images, unseen, seed, best.epochs, anneal=anneal) for seed in numbers]
+    else:
+        with connected(ray):
+            runs = sorted(_trained_on_ray(task, best, numbers, where.type, anneal=anneal), key=lambda run: run.seed)
     found = summarize(runs, len(everything.splits.train), best.epochs, anneal=anneal) | {"openings": openings.count}
     _write(path, found, runs[0])
     openings.end()
@@ -85,26 +96,42 @@ def together(data: SearchData, probe: int) -> SearchData:
     return replace(data, splits=Splits(train=train, val=np.arange(0), probe=np.sort(some)))
 
 
-def train(
-    best: Best, data: SearchData, test: SearchData, device: torch.device, seed: int, epochs: int, *, anneal: bool
-) -> Refitted:
-    """One training to its end."""
+def train(best: Best, data: DeviceData, test: DeviceData, seed: int, epochs: int, *, anneal: bool) -> Refitted:
+    """One training to its end, on the device of the images."""
     precision = Precision.of(best.environment)
     torch.set_num_threads(best.environment["threads"])
-    images, unseen = data.to(device), test.to(device)
     trainer: Trainer
     if anneal:
-        trainer = AnnealedTrainer(
-            best.build_network, best.config, images, seed=seed, precision=precision, epochs=epochs
-        )
+        trainer = AnnealedTrainer(best.build_network, best.config, data, seed=seed, precision=precision, epochs=epochs)
     else:
-        trainer = Trainer(best.build_network, best.config, images, seed=seed, precision=precision)
+        trainer = Trainer(best.build_network, best.config, data, seed=seed, precision=precision)
     for number in range(epochs):
         trainer.train_epoch()
         logger.info(f"seed {seed}: epoch {number + 1} of {epochs}")
-    on_train = evaluate(trainer.averaged, images, images.probe, precision)
-    on_test = evaluate(trainer.averaged, unseen, unseen.val, precision)
+    on_train = evaluate(trainer.averaged, data, data.probe, precision)
+    on_test = evaluate(trainer.averaged, test, test.val, precision)
     return Refitted(seed, trainer.weights(), on_train, on_test)
+
+
+def _trained_on_ray(task: Task, best: Best, seeds: Sequence[int], device: str, *, anneal: bool) -> Iterator[Refitted]:
+    """One training with each seed, in the order in which they end. Raises UserError for the first that fails."""
+    from search.engine import ray_fresh
+
+    candidate = Candidate(best.trial, best.config, best.epochs)
+    jobs, one = [(candidate, seed) for seed in seeds], functools.partial(_trained, anneal=anneal)
+    with contextlib.closing(ray_fresh.train_fresh(task, jobs, device, lambda: True, one)) as runs:
+        for number, run in enumerate(runs, start=1):
+            if isinstance(run, Failure):
+                raise UserError(f"the training with seed {run.seed} failed: {run.reason}; nothing is written")
+            logger.info(f"[{number}/{len(jobs)}] seed {run.seed} is trained")
+            yield run
+
+
+def _trained(
+    task: Task, data: DeviceData, test: DeviceData, candidate: Candidate, seed: int, *, anneal: bool
+) -> Refitted:
+    """On a node."""
+    return train(load(task.path), data, test, seed, candidate.epochs, anneal=anneal)
 
 
 def summarize(runs: Sequence[Refitted], images: int, epochs: int, *, anneal: bool) -> dict[str, Any]:

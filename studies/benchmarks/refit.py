@@ -82,6 +82,8 @@ def main() -> None:
     test = held_out(read_part(best, "test", root), data)
     alone = replace(data, splits=replace(data.splits, val=np.arange(0)))
     both = together(data, probe=len(data.splits.probe))
+    cpu = torch.device("cpu")
+    unseen = test.to(cpu)
     print("| trained | test loss | against the first | accuracy | against the first |", flush=True)
     print("| --- | --- | --- | --- | --- |")
     first: list[Refitted] = []
@@ -90,8 +92,7 @@ def main() -> None:
         sizes = len(data.splits.train), len(images.splits.train)
         epochs = best.epochs if way.same == "epochs" else epochs_for(best.epochs, *sizes)
         seeds = [best.seed + FIRST + number for number in range(options.seeds)]
-        cpu = torch.device("cpu")
-        runs = [train(best, images, test, cpu, seed, epochs, anneal=way.anneal) for seed in seeds]
+        runs = [train(best, images.to(cpu), unseen, seed, epochs, anneal=way.anneal) for seed in seeds]
         first = first or runs
         print(line(f"{way.name} ({epochs} epochs)", runs, first), flush=True)
 

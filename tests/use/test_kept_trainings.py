@@ -7,7 +7,7 @@ import pytest
 from builders import best_content
 
 import search
-from search.engine.fresh import Candidate, Failure, Fresh, Task, fingerprint_of, train_fresh
+from search.engine.fresh import Candidate, Failure, Fresh, Task, fingerprint_of, train_fresh, trained
 from search.results.best_yaml import write
 from search.use.kept_trainings import KeptTrainings
 
@@ -132,7 +132,7 @@ def test_on_ray_the_same_comes_of_it(task, ray_here):
     from search.engine import ray_fresh
 
     wanted = jobs(1, learning_rate=1e30) + jobs(7)
-    there = list(ray_fresh.train_fresh(task, wanted, "cpu", lambda: True))
+    there = list(ray_fresh.train_fresh(task, wanted, "cpu", lambda: True, trained))
     here = list(train_fresh(task, wanted, ["cpu"], lambda: True))
     assert sorted(there, key=lambda one: one.seed) == sorted(here, key=lambda one: one.seed)
     assert [type(one) for one in here] == [Failure, Fresh]

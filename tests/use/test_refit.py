@@ -58,6 +58,25 @@ def test_it_repeats_to_the_last_digit_and_counts_as_another_opening(run):
     assert [one["openings"] for one in figures] == [before + 1, before + 2]
 
 
+def test_on_ray_the_same_comes_of_it(run, ray_here):
+    contents = []
+    for on_ray in ([], ["--ray", "local"]):
+        assert main(["refit", str(run), "--seeds", "2", *on_ray]) == 0
+        figures = yaml.safe_load((run / "final.yaml").read_text())
+        contents.append((figures["seed"], figures["weights_sha256"], figures["refit"] | {"openings": 0}))
+    assert contents[0] == contents[1]
+
+
+def test_a_training_that_fails_on_ray_writes_nothing(run, ray_here, monkeypatch, capsys):
+    (run / "final.yaml").unlink(missing_ok=True)
+    monkeypatch.setattr("search.use.refit._trained", lambda *_, anneal: 1 / 0)
+    assert main(["refit", str(run), "--ray", "local"]) == 2
+    seed = search.load(run / "best.yaml").seed + FIRST
+    failed = f"the training with seed {seed} failed: ZeroDivisionError: division by zero; nothing is written"
+    assert failed in capsys.readouterr().err
+    assert not (run / "final.yaml").exists()
+
+
 def test_what_a_refit_made_is_not_trained_or_confirmed(run, capsys):
     assert main(["refit", str(run)]) == 0
     for command in ("train", "confirm", "refit"):
