@@ -241,18 +241,18 @@ class Store:
         """
         counts = outcome.number not in self._continues
         trial = self._forget(outcome.number)
+        state = state_of(outcome, before, goes_further=not counts)
+        values = list(outcome.run.objectives) if outcome.run and state == TrialState.COMPLETE else None
         try:
             with together(self.study):
                 for key, value in attributes_of(outcome, device).items():
                     trial.set_user_attr(key, value)
                 for key, violation in violations_of(outcome.run, constraints).items():
                     trial.set_constraint(key, violation)
+                self.study.tell(trial, values, state=state, skip_if_finished=True)
         except UpdateFinishedTrialError as error:
             raise EndedOutside from error
         self._ended += counts
-        state = state_of(outcome, before, goes_further=not counts)
-        values = list(outcome.run.objectives) if outcome.run and state == TrialState.COMPLETE else None
-        self.study.tell(trial, values, state=state, skip_if_finished=True)
         return replace(result_of(outcome, trial), state=state.name, device=device)
 
     def _forget(self, number: int) -> Trial:

@@ -6,26 +6,24 @@ A server is restarted now and then, and a network fails. A search that waits los
 import functools
 import logging
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
-from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
 
-from search.results.gathering import GatheringStorage, Write
+from search.results.gathering import Ending, GatheringStorage, Write
 
 PAUSE_SECONDS = 0.5  # before it is asked again
 CONNECT_SECONDS = 10  # for an answer to a new connection
-LARGEST_ID = 2**31 - 1  # of a trial
 STEPS = (  # the methods by which Optuna reads and writes a study, but for those that `ServerStorage` has itself
     *("create_new_study", "get_all_studies", "get_study_id_from_name", "get_study_name_from_id"),
     *("get_study_directions", "get_study_user_attrs", "get_study_system_attrs"),
     *("set_study_user_attr", "set_study_system_attr"),
-    *("get_trial", "get_trial_id_from_study_id_trial_number"),
+    *("get_trial", "get_trial_id_from_study_id_trial_number", "_get_trials"),
 )
 
 T = TypeVar("T")
@@ -35,9 +33,6 @@ logger = logging.getLogger(__name__)
 class ServerStorage(GatheringStorage):
     """Waits up to `patience` seconds whenever the server is away. place: the database, as it may be shown.
 
-    Optuna reads all running trials anew at each step. Here only those are read to which something was written since:
-    a study has one search, and this is its process. That somebody else has ended one is seen at once.
-
     A step whose answer was lost may have been recorded. Those that would come out otherwise the second time look first.
     """
 
@@ -46,7 +41,6 @@ class ServerStorage(GatheringStorage):
         super().__init__(url, **options)
         self.place, self.patience = place, patience
         self._tries = 0  # at recording the trial that is being made
-        self._read: set[int] = set()  # running trials that are as they were when they were read last
 
     def until_back(self, step: Callable[[], T], again: Callable[[], T] | None = None) -> T:
         """What `step` gives, or from the second time on `again`.
@@ -65,45 +59,22 @@ class ServerStorage(GatheringStorage):
                 told = True
             time.sleep(PAUSE_SECONDS)
 
-    def _record(self, writes: Sequence[Write]) -> None:
-        """As for a file; waits."""
-        self._read -= {row["trial_id"] for _, row in writes}  # they have to be read anew
-        self.until_back(functools.partial(super()._record, writes))
+    def _record(self, writes: Sequence[Write], ending: Ending | None) -> None:
+        """As for a file; waits. A trial that has the state by now was recorded the first time."""
+        step = functools.partial(super()._record, writes, ending)
+        self.until_back(step, lambda: (ending is not None and self._has_state(*ending)) or step())
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Any = None) -> bool:  # noqa: ANN401
         """As Optuna's. A trial that has the state by now was given it the first time: it has one search alone."""
-        self._read.discard(trial_id)
         step = functools.partial(super().set_trial_state_values, trial_id, state, values)
-        return self.until_back(step, lambda: self.get_trial(trial_id).state == state or step())
+        return self.until_back(step, lambda: self._has_state(trial_id, state) or step())
+
+    def _has_state(self, trial_id: int, state: TrialState) -> bool:
+        return RDBStorage.get_trial(self, trial_id).state == state
 
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
         self._tries = 0
         return self.until_back(functools.partial(super()._create_new_trial, study_id, template_trial))
-
-    def _get_trials(
-        self,
-        study_id: int,
-        states: Container[TrialState] | None,
-        included_trial_ids: set[int],
-        trial_id_greater_than: int,
-    ) -> list[FrozenTrial]:
-        """As Optuna's, but for running trials in `_read`; its cache has these already."""
-        read = super()._get_trials
-        if not self._read or states is not None:
-            trials = self.until_back(lambda: read(study_id, states, included_trial_ids, trial_id_greater_than))
-        else:
-            news = self.until_back(lambda: self._news(study_id, included_trial_ids, trial_id_greater_than))
-            trials = self.until_back(lambda: read(study_id, None, news, LARGEST_ID)) if news else []
-        self._read |= {trial._trial_id for trial in trials if trial.state == TrialState.RUNNING}
-        return trials
-
-    def _news(self, study_id: int, included: set[int], greater_than: int) -> set[int]:
-        """The trials that have to be read, by id: those in `included` and the later ones, but for those in `_read`."""
-        trial = models.TrialModel
-        asked_for = sqlalchemy.or_(trial.trial_id.in_(included), trial.trial_id > greater_than)
-        with _create_scoped_session(self.scoped_session) as session:
-            found = session.query(trial.trial_id, trial.state).filter(trial.study_id == study_id, asked_for).all()
-        return {number for number, state in found if state != TrialState.RUNNING or number not in self._read}
 
     def _get_prepared_new_trial(self, study_id: int, template_trial: FrozenTrial | None, session: Any) -> Any:  # noqa: ANN401
         """As Optuna's, which tries several times. The latest trial may be the one that was to be made."""
@@ -135,7 +106,7 @@ def _content(trial: FrozenTrial | None) -> tuple[Any, ...]:
 
 def _patient(name: str) -> Callable[..., Any]:
     """Optuna's method of that name, which waits."""
-    step = getattr(RDBStorage, name)
+    step = getattr(GatheringStorage, name)
 
     @functools.wraps(step)
     def waiting(self: ServerStorage, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401

@@ -96,6 +96,19 @@ def test_a_trial_whose_recording_was_not_confirmed_is_not_made_twice(server, stu
     assert states == [TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING]
 
 
+def test_a_tell_that_was_not_confirmed_is_told_once(server, study, no_pause):  # noqa: F811
+    trial = study.ask()
+    with together(study):
+        trial.set_user_attr("history", [1])
+        study._storage.get_trial(trial._trial_id)  # its answer is not the one that is lost
+        with lose_an_answer():
+            study.tell(trial, [0.5, 0.1])
+    found = read_anew(server, study)
+    assert [(one.state, one.values, one.user_attrs) for one in found] == [
+        (TrialState.COMPLETE, [0.5, 0.1], {"history": [1]})
+    ]
+
+
 def test_what_is_written_together_is_there_before_the_trial_ends(server, study):  # noqa: F811
     with together(study):
         trial = study.ask()

@@ -105,3 +105,60 @@ def test_a_trial_that_has_ended_takes_nothing_more(study):
 def test_another_range_of_a_parameter_is_refused_as_by_optuna(study):
     with pytest.raises(ValueError, match="distribution"), together(study):
         study.ask().suggest_float("width", 0.0, 1.0)
+
+
+def test_a_trial_ends_in_the_transaction_of_what_is_written_to_it(study, said):
+    study.sampler = optuna.samplers.RandomSampler()  # others read the study
+    trial = study.ask()
+    said.clear()
+    with together(study):
+        trial.set_user_attr("history", [1])
+        study.tell(trial, [float("inf"), 0.5])
+        assert said["commit"] == 2  # a look at the trial, and all of it
+    assert said["UPDATE"] == 1
+    ended = read(study)[1]
+    assert (ended.values, ended.user_attrs) == ([float("inf"), 0.5], {"history": [1]})
+    assert ended.datetime_complete >= ended.datetime_start
+
+
+def test_nothing_is_half_told(study):
+    trial = study.ask()
+
+    def fail(connection, cursor, statement, *others):
+        if "INSERT INTO trial_values" in statement:
+            raise RuntimeError("killed")
+
+    engine = study._storage._backend.engine
+    sqlalchemy.event.listen(engine, "before_cursor_execute", fail)
+
+    def write():
+        with together(study):
+            trial.set_user_attr("history", [1])
+            study.tell(trial, [1.0, 0.5])
+
+    with pytest.raises(RuntimeError, match="killed"):
+        write()
+    sqlalchemy.event.remove(engine, "before_cursor_execute", fail)
+    assert (read(study)[1].state, read(study)[1].user_attrs) == (TrialState.RUNNING, {})
+    study.tell(trial, [2.0, 0.5])
+    assert study.get_trials()[1].values == [2.0, 0.5]
+
+
+def test_running_trials_are_read_again_where_they_were_written_to(study, said):
+    running = study.ask()
+    study.get_trials(deepcopy=False)
+    said.clear()
+    study.get_trials(deepcopy=False)
+    assert said["SELECT"] == 1  # which there are, and whether they run
+    with together(study):
+        new = study.ask()
+        new.suggest_int("width", 1, 8)
+        study.get_trials(deepcopy=False)
+        running.set_user_attr("history", [1])
+    create_study(study._storage._backend.url, "one").tell(0, state=TrialState.FAIL)  # from outside
+    found = study.get_trials()
+    assert [trial.state.name for trial in found] == ["FAIL", "RUNNING", "RUNNING"]
+    assert (found[1].user_attrs, found[2].params) == ({"history": [1]}, new.params)
+    study.tell(new, [1.0, 0.5])
+    study.tell(running, [2.0, 0.5])
+    assert [trial.values for trial in study.get_trials()] == [None, [2.0, 0.5], [1.0, 0.5]]
