@@ -34,7 +34,7 @@ from search.files import remove_leftovers
 from search.insight.doubts import beside
 from search.insight.imbalance import imbalance
 from search.results.schema import StudyAttribute
-from search.results.storage import cause_of, told
+from search.results.storage import cause_of, close, told
 from search.settings import Settings, resolve_devices
 from search.show.dashboard import Publisher
 from search.show.progress import Observer, Progress
@@ -113,8 +113,11 @@ def _owned(settings: Settings, url: str) -> Iterator[tuple[Store, Owner]]:
     with told(f"cannot open the study {settings.name}", url):
         store = Store(url, settings.name, settings.seed)
         owner = claim(store.study, settings.folder, url)
-    with owner:
-        yield store, owner
+    try:
+        with owner:
+            yield store, owner
+    finally:
+        close(store.study)
 
 
 @contextlib.contextmanager

@@ -68,6 +68,12 @@ def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
         storage.engine.dispose()
 
 
+def close(study: optuna.Study) -> None:
+    """Let go of its database, as far as this process has it open: so an SQLite file is whole by itself."""
+    study._storage.remove_session()
+    getattr(study._storage, "_backend", study._storage).engine.dispose()  # type: ignore[union-attr]
+
+
 def storage_url(folder: Path, storage: str | None) -> str:
     """Where the study of a run folder is kept. Raises UserError where there is no such folder."""
     if not os.path.isdir(folder):

@@ -60,7 +60,7 @@ def parent(problem: Problem, workers: int, epoch_seconds: float, folder: Path) -
     launch.make_folder(folder)
     store = Store(study_url(folder, None), "many", seed=0)
     settings = Settings(
-        name="many", dataset="FashionMNIST", trials=trials, epochs=epochs, workers=workers, device="cpu", out=folder,
+        name="many", dataset="FashionMNIST", trials=trials, epochs=epochs, device="cpu", out=folder,
         race=False,
     )  # fmt: skip
     pool = SimulatedPool(workers, Conditions(problem.constraints, Precision(), folder, "many", "data"), curves)
