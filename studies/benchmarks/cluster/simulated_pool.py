@@ -38,8 +38,8 @@ class SimulatedWorker(Worker):
 class SimulatedPool(Pool[SimulatedWorker]):
     """As many workers as wanted; no weights are kept.
 
-    now: simulated seconds. trained: those that workers have trained. busy_seconds: CPU time of the parent. spent: the same in
-    pieces, by step: to `ask` for a job, judge a `report`, `tell` how a job ended, and the rest of a `turn`.
+    now: simulated seconds. trained: those that workers have trained. busy_seconds: CPU time of the parent. spent: the
+    same in pieces, by step: to `ask` for a job, judge a `report`, `tell` how a job ended, and the rest of a `turn`.
     """
 
     def __init__(self, workers: int, conditions: Conditions, curves: Curves) -> None:
