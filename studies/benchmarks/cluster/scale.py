@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -66,7 +67,12 @@ def parent(problem: Problem, workers: int, epoch_seconds: float, folder: Path) -
     pool = SimulatedPool(workers, Conditions(problem.constraints, Precision(), folder, "many", "data"), curves)
     terminal = SilentTerminal(Progress(trials, epochs, workers))
     publisher = Publisher(store.study, folder, problem.constraints, epochs)
-    Runner(settings, store, pool, cnn.suggest, terminal, publisher, TimeLimit(None, race=False)).run()
+
+    def simulated() -> float:
+        return pool.now
+
+    with mock.patch("time.monotonic", simulated):  # by which it decides when to store curves
+        Runner(settings, store, pool, cnn.suggest, terminal, publisher, TimeLimit(None, race=False)).run()
     return pool
 
 
@@ -75,29 +81,23 @@ def row(workers: int, pool: SimulatedPool) -> str:
     (began, before), (ended, after) = pool.asked[workers - 1], pool.asked[-1]
     used = (after - before) / (workers * (ended - began))
     medians = [f"{1000 * statistics.median(pool.spent[step]):.1f}" for step in STEPS]
-    return _line(
-        [
-            f"{workers:,}",
-            f"{used:.0%}",
-            *medians,
-            f"{pool.busy_seconds / pool.now:.0%}",
-            f"{began:.0f}",
-            f"{pool.now:.0f}",
-        ]
-    )
+    shares = [f"{used:.0%}", *medians, f"{pool.busy_seconds / pool.now:.0%}"]
+    return _line([f"{workers:,}", *shares, f"{began:.0f}", f"{pool.now:.0f}"])
 
 
 def loss(problem: Problem, workers: int, seeds: int, epochs: int) -> str:
     """Markdown: the loss of what is taken home, over some seeds, after so many epochs."""
-    losses, ended = [], []
+    losses, ended, trained = [], [], []
     for seed in range(seeds):
         search = Simulation(problem, ScalarizingSampler, seed, workers=workers)
         while search.epochs_trained < epochs:
             search.train(ended=search.ended + 1)
         losses.append(search.chosen_loss())
         ended.append(search.ended)
+        trained.append(search.epochs_trained)
     error = statistics.stdev(losses) / seeds**0.5 if seeds > 1 else float("nan")
-    return _line([f"{workers:,}", f"{statistics.fmean(losses):.4f} ± {error:.4f}", f"{statistics.fmean(ended):.0f}"])
+    counts = [f"{statistics.fmean(count):.0f}" for count in (ended, trained)]
+    return _line([f"{workers:,}", f"{statistics.fmean(losses):.4f} ± {error:.4f}", *counts])
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     problem = Problem.on(Surrogate(Recorded.read(TABLE)))
     if options.what == "loss":
-        print(f"{_line(['workers', 'loss', 'trials ended'])}\n{_line(['---:'] * 3)}")
+        print(f"{_line(['workers', 'loss', 'trials ended', 'epochs'])}\n{_line(['---:'] * 4)}")
         for workers in options.workers:
             print(loss(problem, workers, options.seeds, options.epochs), flush=True)
         return
