@@ -84,5 +84,7 @@ def test_utilization_is_what_was_trained_while_jobs_were_handed_out(pool, clock)
         if not isinstance(what[2], Stopped):
             pool.answer(worker, None)
     clock.now += 2.0
-    pool.submit(worker, Job(1, {}, 0, 2, 2))  # at 10.0: since both had a job two epochs of 4 s ended, in 2 x 10 s
-    assert scale.row(2, pool).startswith("| 2 | 40% | ")
+    pool.submit(
+        worker, Job(1, {}, 0, 2, 2)
+    )  # at 10.0: it has trained for 8 s since both had a job, the other one for 10 s
+    assert scale.row(2, pool).startswith("| 2 | 90% | ")

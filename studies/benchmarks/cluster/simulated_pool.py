@@ -23,15 +23,16 @@ Curves = Callable[[Job], tuple[History, float]]
 
 @dataclass(eq=False)
 class SimulatedWorker(Worker):
-    """history: of its whole job; epochs: of these that it has trained."""
+    """history: of its whole job; epochs: of these that it has begun."""
 
     history: History = field(default_factory=dict)
     epochs: int = 0
     epoch_seconds: float = 0.0
+    done_at: float | None = None  # the epoch that it trains, in simulated seconds
     overfit: OverfitRule = field(default_factory=OverfitRule)
 
     def so_far(self) -> History:
-        """The curves of the epochs that it has trained."""
+        """The curves of the epochs that it has begun: it reports when the last one is done."""
         return {name: curve[: self.epochs] for name, curve in self.history.items()}
 
 
@@ -60,7 +61,7 @@ class SimulatedPool(Pool[SimulatedWorker]):
     def submit(self, worker: SimulatedWorker, job: Job) -> None:
         """The job begins."""
         self.spent["ask"].append(self._charge("turn"))
-        self.asked.append((self.now, self.trained))
+        self.asked.append((self.now, self.trained + sum(self._part(busy) for busy in self.busy())))
         worker.take(job)
         worker.epochs, (worker.history, worker.epoch_seconds) = 0, self._curves(job)
         worker.overfit = OverfitRule()
@@ -80,6 +81,7 @@ class SimulatedPool(Pool[SimulatedWorker]):
                 worker.job = None
             else:
                 self.trained += worker.epoch_seconds
+                worker.done_at = None
             self._doing, self._since = "report" if isinstance(content, Report) else "tell", time.process_time()
             yield Message(worker, job, content)
             self._charge("turn")
@@ -123,7 +125,12 @@ class SimulatedPool(Pool[SimulatedWorker]):
     def _train(self, worker: SimulatedWorker) -> None:
         assert worker.job is not None
         worker.epochs += 1
-        self._push(self.now + worker.epoch_seconds, worker, Report(worker.job.number, worker.so_far()))
+        worker.done_at = self.now + worker.epoch_seconds
+        self._push(worker.done_at, worker, Report(worker.job.number, worker.so_far()))
+
+    def _part(self, worker: SimulatedWorker) -> float:
+        """Seconds that it has trained of its present epoch."""
+        return 0.0 if worker.done_at is None else min(self.now - worker.done_at, 0.0) + worker.epoch_seconds
 
     def _push(self, at: float, worker: SimulatedWorker, content: Report | Outcome) -> None:
         heapq.heappush(self._events, (at, next(self._order), worker, content))
