@@ -64,14 +64,18 @@ def open_storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
         pings = {} if is_sqlite(place) else {"pool_pre_ping": True}  # a server may be restarted meanwhile
         storage = _connect(url, pings | _options(place, Patience(shown(place), READER_SECONDS)))
         yield storage
-        storage.remove_session()
-        storage.engine.dispose()
+        _let_go(storage)
 
 
 def close(study: optuna.Study) -> None:
     """Let go of its database, as far as this process has it open: so an SQLite file is whole by itself."""
-    study._storage.remove_session()
-    getattr(study._storage, "_backend", study._storage).engine.dispose()  # type: ignore[union-attr]
+    storage: Any = study._storage  # Optuna's cache of the one that `create_study` has made
+    _let_go(storage._backend)
+
+
+def _let_go(storage: optuna.storages.RDBStorage) -> None:
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 def storage_url(folder: Path, storage: str | None) -> str:

@@ -75,15 +75,12 @@ class SimulatedPool(Pool[SimulatedWorker]):
             self.now = max(self.now, self._events[0][0])
         while self._events and self._events[0][0] <= self.now:
             _, _, worker, content = heapq.heappop(self._events)
-            job = worker.job
-            assert job is not None
-            if isinstance(content, Outcome):
-                worker.job = None
-            else:
+            self._doing = "tell"
+            if isinstance(content, Report):
+                self._doing, worker.done_at = "report", None
                 self.trained += worker.epoch_seconds
-                worker.done_at = None
-            self._doing, self._since = "report" if isinstance(content, Report) else "tell", time.process_time()
-            yield Message(worker, job, content)
+            self._since = time.process_time()
+            yield self.said(worker, content)
             self._charge("turn")
 
     def answer(self, worker: SimulatedWorker, stop: Stop | None) -> None:
