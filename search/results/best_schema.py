@@ -180,6 +180,7 @@ class _Refit(_Part):
     test_loss_se: Error
     test_accuracy: Share
     test_accuracy_se: Error
+    test_balanced_accuracy: Share | None = None  # where the classes are uneven
     test_gap: Finite
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from search.choice.run import Run
+from search.insight.imbalance import balanced_accuracy
 from search.insight.stops import stops
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult
@@ -63,6 +65,14 @@ def _interval(expected: Mapping[str, Any]) -> str:
     return f"{expected['loss']:.4f} ({low:.4f} to {high:.4f})"
 
 
+def _expected_accuracy(expected: Mapping[str, Any]) -> str:
+    return f"{expected['accuracy']:.1%}{balanced_accuracy(expected.get('balanced_accuracy'))}"
+
+
+def _recorded_accuracy(run: Run) -> str:
+    return f"{run.at_best.val_accuracy:.1%}{balanced_accuracy(run.at_best.val_balanced_accuracy)}"
+
+
 def _data(search: StudySnapshot) -> str:
     data = search.data
     return f"{data['name']}, {data['train_size']:,} + {data['val_size']:,}" if data else NONE
@@ -87,10 +97,10 @@ ROWS: Sequence[tuple[str, Callable[[StudySnapshot], str]]] = (
     ("chosen", _of_chosen(lambda chosen: f"trial {chosen.number}, {chosen.stopped}")),
     ("expected loss (90%)", _expected(_interval)),
     ("expected gap", _expected(lambda expected: f"{expected['gap']:.4f}")),
-    ("expected accuracy", _expected(lambda expected: f"{expected['accuracy']:.1%}")),
+    ("expected accuracy", _expected(_expected_accuracy)),
     ("recorded val_loss", _of_run(lambda run: with_error(run.at_best.val_loss, run.at_best.val_loss_se))),
     ("recorded gap", _of_run(lambda run: with_error(run.at_best.gap, run.at_best.gap_se))),
-    ("recorded accuracy", _of_run(lambda run: f"{run.at_best.val_accuracy:.1%}")),
+    ("recorded accuracy", _of_run(_recorded_accuracy)),
     ("parameters", _of_run(lambda run: f"{run.parameters:,}")),
     ("linear baseline", lambda search: f"{search.constraints.baseline_loss:.4f}"),
     ("trials", _trials),

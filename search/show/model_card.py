@@ -76,6 +76,8 @@ def _refitted(found: Mapping[str, Any] | None) -> Iterator[tuple[str, str, str]]
     where = "the test split, these weights themselves"
     yield "loss, test", with_error(found["test_loss"], found["test_loss_se"]), where
     yield "accuracy, test", _with_error(found["test_accuracy"], found["test_accuracy_se"], ".1%"), where
+    if (balanced := found.get("test_balanced_accuracy")) is not None:
+        yield "balanced accuracy, test", f"{balanced:.1%}", where
     yield "gap, test", f"{found['test_gap']:.4f}", "test loss minus training loss"
 
 

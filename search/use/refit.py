@@ -22,6 +22,7 @@ from search.data.tensors import DeviceData, SearchData, held_out
 from search.engine.fresh import Candidate, Failure, Task, fingerprint_of
 from search.engine.ray_cluster import connected
 from search.errors import UserError
+from search.insight.imbalance import balanced_accuracy
 from search.measurement import PerImage, standard_error
 from search.results import best_yaml
 from search.results.best_yaml import Best, load
@@ -137,6 +138,7 @@ def _trained(
 def summarize(runs: Sequence[Refitted], images: int, epochs: int, *, anneal: bool) -> dict[str, Any]:
     """The figures of final.yaml: those of the weights taken home, and the means over seeds."""
     first = runs[0]
+    balanced = first.test.balanced_accuracy
     return {
         "images": images,
         "epochs": epochs,
@@ -147,6 +149,7 @@ def summarize(runs: Sequence[Refitted], images: int, epochs: int, *, anneal: boo
         "test_loss_se": standard_error(first.test.losses),
         "test_accuracy": _mean(first.test.correct),
         "test_accuracy_se": standard_error(first.test.correct),
+        **({} if balanced is None else {"test_balanced_accuracy": balanced}),
         "test_gap": _mean(first.test.losses) - _mean(first.train.losses),
         **_over_seeds([_mean(run.test.losses) for run in runs], "test_loss"),
         **_over_seeds([_mean(run.test.correct) for run in runs], "test_accuracy"),
@@ -157,7 +160,8 @@ def told(found: dict[str, Any]) -> list[str]:
     """The figures in words."""
     lines = [
         f"final.pt, seed {found['seeds'][0]}: test_loss {found['test_loss']:.4f} ± {found['test_loss_se']:.4f}, "
-        f"accuracy {found['test_accuracy']:.1%} ± {found['test_accuracy_se']:.1%}, gap {found['test_gap']:.4f}"
+        f"accuracy {found['test_accuracy']:.1%} ± {found['test_accuracy_se']:.1%}"
+        f"{balanced_accuracy(found.get('test_balanced_accuracy'))}, gap {found['test_gap']:.4f}"
     ]
     if len(found["seeds"]) > 1:
         lines.append(

@@ -64,12 +64,19 @@ def test_uneven_classes_are_weighed_alike_all_the_way(photos, own_cache, capsys)
     assert 0 < content["choice"]["baseline_balanced_accuracy"] <= 1
     assert "linear baseline" in shown
     assert "% (balanced " in shown
-    assert "Uneven classes: " in Path("runs/mine/report.html").read_text()
+    [expected] = [line for line in shown.splitlines() if line.strip().startswith("expected: ")]
+    assert ", balanced accuracy " in expected
+    report = Path("runs/mine/report.html").read_text()
+    assert "Uneven classes: " in report
+    assert f"balanced {content['expected']['balanced_accuracy']:.1%}<" in report.partition("<h3>Recorded")[0]
     assert main(["list", "runs/mine"]) == 0
     assert " balanced " in capsys.readouterr().out
     assert main(["train", "runs/mine"]) == 0
     assert "reproduced to the last digit" in capsys.readouterr().out
     assert main(["confirm", "runs/mine", "--seeds", "2"]) == 0
     assert "(balanced " in capsys.readouterr().out
+    assert main(["refit", "runs/mine"]) == 0
+    final = yaml.safe_load(Path("runs/mine/final.yaml").read_text())["refit"]
+    assert f", balanced accuracy {final['test_balanced_accuracy']:.1%}, gap " in capsys.readouterr().out
     assert main(call) == 2
     assert "--balance was True when this search began and is not set now" in capsys.readouterr().err

@@ -64,3 +64,10 @@ def test_one_is_not_enough(folders, capsys):
         assert capsys.readouterr().err.startswith("error: compare wants two run folders or more")
     assert main(["compare", "a", "nowhere"]) == 2
     assert "there is no folder nowhere" in capsys.readouterr().err
+
+
+def test_balanced_accuracy_stands_beside_accuracy_where_classes_are_uneven():
+    uneven = trial(0, chosen=True, val_balanced_accuracy=0.613)
+    found = rows(compare({"a": snapshot(uneven, expected=EXPECTED | {"balanced_accuracy": 0.6}), "b": snapshot()}))
+    assert found["expected accuracy"][0] == "87.0%, balanced accuracy 60.0%"
+    assert found["recorded accuracy"][0] == "87.5%, balanced accuracy 61.3%"

@@ -59,6 +59,11 @@ def test_of_an_older_release_nothing_is_made_up():
     assert "expected |" not in text
 
 
+REFIT = {"images": 150, "epochs": 3, "annealed": False, "seeds": [9], "openings": 2, "train_loss": 0.1,
+         "test_loss": 0.22, "test_loss_se": 0.03, "test_accuracy": 0.94, "test_accuracy_se": 0.01,
+         "test_gap": 0.12}  # fmt: skip
+
+
 def test_what_speaks_against_it_comes_first():
     choice = best_content()["choice"] | {"baseline_accuracy": 0.98, "largest_class": 0.5, "unrecognized": ["7"]}
     limits = card(choice=choice).partition("## Limits\n\n")[2].splitlines()
@@ -67,10 +72,7 @@ def test_what_speaks_against_it_comes_first():
 
 
 def test_a_refit_is_not_given_the_figures_of_what_was_chosen():
-    refit = {"images": 150, "epochs": 3, "annealed": False, "seeds": [9], "openings": 2, "train_loss": 0.1,
-             "test_loss": 0.22, "test_loss_se": 0.03, "test_accuracy": 0.94, "test_accuracy_se": 0.01,
-             "test_gap": 0.12}  # fmt: skip
-    content = best_content(refit=refit, calibration=CALIBRATION, epochs=3)
+    content = best_content(refit=REFIT, calibration=CALIBRATION, epochs=3)
     text = model_card(content, {"safetensors": "final.safetensors"}, "final.yaml")
     assert text.startswith("# Model card: digits, trial 3, refitted\n")
     for line in (
@@ -92,7 +94,9 @@ def test_uneven_classes():
     content["metrics"] |= {"val_balanced_accuracy": 0.8}
     content["data"] |= {"balance": True}
     content["expected"] |= {"balanced_accuracy": 0.75}
+    content["refit"] = REFIT | {"test_balanced_accuracy": 0.72}
     text = model_card(content, {})
+    assert "| balanced accuracy, test | 72.0% | the test split, these weights themselves |" in text
     assert "| balanced accuracy, expected | 75.0% |" in text
     assert "| balanced accuracy, recorded | 80.0% | 50 validation images, by which it was chosen" in text
     assert "| balanced accuracy, confirmed | 70.0% ± 3.0% | 360 test images, trained again with 2 fresh seeds |" in text
