@@ -6,7 +6,6 @@ class that it names stays the same.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,15 +114,3 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray) -> list[Bin]:
         for number in range(BINS)
         if (inside := place == number).any()
     ]
-
-
-def calibrated(content: Mapping[str, float]) -> str:
-    """The `calibration` of a best.yaml in a line."""
-    before, after = content["calibration_error"], content["calibration_error_calibrated"]
-    if content["temperature"] == 1:
-        return f"no temperature helps; confidence and accuracy are {before:.1%} apart"
-    kind = "overconfident" if content["temperature"] > 1 else "underconfident"
-    return (
-        f"{kind}: temperature {content['temperature']:.2f} brings val_loss {content['val_loss']:.4f} to "
-        f"{content['val_loss_calibrated']:.4f}, and confidence and accuracy from {before:.1%} apart to {after:.1%}"
-    )

@@ -1,4 +1,4 @@
-"""What the chosen configuration is worth, in sentences: what to expect of it, and how the race went."""
+"""What the chosen configuration is worth, in sentences: what to expect of it, its calibration, how the race went."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -41,6 +41,18 @@ def optimism(confirmation: Mapping[str, Any], metrics: Mapping[str, Any]) -> str
     if abs(difference) <= SURE * error:
         return f"optimism of the search {figures}, which may be noise"
     return f"optimism of the search {figures}: it was too {'optimistic' if difference > 0 else 'pessimistic'}"
+
+
+def calibrated(content: Mapping[str, Any]) -> str:
+    """The `calibration` of a best.yaml in a line."""
+    before, after = content["calibration_error"], content["calibration_error_calibrated"]
+    if content["temperature"] == 1:
+        return f"no temperature helps; confidence and accuracy are {before:.1%} apart"
+    kind = "overconfident" if content["temperature"] > 1 else "underconfident"
+    return (
+        f"{kind}: temperature {content['temperature']:.2f} brings val_loss {content['val_loss']:.4f} to "
+        f"{content['val_loss_calibrated']:.4f}, and confidence and accuracy from {before:.1%} apart to {after:.1%}"
+    )
 
 
 def raced(race: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from search.choice.rivals import Rivals
-from search.insight.calibration import calibrated
 from search.insight.confirmed import verdicts
 from search.insight.doubts import beside, doubt, never_recognized
 from search.insight.evidence import from_few_images, judged
-from search.insight.worth import expectation
+from search.insight.worth import calibrated, expectation
 from search.show.text import short
 
 PACKAGED = ("digits",)  # data sets whose images come with a package

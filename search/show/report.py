@@ -17,7 +17,6 @@ from search.choice.choose import nearest
 from search.errors import UserError
 from search.files import replace_file
 from search.insight import sentences
-from search.insight.calibration import calibrated
 from search.insight.confirmed import verdicts
 from search.insight.doubts import because, beside, never_recognized
 from search.insight.evidence import evidence, judged
@@ -32,7 +31,7 @@ from search.insight.sentences import (
 )
 from search.insight.stops import stops
 from search.insight.tradeoff import tradeoff
-from search.insight.worth import source
+from search.insight.worth import calibrated, source
 from search.results import best_yaml
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult, ranked

@@ -11,7 +11,6 @@ from search.insight.calibration import (
     HIGHEST,
     LOWEST,
     calibrate,
-    calibrated,
     calibration_error,
     cross_entropy,
     fit_temperature,
@@ -19,6 +18,7 @@ from search.insight.calibration import (
     reliability,
     softmax,
 )
+from search.insight.worth import calibrated
 
 
 def drawn(seed, images=2000, classes=4, temperature=1.0):

@@ -14,6 +14,7 @@ import argparse
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -193,8 +194,8 @@ def play(world: World, searches: int) -> tuple[dict[str, np.ndarray], dict[str, 
 
 def report(table: Path, searches: int, seed_share: float) -> None:
     """Print both tables."""
-    bootstrap.RESAMPLES = RESAMPLES
-    chosen, figures = play(make_world(table, seed_share), searches)
+    with mock.patch.object(bootstrap, "RESAMPLES", RESAMPLES):
+        chosen, figures = play(make_world(table, seed_share), searches)
     print(
         f"{table.name}: {searches} searches of {RUNS}, seeds {seed_share:.1%} of the loss, {IMAGE_SHARE:.0%} by image\n"
     )
