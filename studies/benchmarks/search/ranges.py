@@ -56,7 +56,7 @@ def unseen(features: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
         order = np.random.default_rng(split).permutation(len(values))
         seen, new = order[:size], order[size:]
         process = Process(features[seen], values[seen])
-        error = np.square(process._process.predict(features[new]) - values[new]).sum()
+        error = np.square(process.expected_at(features[new]) - values[new]).sum()
         found.append(1 - error / np.square(values[new] - values[new].mean()).sum())
     return np.array(found)
 
