@@ -45,7 +45,8 @@ WITHOUT_FLAG = {  # settings that are shown by another name than their flag's
     "space_fingerprint": "fingerprint of the space's file",
     "ranges": "ranges",
 }
-LIVE_SECONDS = 2.0  # a running trial's curves are stored at most this often
+LIVE_SECONDS, MOST_LIVE_SECONDS = 2.0, 60.0  # between two times that a running trial's curves are stored
+LIVE_SHARE = 0.05  # of this process's time, which storing those of all running trials may take
 
 
 class EndedOutside(Exception):
@@ -74,6 +75,7 @@ class Store:
         self._running: dict[int, Trial] = {}
         self._continues: dict[int, int] = {}  # of the running trials those that take a finished one further, and which
         self._stored_at: dict[int, float] = {}
+        self._live_seconds = LIVE_SECONDS
         self._first: dict[str, dict[str, Any]] = {}  # what is tried first, by name: those that were not queued yet
 
     def snapshot(self) -> StudySnapshot:
@@ -213,15 +215,17 @@ class Store:
         return self.trial_seed(int(self._frozen(number).user_attrs[LINEAGE]))
 
     def live(self, number: int, history: History) -> None:
-        """Store the curves of a running trial, now and then. Raises EndedOutside."""
-        now = time.monotonic()
-        if now - self._stored_at.get(number, -math.inf) < LIVE_SECONDS:
+        """Store the curves of a running trial, now and then: the more run, the more rarely. Raises EndedOutside."""
+        now, began = time.monotonic(), time.perf_counter()
+        if now - self._stored_at.get(number, -math.inf) < self._live_seconds:
             return
         self._stored_at[number] = now
         try:
             self._running[number].set_user_attr("history", storable_history(history))
         except UpdateFinishedTrialError as error:
             raise EndedOutside from error
+        of_all = (time.perf_counter() - began) * len(self._running)
+        self._live_seconds = min(max(of_all / LIVE_SHARE, LIVE_SECONDS), MOST_LIVE_SECONDS)
 
     def interrupt(self, number: int) -> None:
         """A running trial did not end by itself: queue its parameters again."""

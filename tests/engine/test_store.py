@@ -1,5 +1,7 @@
 """What the study holds of a search."""
 
+from unittest import mock
+
 import pytest
 import sqlalchemy
 from builders import EASY, outcome, run
@@ -99,6 +101,34 @@ def test_a_trial_ended_from_outside_is_not_told_again(store):
     with pytest.raises(EndedOutside):
         store.tell(outcome(trial.number), EASY, "cpu", [])
     assert store.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("running", "write", "every"),
+    [
+        (4, 0.002, 2.0),  # 0.16 s would do
+        (100, 0.002, 4.0),  # 0.2 s for all of them: 5% of 4 s
+        (100, 0.004, 8.0),
+        (100, 3.0, 60.0),  # the database was away for a moment
+    ],
+)
+def test_the_more_trials_run_the_more_rarely_their_curves_are_stored(store, monkeypatch, running, write, every):
+    now = [1000.0]
+    trial = mock.Mock()
+    trial.set_user_attr.side_effect = lambda key, value: now.append(now[-1] + write)
+    monkeypatch.setattr(store, "_running", dict.fromkeys(range(running), trial))
+    monkeypatch.setattr("time.monotonic", lambda: now[-1])
+    monkeypatch.setattr("time.perf_counter", lambda: now[-1])
+
+    def stored(at):
+        before = trial.set_user_attr.call_count
+        now.append(at)
+        store.live(0, {"val_loss": [1.0]})
+        return trial.set_user_attr.call_count > before
+
+    assert stored(1000.0)
+    assert not stored(1000.0 + 0.99 * every)
+    assert stored(1000.0 + 1.01 * every)
 
 
 def test_an_interrupted_trial_is_asked_for_again_with_its_parameters_seed_and_lineage(store):

@@ -6,9 +6,9 @@
 `parent`: the real parent (runner, store in SQLite, sampler, rules, choice, pictures for the dashboard) hands out trials
 to workers that are made up. Their curves come from a surrogate of a recorded table. An epoch lasts as long as its
 configuration makes it, `--epoch-seconds` in the middle. Time is simulated, but the parent's own is its CPU time on this
-machine. Each number of workers gets so many trials and `MORE` on top; utilization is that of the time in which those
-are handed out. `loss`: what is taken home after an equal number of epochs, by all that the rules and the sampler do;
-the parent is taken to cost nothing.
+machine. Each number of workers gets twice as many trials, or `MORE` on top; utilization is that of the time from the
+moment when all have one until the last is handed out. `loss`: what is taken home after an equal number of epochs, by
+all that the rules and the sampler do; the parent is taken to cost nothing.
 """
 
 import argparse
@@ -44,13 +44,13 @@ from studies.benchmarks.search.surrogate import Recorded, Surrogate  # noqa: E40
 
 TABLE = ROOT / "studies/benchmarks/tables/fashion_anytime.jsonl.gz"
 WORKERS = (1, 10, 100, 1_000)
-MORE = 100  # trials beyond one for each worker
+MORE = 100  # trials beyond one for each worker, at least
 STEPS = ("ask", "report", "tell")
 
 
 def parent(problem: Problem, workers: int, epoch_seconds: float, folder: Path) -> SimulatedPool:
     """A search of the real parent on so many workers; the pool, which tells what it cost."""
-    trials, epochs = workers + MORE, problem.surrogate.table.epochs
+    trials, epochs = workers + max(workers, MORE), problem.surrogate.table.epochs
     middle = statistics.median(epoch_cost(config) for config in problem.surrogate.table.configs)
 
     def curves(job: Job) -> tuple[History, float]:
