@@ -54,7 +54,7 @@ class ScalarizingSampler(BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """The candidate of the highest expected improvement."""
+        """The candidate of most worth."""
         if not search_space:
             return {}
         with one_thread():
@@ -79,7 +79,11 @@ class ScalarizingSampler(BaseSampler):
         if running:
             surrogate.believe(cube.features(cube.points(running)))
         candidates = np.vstack([cube.spread(SPREAD, self._rng), self._near(best)])
-        return cube.params(candidates[np.argmax(surrogate.expected_improvement(cube.features(candidates)))])
+        return cube.params(candidates[np.argmax(self._worth(surrogate, cube, points, candidates))])
+
+    def _worth(self, surrogate: Surrogate, cube: UnitCube, points: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        """What each candidate is worth, (m,): its expected improvement. points: of the trials that it learns from."""
+        return surrogate.expected_improvement(cube.features(candidates))
 
     def _near(self, points: np.ndarray) -> np.ndarray:
         """Candidates near each of the points, that differ from it in about half of the parameters."""

@@ -10,9 +10,8 @@ hypervolume and the trials that have ended. ± is a standard error over seeds.
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import optuna
@@ -20,7 +19,7 @@ import optuna
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from search.sampling.gaussian_process import Surrogate
-from search.sampling.sampler import BEST, SPREAD, ScalarizingSampler, _robust, _running, _values
+from search.sampling.sampler import ScalarizingSampler
 from search.sampling.unit_cube import UnitCube
 from studies.benchmarks.search.candidates import CANDIDATES
 from studies.benchmarks.search.run import TABLES, TRIALS, problem, standard_errors
@@ -40,18 +39,10 @@ class CostWeighing(ScalarizingSampler):
         super().__init__(seed)
         self._exponent = exponent
 
-    def _best_candidate(self, study: optuna.Study, cube: UnitCube, names: Set[str]) -> dict[str, Any]:
-        points = cube.points([one.params for one in self._trials])
-        surrogate = Surrogate(cube.features(points), _robust(_values(self._trials, self._weight)))
-        best = points[np.argsort(surrogate.expected(), kind="stable")[:BEST]]
-        running = [one.params for one in _running(study) if names <= one.params.keys()]
-        if running:
-            surrogate.believe(cube.features(cube.points(running)))
-        candidates = np.vstack([cube.spread(SPREAD, self._rng), self._near(best)])
+    def _worth(self, surrogate: Surrogate, cube: UnitCube, points: np.ndarray, candidates: np.ndarray) -> np.ndarray:
         seconds = np.array([one.user_attrs["seconds"] / one.user_attrs["epochs_run"] for one in self._trials])
         costs = predicted_costs(cube.features(points), seconds, cube.features(candidates))
-        worth = surrogate.expected_improvement(cube.features(candidates)) / costs**self._exponent
-        return cube.params(candidates[np.argmax(worth)])
+        return super()._worth(surrogate, cube, points, candidates) / costs**self._exponent
 
 
 def predicted_costs(features: np.ndarray, costs: np.ndarray, at: np.ndarray) -> np.ndarray:
