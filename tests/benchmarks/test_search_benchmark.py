@@ -5,8 +5,11 @@ import json
 import numpy as np
 import optuna
 import pytest
+from optuna.distributions import FloatDistribution
+from optuna.samplers import RandomSampler
+from optuna.trial import TrialState
 
-from studies.benchmarks.search.candidates import CANDIDATES
+from studies.benchmarks.search.candidates import CANDIDATES, bounded
 from studies.benchmarks.search.ranges import FACTORS, GRID, decay_features, moved
 from studies.benchmarks.search.run import TABLES, line
 from studies.benchmarks.search.seconds import CostWeighing, predicted_costs
@@ -78,6 +81,20 @@ def test_every_sampler_draws_within_the_ranges(surrogate, name):
     for config in search.configs.values():
         for parameter, distribution in surrogate.table.distributions.items():
             assert distribution.low <= config[parameter] <= distribution.high
+
+
+def test_a_sampler_with_a_bound_is_told_which_losses_are_within_a_tenth_of_the_lowest():
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    for loss, gap in ((0.5, 0.1), (0.54, -0.2), (0.56, 0.3)):
+        trial = study.ask({"x": FloatDistribution(0, 1)})
+        trial.set_user_attr("val_loss", loss)
+        trial.set_user_attr("gap", gap)
+        study.tell(trial, state=TrialState.PRUNED)
+    study.ask({"x": FloatDistribution(0, 1)})
+    *ended, running = bounded(RandomSampler(seed=0))._retold(study).trials
+    assert running.state == TrialState.RUNNING
+    assert [trial.values for trial in ended] == [[0.5, 0.1], [0.54, 0.0], [0.56, 0.3]]
+    assert [trial.constraints["loss"] for trial in ended] == pytest.approx([-0.1, -0.02, 0.02])
 
 
 def test_a_larger_network_costs_more():
