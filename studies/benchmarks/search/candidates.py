@@ -8,6 +8,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.sampling.sampler import ScalarizingSampler, scalarized
@@ -27,7 +28,7 @@ class Retold(BaseSampler):
 
     def __init__(self, inner: BaseSampler, telling: Telling, *, objectives: int = 1, pruned: bool = False) -> None:
         self._inner, self._telling, self._pruned = inner, telling, pruned
-        self._directions = ["minimize"] * objectives
+        self._directions = [StudyDirection.MINIMIZE] * objectives
         self._study: optuna.Study | None = None
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
