@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ DEFAULT_SPACE = "spaces.cnn"
 SMALLEST_IMAGE = 8  # pixels
 MOST_SEED = 2**32 - 1  # that scikit-learn takes
 MOST_WORKERS = max(64, 8 * (os.cpu_count() or 1))  # beyond, memory is gone before anything is trained
+WITH_PASSWORD = re.compile(r"://[^/@]*:[^@]*@")  # of a URL; Amazon's keys may hold a slash
 LONGEST_NAME = 512  # of a study in Optuna's tables
 
 
@@ -43,6 +45,7 @@ class Settings:
     out: str | Path | None = None  # run folder; None for runs/<name>
     # URL of a database; None for that in GAPSEARCH_STORAGE, or else SQLite in the run folder. It may hold a password
     storage: str | None = field(default=None, repr=False)
+    artifacts: str | None = None  # s3://bucket/prefix, for the pictures of trials; None for the run folder
     data_root: str | Path = Path("data")  # where the images are, or are downloaded to
     train_size: int | None = None  # None for all images but those that validate
     val_size: int | None = None  # None for a fifth of the images
@@ -93,8 +96,7 @@ class Settings:
             raise UserError(f"--image-size is for a folder of images; those of {self.dataset} have one size")
         if self.skip_bad_images and self.dataset != FOLDER:
             raise UserError(f"--skip-bad-images is for a folder of images; those of {self.dataset} are all good")
-        if self.storage is not None:
-            self._require_url()
+        self._require_urls()
         if os.path.exists(self.folder) and not os.path.isdir(self.folder):
             raise UserError(f"--out {self.folder} is a file; name a folder")
 
@@ -144,9 +146,18 @@ class Settings:
         if self.out is None and (Path(self.name).is_absolute() or ".." in Path(self.name).parts):
             raise UserError(f"the study's name {self.name} leads out of runs/; name the run folder with --out")
 
-    def _require_url(self) -> None:
-        """Raises UserError where `storage` is no URL of a database."""
-        self.storage_url  # noqa: B018
+    def _require_urls(self) -> None:
+        """Raises UserError where a URL is not of its kind, or holds a password that would be shown."""
+        if self.storage is not None:
+            self.storage_url  # noqa: B018
+        if self.artifacts is not None:
+            from search.results.artifacts import bucket_of  # Optuna takes time to import
+
+            bucket_of(self.artifacts)
+        if self.checkpoints is not None and WITH_PASSWORD.search(str(self.checkpoints)):
+            raise UserError(
+                "--checkpoints holds a password; leave it out: fsspec finds keys by itself, as in AWS_PROFILE"
+            )
 
     def _at_least(self, name: str, lowest: int) -> None:
         value = getattr(self, name)

@@ -95,6 +95,7 @@ GROUPS = {
     RESULTS: (
         Flag("out", Path, "DIR", "run folder"),
         Flag("storage", read_storage, "URL", "Optuna storage, such as postgresql+psycopg://HOST/NAME", STORAGE_UNSET),
+        Flag("artifacts", str, "URL", "pictures of trials in an S3-compatible store: s3://BUCKET/PREFIX", "run folder"),
         Flag("mlflow", str, "URI", "add a run for each trial to MLflow: a server, or sqlite:///mlflow.db", "no"),
     ),
 }

@@ -16,6 +16,7 @@ from search.choice.constraints import Constraints
 from search.data import cache, datasets
 from search.data.tensors import SearchData, prepare
 from search.engine import machine
+from search.engine.artifacts import settle_artifacts
 from search.engine.corners_apart import check_apart
 from search.engine.folder import lock, make_folder
 from search.engine.memory_check import check_memory
@@ -71,6 +72,7 @@ def run_search(settings: Settings) -> int | None:
     ):
         for name in (".", "checkpoints", "losses", "weights"):
             remove_leftovers(settings.folder / name)
+        settle_artifacts(settings, store)
         describe_search(settings, data, store)
         begin(store, settings, first)
         _announce(settings, data)

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import optuna
 import plotly.graph_objects as go
-from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
+from optuna.artifacts import get_all_artifact_meta, upload_artifact
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial
 from optuna_dashboard import get_note, save_note, save_plotly_graph_object
@@ -19,6 +20,8 @@ from search.choice.constraints import Constraints
 from search.choice.pareto import on_front
 from search.choice.run import Run
 from search.errors import described
+from search.results.artifacts import artifact_store
+from search.results.schema import StudyAttribute
 from search.results.snapshot import StudySnapshot, read_snapshot
 from search.results.trial_result import TrialResult, trial_result
 from search.show.epochs_trained import epochs_trained
@@ -30,7 +33,7 @@ from search.show.trial_svg import trial_svg
 
 GRAPHS = {"curves": learning_curves, "loss-against-gap": loss_against_gap, "epochs": epochs_trained}
 IMPORTANCE = "importance"  # the graph of importances: it costs more than all others together
-SHARE = 0.005  # of the time that each, the graphs and the importances, may take while trials run
+SHARE = 0.005  # of the time that each may take while trials run: graphs, importances, pictures that were not taken
 LEAST_SECONDS = 2.0  # between two refreshments
 MOST_NOTES = 300  # for each trial the dashboard looks through the notes of all: 1,000 would cost its page 4 s
 
@@ -67,7 +70,8 @@ class Publisher:
 
     def __init__(self, study: optuna.Study, folder: Path, constraints: Constraints, planned: int) -> None:
         self._study, self._constraints, self._planned = study, constraints, planned
-        self._artifacts = FileSystemArtifactStore(str(folder / "artifacts"))
+        self._artifacts = artifact_store(folder, study.user_attrs.get(StudyAttribute.ARTIFACTS))
+        self._attach_from = -math.inf  # in seconds of `time.monotonic`
         self._pace, self._pace_of_importance = Pace(SHARE, LEAST_SECONDS), Pace(SHARE, LEAST_SECONDS)
         self._failed = False
         self._news = False  # trials have ended since importances were drawn
@@ -80,7 +84,7 @@ class Publisher:
         """Attach the curves to `trial`, which is about to end: one that has ended takes no artifacts."""
         with self._guarded():
             svg = trial_svg(result, self._planned)
-            if svg is not None:
+            if svg is not None and time.monotonic() >= self._attach_from:
                 self._attach(trial, svg)
 
     def ended(self, number: int, runs: Sequence[Run], chosen: int | None) -> None:
@@ -155,7 +159,13 @@ class Publisher:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "curves.svg"
             path.write_text(svg, encoding="utf-8")
-            upload_artifact(artifact_store=self._artifacts, file_path=str(path), study_or_trial=trial)
+            began = time.monotonic()
+            try:
+                upload_artifact(artifact_store=self._artifacts, file_path=str(path), study_or_trial=trial)
+            except OSError:
+                now = time.monotonic()  # a store that is away may take seconds: none for a while
+                self._attach_from = now + (now - began) / SHARE
+                raise
 
     def _attached_curves(self, trial: Trial) -> str:
         """As Markdown, for the note: as an artifact the image has the size of a stamp."""

@@ -36,11 +36,13 @@ class Quiet(WSGIRequestHandler):
 
 def serve(folder: Path, storage: str | None, port: int) -> None:
     """Serve the dashboard until Ctrl-C. Raises UserError where there is no search, or the port cannot be had."""
-    from optuna.artifacts import FileSystemArtifactStore
     from optuna_dashboard import wsgi
 
+    from search.results.artifacts import artifact_store, recorded_url
+
     with open_storage(storage_url(folder, storage)) as database:
-        dashboard = wsgi(database, artifact_store=FileSystemArtifactStore(str(folder / "artifacts")))
+        pictures = artifact_store(folder, recorded_url(database.get_all_studies(), folder))
+        dashboard = wsgi(database, artifact_store=pictures)
         with _server(local_only(dashboard), port) as server:
             logger.info(f"{folder}: http://{HOST}:{server.server_port}/dashboard/  (Ctrl-C ends it)")
             with contextlib.suppress(KeyboardInterrupt):
