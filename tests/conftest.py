@@ -67,6 +67,27 @@ def ray_here(cache):
         yield ray
 
 
+@pytest.fixture(scope="session")
+def bucket():
+    """The URL of an empty bucket, in a store on this machine that speaks as S3 does."""
+    boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
+    moto = pytest.importorskip("moto.server", reason="moto and flask, a stand-in for S3, are not installed")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it would print each request
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("AWS_PROFILE", raising=False)
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            patch.setenv(name, os.devnull)
+        patch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "none-of-your-business")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
+        boto3.client("s3").create_bucket(Bucket="gapsearch")
+        yield "s3://gapsearch"
+    server.stop()
+
+
 @pytest.fixture
 def conditions(tmp_path):
     """Of a study with an easy baseline."""

@@ -25,12 +25,23 @@ from search.spaces import suggester
         ({"name": "../up"}, "the study's name ../up leads out of runs/"),
         ({"name": "/etc"}, "the study's name /etc leads out of runs/"),
         ({"storage": ""}, "--storage is no database URL"),
+        ({"artifacts": "pictures"}, "--artifacts is no s3://BUCKET or s3://BUCKET/PREFIX; keys"),
+        ({"artifacts": ""}, "--artifacts is no s3://BUCKET"),
+        ({"artifacts": "s3://KEY:se/cret@bucket"}, "--artifacts is no s3://BUCKET"),
+        ({"artifacts": "s3://bucket/a?secret=1"}, "--artifacts is no s3://BUCKET"),
+        ({"ray": "local", "checkpoints": "s3://KEY:se/cret@bucket/a"}, "--checkpoints holds a password; leave it out"),
     ],
 )
 def test_what_no_search_can_have(fields, said):
     with pytest.raises(UserError) as told:
         Settings(**{"name": "s", "dataset": "digits"} | fields)
     assert str(told.value).startswith(said)
+    assert "cret" not in str(told.value)
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/a:b@c", "sftp://me@host/folder", "/shared/a:b@c", "memory://a"])
+def test_a_place_without_a_password_is_taken(url):
+    assert Settings(name="s", dataset="digits", ray="local", checkpoints=url).checkpoints == url
 
 
 def test_workers_beyond_the_cores_are_let_be():

@@ -1,4 +1,4 @@
-"""Where the pictures of trials are kept: in the run folder, or in a bucket of S3 or of a store that speaks as S3 does."""
+"""Where the pictures of trials are kept: in the run folder, or in a bucket of an S3-compatible store."""
 
 import contextlib
 import io
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 BUCKET = re.compile(r"s3://([\w.-]{3,255})(?:/([\w./=-]*))?", re.ASCII)
 # A search waits while a picture is uploaded: at most for two attempts
-WAITING: dict[str, Any] = {"connect_timeout": 5, "read_timeout": 10, "retries": {"total_max_attempts": 2}}
+WAITING: dict[str, Any] = {
+    "connect_timeout": 5,
+    "read_timeout": 10,
+    "retries": {"mode": "standard", "total_max_attempts": 2},
+}
 
 
 class BucketStore(Boto3ArtifactStore):
@@ -87,7 +91,7 @@ def check(folder: Path, url: str | None) -> None:
             store.remove("check")
         except OSError as error:
             raise UserError(
-                f"no picture can be kept in --artifacts {url}: {error.strerror}; see to the bucket, AWS_PROFILE and "
+                f"no picture can be kept in --artifacts {url}: {error}; see to the bucket, AWS_PROFILE and "
                 f"AWS_ENDPOINT_URL, or leave it out"
             ) from None
 
@@ -107,9 +111,9 @@ def _told() -> Iterator[None]:
     except ArtifactNotFound:
         raise
     except Exception as error:  # of boto3, botocore and what they rest on
-        raise OSError(None, _cause(error)) from None
+        raise OSError(_cause(error)) from None
 
 
 def _cause(error: Exception) -> str:
     """One line; an endpoint's URL without a password in it."""
-    return re.sub(r"//\S*@", "//***@", (str(error).splitlines() or [type(error).__name__])[0])
+    return re.sub(r"[^\s\"]*@", "***@", (str(error).splitlines() or [type(error).__name__])[0])

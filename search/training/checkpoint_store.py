@@ -19,9 +19,11 @@ class CheckpointStore:
         try:
             self.write("check", b"")
             self.remove("check")
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            missing = self.url.startswith("s3://") and isinstance(error.__cause__, ImportError)
+            remedy = "pip install 'gapsearch[s3]'" if missing else "name a folder or an fsspec URL"
             raise UserError(
-                f"no checkpoint can be kept in --checkpoints {self.url}: {error}; name a folder or an fsspec URL"
+                f"no checkpoint can be kept in --checkpoints {self.url}: {error.strerror}; {remedy}"
             ) from error
 
     def write(self, name: str, content: bytes) -> None:

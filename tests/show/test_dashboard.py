@@ -6,9 +6,11 @@ import math
 import optuna
 import pytest
 from builders import EASY, recorded_study, recorded_trial, trial
+from optuna.artifacts import get_all_artifact_meta
 from optuna.trial import TrialState
 from optuna_dashboard import get_note
 
+from search.results.artifacts import artifact_store
 from search.results.snapshot import read_snapshot
 from search.show import dashboard
 from search.show.dashboard import Pace, Publisher
@@ -106,6 +108,35 @@ def test_a_trial_that_ends_gets_its_curves_and_its_note(study, tmp_path):
     [artifact] = (tmp_path / "artifacts").iterdir()
     assert "trial 2: hopeless" in artifact.read_text()
     assert note_of(study, 2).endswith(f"/{artifact.name})")
+
+
+def test_curves_go_to_the_bucket_that_the_study_names(study, tmp_path, bucket):
+    study.set_user_attr("artifacts", f"{bucket}/of-one-study")
+    Publisher(study, tmp_path, EASY, 20).attach_curves(curves(Stopped.HOPELESS), writable(study, 2))
+    [meta] = get_all_artifact_meta(writable(study, 2))
+    with artifact_store(tmp_path, f"{bucket}/of-one-study").open_reader(meta.artifact_id) as kept:
+        assert b"trial 2: hopeless" in kept.read()
+    assert not (tmp_path / "artifacts").exists()
+
+
+def test_after_a_picture_that_took_long_to_fail_there_is_none_for_a_while(study, tmp_path, monkeypatch, told):
+    clock, tries = [0.0], []
+
+    class Away:
+        def write(self, name, content):
+            tries.append(clock[0])
+            clock[0] += 10.0
+            raise OSError("no answer")
+
+    monkeypatch.setattr(dashboard.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(dashboard, "artifact_store", lambda folder, url: Away())
+    publisher = Publisher(study, tmp_path, EASY, 20)
+    for clock[0] in (100.0, 111.0, 2109.0, 2111.0):
+        publisher.attach_curves(curves(Stopped.HOPELESS), writable(study, 2))
+    assert tries == [100.0, 2111.0]  # 10 s are 0.5% of 2,000
+    assert len(get_all_artifact_meta(writable(study, 2))) == 2
+    assert len(told) == 1
+    assert "no answer" in told[0]
 
 
 def test_a_trial_without_curves_gets_no_image(study, tmp_path):
