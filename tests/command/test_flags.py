@@ -21,7 +21,7 @@ from search.study import parse
 STUDIES = sorted(path.name for path in (ROOT / "studies").glob("*.py") if path.name != "reference.py")  # no search
 FLAGS = [
     *("--trials", "--epochs", "--workers", "--device", "--out", "--storage", "--data-root", "--train-size"),
-    *("--val-size", "--seed", "--timeout", "--max-gap", "--no-start", "--start-from", "--range"),
+    *("--val-size", "--seed", "--timeout", "--max-gap", "--no-start", "--start-from", "--range", "--artifacts"),
 ]
 
 
@@ -43,6 +43,7 @@ FLAGS = [
             ["--storage", "postgresql://me:secret@127.0.0.1:1/x"],
             "cannot open the storage postgresql://me:***@127.0.0.1",
         ),
+        (["--artifacts", "s3://me:secret@bucket"], "--artifacts is no s3://BUCKET or s3://BUCKET/PREFIX"),
         (["--storage", "sqlite:///missing/folder/x.db"], "unable to open database file"),
         (["--train-size", "12"], "--train-size is 12; with 10 classes it must be at least 20"),
         (["--train-size", "99999"], "there are 1437 to train and validate on"),
