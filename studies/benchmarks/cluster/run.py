@@ -22,7 +22,7 @@ from studies.benchmarks.faults.searches import IMAGES, Search, Size  # noqa: E40
 
 SLEEPING = Size(trials=60, epochs=8, seconds=0.02)  # an epoch takes 4 s more, which cost no core
 SMALL = ("--no-race", "--range", "depth=2:2", "--range", "width=8:8", "--range", "batch_size=64:64")
-REAL = Size(trials=24, epochs=6, seconds=0.005)
+REAL = Size(trials=24, epochs=20, seconds=0.01)  # a trial takes a minute, so that most kills meet one
 NODES = 4
 KILL_SECONDS = 20.0
 PATIENCE = 900.0  # seconds for a search to end after the last node was killed

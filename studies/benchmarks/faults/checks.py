@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from studies.benchmarks.faults.kinds import KINDS, Kind, small_disk
-from studies.benchmarks.faults.repeated import read_steps, repeated
+from studies.benchmarks.faults.repeated import of_the_race, read_steps, repeated
 from studies.benchmarks.faults.searches import IMAGES, LONG, Search, Size, Trial, ended_of, read_trials
 
 MOST_STARTS = 4  # after the last fault; one that needs more needs a person
@@ -45,9 +45,10 @@ class Found:
     files: int = 0  # scratch files left then
     differs: int = 0  # results that are not those of the undisturbed search; with one worker
     compared: int = 0  # searches with one worker that were compared
-    resumed: int = 0  # trials that were taken up again after they had trained
+    resumed: int = 0  # trainings that were taken up again
+    raced_again: int = 0  # of them, those of the race, which leave no checkpoints
     epochs_again: float = 0.0  # trained twice
-    seconds_again: float = 0.0  # of training, for one interruption at most
+    seconds_again: float = 0.0  # of training, for one interruption of a trial at most
     costly: int = 0  # interruptions that cost more than an epoch and more than 15 s
     skipped: str = ""  # why it was not run
     notes: list[str] = field(default_factory=list)
@@ -229,10 +230,15 @@ def check(search: Search, found: Found, expected: Outcomes) -> None:
 
 
 def _count_again(search: Search, found: Found) -> None:
-    for cost in repeated(read_steps(search.steps)):
+    steps = read_steps(search.steps)
+    race = of_the_race(steps)
+    for cost in repeated(steps):
         epochs = cost.images / IMAGES
         found.resumed += 1
         found.epochs_again += epochs
+        if cost.training in race:
+            found.raced_again += 1
+            continue
         found.seconds_again = max(found.seconds_again, cost.seconds)
         if epochs > MOST_EPOCHS and cost.seconds > MOST_SECONDS:
             found.costly += 1

@@ -4,10 +4,12 @@ FAULTS_STEPS in the environment names the file, FAULTS_SECONDS how much longer e
 as long as those of large networks, and two cores are enough for several of them.
 """
 
+import json
 import multiprocessing
 import os
 import threading
 import time
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +23,8 @@ __all__ = ["Ranges", "build", "suggest"]
 
 def build(config: Mapping[str, Any], *, channels: int, image_size: tuple[int, int], classes: int) -> torch.nn.Module:
     """The network of `spaces.cnn`, counted."""
-    return Counted(cnn.build(config, channels=channels, image_size=image_size, classes=classes))
+    network = cnn.build(config, channels=channels, image_size=image_size, classes=classes)
+    return Counted(network, zlib.crc32(json.dumps(config, sort_keys=True).encode()))
 
 
 class Counted(torch.nn.Module):
@@ -29,11 +32,11 @@ class Counted(torch.nn.Module):
 
     step: torch.Tensor
 
-    def __init__(self, network: torch.nn.Module) -> None:
+    def __init__(self, network: torch.nn.Module, config: int) -> None:
         super().__init__()
         self.network = network
         self.register_buffer("step", torch.zeros((), dtype=torch.long))
-        self._seed = torch.initial_seed()  # of this trial, and of those that go on with it
+        self._trial = f"{torch.initial_seed()} {config}"  # and those that go on with it; in a race they share seeds
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Images (n, c, h, w) -> logits (n, classes)."""
@@ -41,7 +44,7 @@ class Counted(torch.nn.Module):
             time.sleep(float(os.environ["FAULTS_SECONDS"]) * len(images))
             self.step += 1
             with open(os.environ["FAULTS_STEPS"], "a") as file:
-                file.write(f"{self._seed} {os.getpid()} {int(self.step)} {len(images)} {time.time()}\n")
+                file.write(f"{self._trial} {os.getpid()} {int(self.step)} {len(images)} {time.time()}\n")
         return self.network(images)
 
 
