@@ -29,7 +29,7 @@ def start_fork_server() -> None:
 
     Ctrl-C reaches the whole process group; in the middle of its imports it would end the server, so it is held back.
     """
-    mark_temporary_folder()
+    marked_temporary_folder()
     forkserver.set_forkserver_preload(["search.engine.preload"])
     resource_tracker.ensure_running()  # the server would start it, which lets Ctrl-C through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the server inherits that
@@ -40,10 +40,10 @@ def start_fork_server() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def mark_temporary_folder() -> None:
-    """Remove the temporary folders of killed processes of ours, and have this one's known as such.
+def marked_temporary_folder() -> Path:
+    """The temporary folder of this process; those of killed processes of ours are removed, and this one is marked so.
 
-    multiprocessing keeps the server's socket in one, and removes it unless it is killed. The system lifts the lock of
+    multiprocessing keeps the server's socket there, and removes it unless it is killed. The system lifts the lock of
     a dead process, so that is certain, in containers with process numbers of their own too.
     """
     folder = Path(get_temp_dir())
@@ -55,6 +55,7 @@ def mark_temporary_folder() -> None:
         for mark in folder.parent.glob(f"pymp-*/{MARK}"):
             if _is_free(mark):
                 shutil.rmtree(mark.parent, ignore_errors=True)
+    return folder
 
 
 def _is_free(lock: Path) -> bool:

@@ -1,5 +1,7 @@
 """Real digits, small networks, and a cache of the tests' own."""
 
+import contextlib
+import json
 import logging
 import os
 import subprocess
@@ -59,11 +61,14 @@ def digits(cache):
 
 @pytest.fixture(scope="session")
 def ray_here(cache):
-    """Ray on this machine, for all tests that need it: its start takes seconds."""
+    """Ray on this machine, for all tests that need it: its start takes seconds. It takes it to have a GPU."""
     ray = pytest.importorskip("ray", reason="Ray is not installed")
     from search.engine.ray_cluster import connected
+    from search.processes import environment
 
-    with connected("local"):
+    with contextlib.ExitStack() as stack:
+        with environment({"RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": 4, "GPU": 1})}):
+            stack.enter_context(connected("local"))
         yield ray
 
 

@@ -29,6 +29,7 @@ class SearchData:
     std: tuple[float, ...]  # likewise
     class_weights: np.ndarray | None = None  # float32 (classes,), of mean 1 over the train images; None for 1 each
     uneven: bool = False  # whether the classes of the train split are, see `search.balance`
+    content: np.ndarray | None = None  # of the file `images`, for a machine that does not have it
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -62,15 +63,16 @@ class SearchData:
         known = names_beside(self.images)
         return [known[index] if known else "" for index in indices.tolist()]
 
+    def with_content(self) -> "SearchData":
+        """The same for other machines, which do not have the file."""
+        return replace(self, content=np.asarray(np.load(self.images, mmap_mode="r")))
+
     def to(self, device: torch.device) -> "DeviceData":
         """Tensors for training on `device`."""
         # "c": private to a process once written to, which nobody does; torch warns of read-only arrays
-        return self.with_images(np.load(self.images, mmap_mode="c"), device)
-
-    def with_images(self, images: np.ndarray, device: torch.device) -> "DeviceData":
-        """`to`, where another machine has the file `images`, uint8 (n, c, h, w), and this one its content."""
+        images = np.load(self.images, mmap_mode="c") if self.content is None else self.content
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # such an array may be read-only, and nobody writes to it
+            warnings.simplefilter("ignore", UserWarning)  # what was sent is read-only
             pixels = torch.from_numpy(images)
         return DeviceData(
             images=pixels.to(device),

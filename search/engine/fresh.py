@@ -182,17 +182,13 @@ def _work(connection: Connection, task: Task, device: str, candidate: Candidate,
     for number in (signal.SIGINT, signal.SIGHUP):  # they reach the whole group; the parent ends this process
         signal.signal(number, signal.SIG_IGN)
     end_with_parent()
-    try:
-        where = torch.device(device)
-        connection.send(trained(task, task.data.to(where), task.test.to(where), candidate, seed))
-    except Exception as error:  # of the images alone
-        connection.send(described(error))
+    connection.send(trained(task, torch.device(device), candidate, seed))
 
 
-def trained(task: Task, data: DeviceData, test: DeviceData, candidate: Candidate, seed: int) -> Fresh | str:
-    """One training with the images of `task`, on their device; what went wrong, where something did."""
+def trained(task: Task, device: torch.device, candidate: Candidate, seed: int) -> Fresh | str:
+    """One training; what went wrong, where something did."""
     try:
-        fresh = _train(task, data, test, candidate, seed)
+        fresh = _train(task, task.data.to(device), task.test.to(device), candidate, seed)
         return "its loss is not finite any more" if fresh.diverged else fresh
     except (Exception, SystemExit) as error:
         return str(error) if isinstance(error, UserError) else described(error)

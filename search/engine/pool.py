@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
+import torch
+
 from search.data.tensors import SearchData
 from search.errors import described
 from search.stopping.stopped import Stopped
@@ -26,6 +28,7 @@ class Worker:
     """Something that trains one job after the other on one device, and the job it has."""
 
     device: str
+    place: object = field(default=None, kw_only=True)  # which device of that name, where there are several machines
     job: Job | None = field(default=None, kw_only=True)  # None while it is idle
     heard_at: float = field(default_factory=time.monotonic, kw_only=True)  # when it got its job or reported last
     longest: float = field(default=0.0, kw_only=True)  # seconds between two reports of this job, at most
@@ -90,6 +93,11 @@ class Pool(ABC, Generic[W]):
             worker.heard_at = time.monotonic()  # ended once
         return overdue
 
+    def shares_gpu(self, worker: W) -> bool:
+        """Whether another worker is on the same GPU."""
+        where = worker.device, worker.place
+        return worker.device != "cpu" and sum((one.device, one.place) == where for one in self.workers) > 1
+
     def retire(self, worker: W) -> bool:
         """End an idle worker that shares a GPU, so that the others have its memory; whether it did."""
         return False
@@ -140,9 +148,14 @@ class Pool(ABC, Generic[W]):
 
 
 def guarded(run: Callable[[], Outcome], number: int) -> Outcome:
-    """An error in a trial, or an `exit()`, of a user's own network perhaps, ends the trial and not the search."""
+    """An error in a trial, or an `exit()`, of a user's own network perhaps, ends the trial and not the search.
+
+    Memory of a GPU that is free afterwards is for those that share it.
+    """
     try:
         return run()
     except (Exception, SystemExit) as error:
         stopped = Stopped.OUT_OF_MEMORY if is_memory_error(error) else Stopped.ERROR
         return Outcome(number, stopped, described(error))
+    finally:
+        torch.cuda.empty_cache()

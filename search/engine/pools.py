@@ -36,7 +36,10 @@ def make_pool(
     missing = max(settings.trials - done, 0)
     jobs = missing + queue_longer(store, conditions, settings.epochs)
     most = max(jobs, Race.most if settings.race else 1)
-    places = _places(settings, suggest, data, conditions, devices, jobs)
+    packed = 1
+    if settings.workers is None and devices[0].startswith("cuda") and jobs > len(devices):
+        packed = machine.workers_per_gpu(settings.space, suggest, data, conditions.precision, devices)
+    places = _places(settings, devices, packed, jobs)
     before = f"; {done} done before" if done else ""
     again = f"; {interrupted} interrupted ones queued again" if interrupted else ""
     on_ray = "Ray, " if settings.ray else ""
@@ -50,7 +53,7 @@ def make_pool(
         return WorkerPool(places[:most], space, data, conditions)
     from search.engine.ray_pool import RayPool
 
-    return RayPool(len(places[:most]), places[0], space, data, conditions)
+    return RayPool(len(places[:most]), places[0].partition(":")[0], packed, space, data, conditions)
 
 
 def checkpoint_store(settings: Settings, store: Store) -> CheckpointStore | None:
@@ -62,13 +65,8 @@ def checkpoint_store(settings: Settings, store: Store) -> CheckpointStore | None
     return found
 
 
-def _places(
-    settings: Settings, suggest: Suggest, data: SearchData, conditions: Conditions, devices: list[str], jobs: int
-) -> list[str]:
+def _places(settings: Settings, devices: list[str], packed: int, jobs: int) -> list[str]:
     """The device of each worker; on Ray each sees one device alone, of the kind that this machine has."""
     if settings.ray is not None and settings.ray != LOCAL:
         return [devices[0].partition(":")[0]] * (settings.workers or max(1, min(jobs, MOST_WORKERS)))
-    packed = 1
-    if settings.workers is None and settings.ray is None and devices[0].startswith("cuda") and jobs > len(devices):
-        packed = machine.workers_per_gpu(settings.space, suggest, data, conditions.precision, devices)
     return place_workers(settings.workers, devices, joblib.cpu_count(), packed=packed)

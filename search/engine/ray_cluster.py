@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import joblib
-import numpy as np
 
-from search.data.tensors import SearchData
 from search.errors import UserError, described
-from search.processes import ALLOCATOR, environment
+from search.processes import ALLOCATOR, environment, marked_temporary_folder
 
 LOCAL = "local"  # a cluster of this machine alone, which ends with the search
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # the latter: 127.0.0.1 alone
@@ -41,19 +39,18 @@ def _connect(address: str, where: dict[str, Any], stack: contextlib.ExitStack) -
     """where: arguments of `ray.init`. stack: of what ends the connection."""
     try:
         import ray
+
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        if not ray.is_initialized():
+            ray.init(**where, log_to_driver=False, configure_logging=False)
+            stack.callback(ray.shutdown)
     except ImportError as error:
         raise UserError("--ray needs Ray, which is not installed: pip install 'gapsearch[ray]'") from error
-    if ray.is_initialized():
-        return
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    try:
-        ray.init(**where, log_to_driver=False, configure_logging=False)
     except Exception as error:  # Ray raises nearly anything
         raise UserError(
             f"cannot reach Ray at --ray {address}: {described(error)}; start a cluster with `ray start --head`, "
             f"or take --ray local"
         ) from error
-    stack.callback(ray.shutdown)
 
 
 @dataclass(frozen=True)
@@ -68,15 +65,10 @@ class Files:
         """Those of `paths` that are there."""
         return cls({path.name: path.read_bytes() for path in paths if path.is_file()}, tuple(sys.path))
 
-    def unpack(self, folder: Path) -> None:
-        """Have them in `folder`, and look for modules where the other process does."""
+    def unpack(self) -> Path:
+        """The folder of this process, which has them now; it looks for modules where the other process does."""
+        folder = marked_temporary_folder()
         for name, content in self.contents.items():
             (folder / name).write_bytes(content)
         sys.path.extend(path for path in self.paths if path not in sys.path)
-
-
-def shared_images(data: SearchData) -> Any:  # noqa: ANN401
-    """Ray's reference to the images of `data`, which each node has once."""
-    import ray
-
-    return ray.put(np.asarray(np.load(data.images, mmap_mode="r")))
+        return folder

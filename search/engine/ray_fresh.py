@@ -1,18 +1,15 @@
 """Trainings of one best.yaml with fresh seeds on a Ray cluster; where a machine dies, trained again."""
 
-import tempfile
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import ray
 import torch
 
-from search.data.tensors import DeviceData
 from search.engine.fresh import TURN_SECONDS, Candidate, Failure, Job, Task
-from search.engine.ray_cluster import Files, shared_images
+from search.engine.ray_cluster import Files
 from search.results.best_yaml import load
 from search.spaces import find_space
 from search.start_weights import KEPT
@@ -20,7 +17,7 @@ from search.start_weights import KEPT
 MOST_LOSSES = 3  # of its worker, by one training
 
 T = TypeVar("T")
-Train = Callable[[Task, DeviceData, DeviceData, Candidate, int], T | str]  # as `search.engine.fresh.trained`
+Train = Callable[[Task, torch.device, Candidate, int], T | str]  # as `search.engine.fresh.trained`
 
 
 def train_fresh(
@@ -30,13 +27,12 @@ def train_fresh(
 
     train: what is called for each job; a string that it returns is why the training failed.
     """
-    space = getattr(find_space(load(task.path).space, task.path.parent), "__file__", None)
-    files = Files.read(task.path, task.path.with_name(KEPT), *([Path(space)] if space else []))
-    shared = ray.put((train, task, device, files))
-    images = [shared_images(task.data), shared_images(task.test)]
-    options = {"num_cpus": 1, "num_gpus": int(device.startswith("cuda")), "max_retries": MOST_LOSSES - 1}
-    on_node = ray.remote(**options)(_on_node)
-    running = {on_node.remote(shared, *images, *job): job for job in jobs}
+    space = getattr(find_space(load(task.path).space, task.path.parent), "__file__", None) or ""
+    files = Files.read(task.path, task.path.with_name(KEPT), Path(space))
+    sent = replace(task, data=task.data.with_content(), test=task.test.with_content())
+    shared = ray.put((train, sent, device, files))  # which each node has once
+    on_node = ray.remote(num_cpus=1, num_gpus=int(device == "cuda"), max_retries=MOST_LOSSES - 1)(_on_node)
+    running = {on_node.remote(shared, *job): job for job in jobs}
     try:
         while running and go_on():
             for ready in ray.wait(list(running), timeout=TURN_SECONDS)[0]:
@@ -51,13 +47,7 @@ def train_fresh(
             ray.cancel(left, force=True)
 
 
-def _on_node(
-    shared: tuple[Train[T], Task, str, Files], images: np.ndarray, test: np.ndarray, candidate: Candidate, seed: int
-) -> T | str:
+def _on_node(shared: tuple[Train[T], Task, str, Files], candidate: Candidate, seed: int) -> T | str:
     train, task, device, files = shared
-    where = torch.device(device)
-    with tempfile.TemporaryDirectory(prefix="gapsearch-") as folder:
-        files.unpack(Path(folder))
-        here = replace(task, path=Path(folder) / task.path.name)
-        data = task.data.with_images(images, where)
-        return train(here, data, task.test.with_images(test, where), candidate, seed)
+    here = replace(task, path=files.unpack() / task.path.name)
+    return train(here, torch.device(device), candidate, seed)

@@ -93,8 +93,7 @@ class WorkerPool(Pool[ProcessWorker]):
 
     def retire(self, worker: ProcessWorker) -> bool:
         """End an idle worker that shares a GPU, so that the others have its memory; whether it did."""
-        sharing = sum(other.device == worker.device for other in self.workers)
-        if worker.device == "cpu" or sharing == 1:
+        if not self.shares_gpu(worker):
             return False
         self.workers.remove(worker)
         if worker.connection is not None and worker.process is not None:
@@ -204,10 +203,7 @@ def _work(
             job = connection.recv()
             say = functools.partial(_notify, connection, job.number)
             train = functools.partial(run_trial, job, build, report=report, interrupted=interrupted, say=say)
-            outcome = guarded(lambda: train(data=on_device(), conditions=conditions), job.number)  # noqa: B023
-            if device.startswith("cuda"):
-                torch.cuda.empty_cache()  # for those that share the device
-            connection.send(outcome)
+            connection.send(guarded(lambda: train(data=on_device(), conditions=conditions), job.number))  # noqa: B023
         except (EOFError, OSError, _ParentGone):
             return
 

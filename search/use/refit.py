@@ -128,10 +128,9 @@ def _trained_on_ray(task: Task, best: Best, seeds: Sequence[int], device: str, *
             yield run
 
 
-def _trained(
-    task: Task, data: DeviceData, test: DeviceData, candidate: Candidate, seed: int, *, anneal: bool
-) -> Refitted:
+def _trained(task: Task, device: torch.device, candidate: Candidate, seed: int, *, anneal: bool) -> Refitted:
     """On a node."""
+    data, test = task.data.to(device), task.test.to(device)
     return train(load(task.path), data, test, seed, candidate.epochs, anneal=anneal)
 
 

@@ -1,5 +1,6 @@
 """What training sees of the images."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,3 +31,10 @@ def test_classes_are_weighed_by_their_frequency_in_the_train_split(digits):
     assert (on_device.uneven, digits.class_weights) == (False, None)
     test = held_out(datasets.load("digits", "test", Path("data")), data)
     assert test.class_weights is data.class_weights
+
+
+def test_what_is_sent_to_another_machine_needs_no_file(digits):
+    sent = replace(digits.with_content(), images=Path("not here"))
+    ours, theirs = digits.to(torch.device("cpu")), sent.to(torch.device("cpu"))
+    assert torch.equal(ours.images, theirs.images)
+    assert torch.equal(ours.labels, theirs.labels)

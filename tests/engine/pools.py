@@ -6,24 +6,24 @@ import time
 import pytest
 
 from search.engine.workers import WorkerPool
-from search.training.trial import Report
+from search.training.trial import Notice, Report
 
 
-def make_pool(kind, wanted, space, data, conditions):
-    """kind: `processes` or `ray`."""
+def make_pool(kind, wanted, space, data, conditions, device="cpu", packed=1):
+    """kind: `processes` or `ray`. packed: workers that share a GPU; of processes here, all do."""
     if kind == "processes":
-        return WorkerPool(["cpu"] * wanted, space, data, conditions)
+        return WorkerPool([device] * wanted, space, data, conditions)
     from search.engine.ray_pool import RayPool
 
-    return RayPool(wanted, "cpu", space, data, conditions)
+    return RayPool(wanted, device, packed, space, data, conditions)
 
 
-def idle_worker(pool, seconds=60.0):
-    """A worker that may be given a job; an actor takes seconds to start."""
+def idle_workers(pool, count=1, seconds=60.0):
+    """Workers that may be given a job; an actor takes seconds to start."""
     deadline = time.monotonic() + seconds
-    while not pool.idle() and time.monotonic() < deadline:
+    while len(pool.idle()) < count and time.monotonic() < deadline:
         assert list(pool.wait(0.1)) == []
-    return pool.idle()[0]
+    return pool.idle()[:count]
 
 
 def process_of(worker):
@@ -41,7 +41,8 @@ def heard(pool, answer=None, seconds=60.0):
     while time.monotonic() < deadline:
         for worker, _, content in pool.wait(0.1):
             yield content
-            if not isinstance(content, Report):
+            if isinstance(content, Report):
+                pool.answer(worker, answer)
+            elif not isinstance(content, Notice):
                 return
-            pool.answer(worker, answer)
     pytest.fail(f"nobody was heard for {seconds:g} s")

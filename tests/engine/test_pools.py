@@ -10,7 +10,7 @@ import psutil
 import pytest
 import torch
 from builders import CONFIG
-from pools import heard, idle_worker, make_pool, process_of
+from pools import heard, idle_workers, make_pool, process_of
 
 from search.choice.constraints import Constraints
 from search.engine.pool import Lost
@@ -58,7 +58,7 @@ def job(number, epochs=2, repeat=0, **config):
 
 def given(pool, job):
     """The pool's worker with this job."""
-    worker = idle_worker(pool)
+    (worker,) = idle_workers(pool)
     pool.submit(worker, job)
     return worker
 
@@ -192,6 +192,45 @@ def test_repeats_outlive_the_death_of_a_worker(pool):
     train_repeats(pool, jobs, hang_after=60.0, go_on=go_on, ended=ended, terminal=terminal)
     assert sorted(repeat.trial for repeat in repeats) == [1, 2]
     assert not any(repeat.failed for repeat in repeats)
+
+
+@pytest.mark.parametrize("kind", ["processes", "ray"])
+def test_of_two_that_share_a_gpu_one_retires_and_none_takes_its_place(kind, digits, conditions, request):
+    ray = request.getfixturevalue("ray_here") if kind == "ray" else None
+    pool = make_pool(kind, 2 if ray is None else 3, "spaces.cnn", digits, conditions, "cuda", packed=2)
+    one, other = idle_workers(pool, 2)  # on Ray, a third waits for room
+    assert pool.retire(one)
+    assert pool.workers == [other]
+    assert not pool.retire(other)
+    if ray is not None:
+        assert list(pool.wait(0.1)) == []  # which still waits
+        left = [ray.available_resources().get("GPU", 0) for _ in range(20) if not time.sleep(0.1)]
+        assert left[10:] == [0.5] * 10
+    pool.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "gpus", "packed", "parts"),
+    [(100, 1, 8, 1250), (100, 4, 1, 10_000), (6, 4, 8, 5000), (3, 4, 8, 10_000), (20, None, 6, 1666)],
+)
+def test_no_more_share_a_gpu_than_needed(wanted, gpus, packed, parts, digits, conditions, ray_here, monkeypatch):
+    """gpus: of the cluster; None where it starts machines once they are asked for."""
+    monkeypatch.setattr(ray_here, "cluster_resources", lambda: {} if gpus is None else {"GPU": gpus})
+    pool = make_pool("ray", wanted, "spaces.cnn", digits, conditions, "cuda", packed)
+    assert pool._parts == parts
+
+
+def test_a_run_folder_that_takes_no_checkpoint_is_told_of_and_the_trial_ends_well(pool):
+    folder = pool.conditions.folder / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    aside = folder.rename(folder.with_name("aside"))
+    folder.write_text("no folder")
+    given(pool, job(16, epochs=2))
+    *_, notice, outcome = heard(pool)
+    assert "without checkpoints, trials that are interrupted start afresh" in notice.text
+    assert outcome.stopped == Stopped.FINISHED
+    folder.unlink()
+    aside.rename(folder)
 
 
 def kill(worker):
