@@ -76,6 +76,7 @@ class Store:
         self._continues: dict[int, int] = {}  # of the running trials those that take a finished one further, and which
         self._stored_at: dict[int, float] = {}
         self._live_seconds = LIVE_SECONDS
+        self._further = True  # whether a trial that takes a finished one further may be queued
         self._first: dict[str, dict[str, Any]] = {}  # what is tried first, by name: those that were not queued yet
 
     def snapshot(self) -> StudySnapshot:
@@ -145,6 +146,7 @@ class Store:
     def queue_further(self, number: int) -> None:
         """Queue a trial that takes a finished one further; it does not count towards `--trials`."""
         queue_further(self.study, number)
+        self._further = True
 
     def queued_further(self) -> list[int]:
         """The finished trials that queued ones are to take further, by number."""
@@ -152,10 +154,16 @@ class Store:
         return [trial.user_attrs[CONTINUES] for trial in waiting if CONTINUES in trial.user_attrs]
 
     def further_first(self) -> bool:
-        """Have the queue begin with a trial that takes a finished one further; False where it holds none."""
+        """Have the queue begin with a trial that takes a finished one further; False where it holds none.
+
+        They are looked for where one may have been queued here: at the end of a search this is asked all the time.
+        """
+        if not self._further:
+            return False
         waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         further = [CONTINUES in trial.user_attrs for trial in waiting]
-        if not any(further):
+        self._further = any(further)
+        if not self._further:
             return False
         for _ in range(further.index(True)):
             put_back(self.study, self._frozen(self.study.ask().number))
@@ -230,6 +238,7 @@ class Store:
     def interrupt(self, number: int) -> None:
         """A running trial did not end by itself: queue its parameters again."""
         trial = self._forget(number)
+        self._further = True  # it may be one
         requeue(self.study, number, trial.params, trial.user_attrs)
         self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 

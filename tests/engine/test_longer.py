@@ -201,7 +201,9 @@ def test_it_has_the_parameters_seed_and_lineage_and_does_not_count(store):
     finished = store.snapshot().trials[0]
     assert (trial.params, config, lineage) == (finished.params, finished.config, 0)
     assert (store.continues(1), store.count()) == (0, 1)
+    assert not store.further_first()
     store.interrupt(1)
+    assert store.further_first()
     assert (store.count(), store.queued_further()) == (1, [0])
     store.ask(SUGGEST)
     store.tell(outcome(2, val=[0.9, 0.6, 0.5, 0.45], train=[0.8, 0.4, 0.2, 0.1]), EASY, "cpu", [])

@@ -69,11 +69,12 @@ class SimulatedPool(Pool[SimulatedWorker]):
         self._since = time.process_time()
 
     def wait(self, seconds: float) -> Iterator[Message]:
-        """The next report, or those that have come in while the parent was busy."""
+        """The next report, or those that had come in by now while the parent was busy."""
         self._charge("turn")
         if self._events:
             self.now = max(self.now, self._events[0][0])
-        while self._events and self._events[0][0] <= self.now:
+        due = self.now  # what comes in meanwhile waits for the next turn, as in any pool
+        while self._events and self._events[0][0] <= due:
             _, _, worker, content = heapq.heappop(self._events)
             self._doing = "tell"
             if isinstance(content, Report):
