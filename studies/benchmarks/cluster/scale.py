@@ -20,6 +20,7 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import optuna
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
@@ -113,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--epochs", type=int, default=3_000)
     options = parser.parse_args(arguments)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     problem = Problem.on(Surrogate(Recorded.read(TABLE)))
     if options.what == "loss":
         print(f"{_line(['workers', 'loss', 'trials ended', 'epochs'])}\n{_line(['---:'] * 4)}")
