@@ -111,7 +111,7 @@ class Surrogate:
 
     def expected(self) -> np.ndarray:
         """The expected values, without noise, at the points seen, (n,)."""
-        return self.expected_at(self._features)
+        return self._expected
 
     def expected_at(self, features: np.ndarray) -> np.ndarray:
         """The expected values, without noise, at points (m, f); (m,)."""
@@ -125,7 +125,7 @@ class Surrogate:
         covariance = self._kernel.between(features, self._features)
         explained = (solve_triangular(self._factor[0], covariance.T, lower=True) ** 2).sum(0)
         deviation = self._scale * np.sqrt(np.maximum(self._kernel.variance - explained, 1e-12))
-        below = self.expected().min() - self._mean(covariance)
+        below = self._expected.min() - self._mean(covariance)
         z = below / deviation
         return below * norm.cdf(z) + deviation * norm.pdf(z)
 
@@ -139,6 +139,7 @@ class Surrogate:
         signal = self._kernel.between(self._features, self._features)
         self._factor = cho_factor(signal + self._kernel.noise * np.eye(len(standardized)), lower=True)
         self._alpha = cho_solve(self._factor, standardized)
+        self._expected = self._mean(signal)
 
 
 def _standardized(values: np.ndarray) -> tuple[np.ndarray, float, float]:

@@ -71,6 +71,16 @@ def test_a_worker_waits_while_the_parent_computes(pool, clock):
     assert pool.busy_seconds == 7.0
 
 
+def test_what_comes_in_during_a_turn_waits_for_the_next(pool, clock):
+    heard = []
+    for message in pool.wait(1.0):
+        heard.append(message.job.number)
+        clock.now += 7.0
+        pool.answer(message.worker, None)
+    assert heard == [1]
+    assert said(pool)[1] == (11.0, 0, 1)
+
+
 def test_a_stopped_trial_ends_at_once(pool):
     worker, _ = said(pool)
     pool.answer(worker, Stop(Stopped.HOPELESS, "it is"))
