@@ -37,8 +37,8 @@ def test_trainings_of_a_world_have_the_seed_noise_that_was_asked_for(table):
 
 def test_a_training_is_the_same_at_each_asking(table):
     world = race.make_world(table, seed_share=0.05)
-    assert race.Search(world, 3).repeat((0, 1)) == race.Search(world, 3).repeat((0, 1))
-    one, other = race.Search(world, 3).race(Race()), race.Search(world, 3).race(Race())
+    assert race.simulated(world, 3).repeat((0, 1)) == race.simulated(world, 3).repeat((0, 1))
+    one, other = race.simulated(world, 3).race(Race()), race.simulated(world, 3).race(Race())
     assert one == other
     assert one[1] > 0
 

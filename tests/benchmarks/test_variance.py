@@ -190,7 +190,8 @@ def test_the_weights_that_are_compared():
     val = np.array([[0.4, 0.2, 0.1], [0.4, 0.6, 0.1]])
     test = np.array([[[0.8], [0.6], [9.0]], [[0.5], [0.7], [9.0]]])
     recorded = {7: (0.3, 0.9), 5: (0.3, 0.3)}  # the first loses to a fresh seed, the second does not
-    found = weights.compared(Seeds((7, 5), val, test.mean(axis=2), None, test), recorded, 2)
+    seeds = Seeds((7, 5), val, val, test.mean(axis=2), np.ones_like(val), None, test)
+    found = weights.compared(seeds, recorded, 2)
     assert found["recorded"] == pytest.approx([0.9 / 0.7 - 1, 0.3 / 0.6 - 1])
     assert found["best of 2 fresh by validation"] == pytest.approx([0.6 / 0.7 - 1, 0.5 / 0.6 - 1])
     assert found["best of 2 fresh and the recorded"] == pytest.approx([0.6 / 0.7 - 1, 0.3 / 0.6 - 1])

@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: 
 from studies.benchmarks.curve_tables import read_records
 
 Estimate = Callable[..., dict[str, float]]  # arrays with a row for each configuration -> what each effect contributes
+LOSSES = ("train_loss", "val_loss", "test_loss")
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,16 @@ class Seeds:
     """Configurations that were trained equally often: losses at the best epoch."""
 
     repeats: tuple[int, ...]  # of each configuration the seed of the run that it repeats
-    val: np.ndarray  # mean losses (configurations, seeds)
+    train: np.ndarray  # mean losses (configurations, seeds)
+    val: np.ndarray
     test: np.ndarray
+    epochs: np.ndarray  # to the best one, likewise
     val_images: np.ndarray | None  # losses (configurations, seeds, images); None where the table has none
     test_images: np.ndarray | None
 
     def best(self, count: int) -> "Seeds":
         """The first ones, which are those with the lowest loss when they were chosen to be trained again."""
-        arrays = (self.val, self.test, self.val_images, self.test_images)
+        arrays = (self.train, self.val, self.test, self.epochs, self.val_images, self.test_images)
         return Seeds(self.repeats[:count], *(None if one is None else one[:count] for one in arrays))  # type: ignore[arg-type]
 
 
@@ -61,7 +64,8 @@ def load_seeds(table: Path) -> Seeds:
     losses = np.load(side) if side.exists() else None
     return Seeds(
         tuple(trained),
-        *(np.array([[_at_best(one, name) for one in row] for row in rows]) for name in ("val_loss", "test_loss")),
+        *(np.array([[_at_best(one, name) for one in row] for row in rows]) for name in LOSSES),
+        np.array([[_best_epoch(one) + 1 for one in row] for row in rows]),
         *(
             None
             if losses is None
@@ -72,7 +76,12 @@ def load_seeds(table: Path) -> Seeds:
 
 
 def _at_best(record: Mapping[str, Any], name: str) -> float:
-    return float(record["history"][name][int(np.nanargmin(record["history"]["val_loss"]))])
+    return float(record["history"][name][_best_epoch(record)])
+
+
+def _best_epoch(record: Mapping[str, Any]) -> int:
+    """From 0."""
+    return int(np.nanargmin(record["history"]["val_loss"]))
 
 
 @dataclass(frozen=True)
