@@ -73,13 +73,13 @@ def report(place: Path, storage: str | None, study: str | None) -> int:
 
 def compare(places: Sequence[Path]) -> int:
     """Show the searches in these run folders, or beside these best.yaml, side by side."""
-    from search.results.best_yaml import run_folder
+    from search.results.best_yaml import run_folder, study_name
     from search.show.compare import compare as compared
 
     folders = list(dict.fromkeys(map(run_folder, places)))
     if len(folders) < 2:
         raise UserError("compare wants two run folders or more, such as runs/digits runs/again")
-    searches = {str(folder): _snapshot(folder, None, None) for folder in folders}
+    searches = {str(folder): _snapshot(folder, None, study_name(folder)) for folder in folders}
     print("\n".join(map(one_line, compared(searches))))
     return 0
 

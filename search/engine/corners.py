@@ -76,6 +76,7 @@ def check_corners(
     with one_thread(), torch.random.fork_rng(devices=[]), warnings.catch_warnings(action="ignore"):
         for point in corners(suggest):
             points.append(point)
+            _require_plain(space, point)
             ahead(point)
             if trial_run.problem(point) is None:
                 works = works or point
@@ -112,6 +113,17 @@ def corners(suggest: Suggest) -> Iterator[Point]:
                 met.add(name)
                 waiting.extend(point.corner.moved(name, place) for place in _places(distribution))
         yield point
+
+
+def _require_plain(space: str, point: Point) -> None:
+    """Raises UserError where a choice is nothing that Optuna promises to keep as it is."""
+    for name, distribution in point.distributions.items():
+        choices = distribution.choices if isinstance(distribution, CategoricalDistribution) else ()
+        if odd := [choice for choice in choices if not isinstance(choice, bool | int | float | str | None)]:
+            raise UserError(
+                f"the space {space} draws {name} from choices such as {odd[0]!r}; Optuna keeps numbers, strings, "
+                f"booleans and None alone: draw a name, and have build look up what it stands for"
+            )
 
 
 def _require_read(space: str, points: Sequence[Point], suggest: Suggest, trial_run: "_TrialRun") -> None:

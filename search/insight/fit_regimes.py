@@ -49,7 +49,8 @@ def strongest_parameters(trials: Sequence[TrialResult]) -> list[str]:
 
 
 def _where(trials: Sequence[TrialResult], parameters: Sequence[str]) -> dict[str, str]:
-    return {name: _middle_half([trial.params[name] for trial in trials]) for name in parameters}
+    drawn = {name: [trial.params[name] for trial in trials if name in trial.params] for name in parameters}
+    return {name: _middle_half(values) if values else "-" for name, values in drawn.items()}
 
 
 def _middle_half(values: Sequence[Any]) -> str:

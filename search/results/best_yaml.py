@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from search.training.classifier import Classifier
 
 VERSION = 1
-LARGEST = 2**20  # bytes: with the names of 20,000 classes it is half as large
+LARGEST = 2**22  # bytes: with the names of 20,000 classes, none of them recognized, it is half as large
 ANEW = "start the search again with the same --out, which writes both best.yaml and best.pt anew"
 
 
@@ -170,6 +170,12 @@ def best_file(place: Path) -> Path:
 def run_folder(place: Path) -> Path:
     """The run folder that a person names: itself, or by the best.yaml in it, which need not be there yet."""
     return place.parent if place.suffix == ".yaml" and not os.path.isdir(place) else place
+
+
+def study_name(folder: Path) -> str | None:
+    """Of the search in a run folder, by its best.yaml; None where that is not there yet. Raises UserError as `load`."""
+    path = folder / "best.yaml"
+    return str(read(path)["study"]) if os.path.lexists(path) else None
 
 
 def load(path: str | Path, space: Space | None = None) -> Best:

@@ -166,4 +166,6 @@ def _study_name(storage: optuna.storages.RDBStorage, name: str | None) -> str:
         return name or names[0]
     if not names:
         raise UserError("the database holds no study")
+    if name is not None:
+        raise UserError(f"the database holds no study {name}, but {', '.join(names)}")
     raise UserError(f"the database holds {len(names)} studies: {', '.join(names)}; name one with --study")

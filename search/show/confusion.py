@@ -25,6 +25,7 @@ def confusion_graph(matrix: np.ndarray, names: Sequence[str]) -> go.Figure | Non
     if len(names) > MOST_CLASSES:
         return None
     shares, classes = row_shares(matrix), [plain(name) for name in names]
+    short = {plain(name): f"{plain(name[: LONGEST - 1])}…" for name in names if len(name) > LONGEST}
     signs = 2 * np.eye(len(names)) - 1
     figure = go.Figure(
         go.Heatmap(
@@ -42,7 +43,7 @@ def confusion_graph(matrix: np.ndarray, names: Sequence[str]) -> go.Figure | Non
             **(_written(matrix, shares) if len(names) <= MOST_WRITTEN else {}),
         )
     )
-    named = {"type": "category", "showgrid": False, "labelalias": _short(classes), "tickfont": {"size": 10}}
+    named = {"type": "category", "showgrid": False, "labelalias": short, "tickfont": {"size": 10}}
     if len(names) <= MOST_NAMED:
         named["dtick"] = 1
     themed(figure, "Confusion matrix", showlegend=False)
@@ -64,8 +65,3 @@ def _written(matrix: np.ndarray, shares: np.ndarray) -> dict[str, object]:
         for row, of in zip(matrix.tolist(), shares.tolist(), strict=True)
     ]
     return {"text": text, "texttemplate": "%{text}", "textfont": {"size": 10 if len(text) > 5 else 14}}
-
-
-def _short(names: Sequence[str]) -> dict[str, str]:
-    """What stands at the axes in place of long names."""
-    return {name: f"{name[: LONGEST - 1]}…" for name in names if len(name) > LONGEST}

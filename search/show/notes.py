@@ -25,6 +25,7 @@ BEGINNINGS: dict[str, str] = {  # what stands before "of 20 epochs"; the rest of
     Stopped.DIVERGED: "Stopped at",
     Stopped.HOPELESS: "Given up at",
     Stopped.OUT_OF_MEMORY: "Out of memory after",
+    Stopped.HUNG: "Hung after",
     Stopped.ERROR: "Failed after",
 }
 

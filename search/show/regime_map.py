@@ -26,9 +26,9 @@ def regime_map(snapshot: StudySnapshot, names: Sequence[str]) -> go.Figure | Non
     if len(names) < 2:
         return None
     figure, distributions = go.Figure(), parameters(snapshot)
-    censored = best_of([trial for trial in ended_with(snapshot, names) if not trial.reached_best])
-    groups = [(CENSORED, marker_of(Stopped.HOPELESS), censored)]
-    groups += [(str(regime.fit), MARKERS[regime.fit], list(regime.trials)) for regime in regimes(snapshot.ended, names)]
+    placed = ended_with(snapshot, names)
+    groups = [(CENSORED, marker_of(Stopped.HOPELESS), best_of([trial for trial in placed if not trial.reached_best]))]
+    groups += [(str(regime.fit), MARKERS[regime.fit], list(regime.trials)) for regime in regimes(placed, names)]
     for label, marker, trials in groups:
         x, y = (positions(trials, name, distributions[name]) for name in names)
         add_points(figure, trials, x, y, marker, label, size=10 if len(snapshot.trials) < CROWD else 6)

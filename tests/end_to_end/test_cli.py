@@ -175,7 +175,7 @@ def test_a_database_elsewhere_and_several_studies_in_it(folder, capsys):
         (["list", "run", "--storage", "sqlite://"], "there is no None"),
         (["list", "run", "--storage", "what"], "--storage is no database URL"),
         (["list", "run", "--storage", "postgresql://me:secret@127.0.0.1:1/x"], "cannot read postgresql://me:***@"),
-        (["list", "run", "--study", "other"], "the database holds 1 studies: by hand; name one with --study"),
+        (["list", "run", "--study", "other"], "the database holds no study other, but by hand"),
         (["list", "text"], "cannot read sqlite:///text/study.db: file is not a database"),
         (["list", "blank"], "cannot read sqlite:///blank/study.db: no such table"),
         (["best", "none"], "cannot read none: No such file"),

@@ -191,6 +191,18 @@ def test_what_nothing_reads_is_refused_with_the_likely_name(write, entries, read
     )
 
 
+@pytest.mark.parametrize("choices", ["[[8, 16], [16, 32]]", "[(8,), (16,)]", "[None, {'rate': 1}]"])
+def test_choices_that_optuna_does_not_keep_are_refused(write, choices):
+    space = write(returning(f"'widths': trial.suggest_categorical('widths', {choices})", "config['widths']"))
+    with pytest.raises(UserError, match=r"draws widths from choices such as .*; Optuna keeps numbers, strings, "):
+        check_corners(space, suggester(space, {}), (1, 8, 8), 10)
+
+
+def test_plain_choices_are_let_be(write):
+    space = write(returning("'of': trial.suggest_categorical('of', [None, True, 2, 0.5, 'x'])", "config['of']"))
+    check_corners(space, suggester(space, {}), (1, 8, 8), 10)
+
+
 @pytest.mark.parametrize(
     ("entries", "reading"),
     [

@@ -40,3 +40,12 @@ def test_where_that_is_unknown_they_are_the_first_that_vary():
     assert strongest_parameters(ended_trials(lambda p: 0.5, count=5)) == ["width", "dropout"]
     assert strongest_parameters([ended(0, norm="layer"), ended(1, norm="none")]) == ["norm"]
     assert strongest_parameters([]) == []
+
+
+def test_a_parameter_that_some_runs_lack_is_told_of_the_others():
+    """One that is drawn beside some values of another alone, and a run that diverged without it."""
+    diverged = ended(10, 9.0, 0.0, fit=Fit.UNDERFIT, stopped=Stopped.DIVERGED, pruned=True)
+    del diverged.params["norm"]
+    good, underfit = regimes([*TRIALS[:5], diverged], ["norm"])
+    assert good.where == {"norm": "layer"}
+    assert (numbers(underfit.trials), underfit.where) == ([10], {"norm": "-"})

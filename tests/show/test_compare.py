@@ -1,7 +1,9 @@
 """Searches side by side."""
 
+from pathlib import Path
+
 import pytest
-from builders import recorded_study, recorded_trials, snapshot, trial
+from builders import brightness_folder, recorded_study, recorded_trials, snapshot, trial
 
 from search.command.cli import main
 from search.show.compare import compare
@@ -56,6 +58,18 @@ def test_only_the_same_images_and_splits_compare(folders, capsys):
     assert main(["compare", "a", "b", "c"]) == 0
     said = "not comparable, the searches differ in their images or splits: seed 3, 3, 4"
     assert capsys.readouterr().out.splitlines()[-1] == said
+
+
+def test_searches_in_one_database_are_told_apart_by_their_best_yaml(folders, monkeypatch, capsys):
+    monkeypatch.setenv("GAPSEARCH_STORAGE", "sqlite:///both.db")
+    for folder, name in (("a", "first"), ("b", "second")):
+        recorded_study(recorded_trials(), name=name, chosen=1, storage="sqlite:///both.db")
+        brightness_folder(Path(folder), study=name)
+    assert main(["compare", "a", "b"]) == 0
+    assert rows(capsys.readouterr().out.splitlines())["study"] == ["first", "second"]
+    brightness_folder(Path("b"), study="third")
+    assert main(["compare", "a", "b"]) == 2
+    assert capsys.readouterr().err == "error: the database holds no study third, but first, second\n"
 
 
 def test_one_is_not_enough(folders, capsys):

@@ -88,6 +88,10 @@ def test_the_matrix_has_counts_and_shares_and_ends_where_nothing_can_be_seen():
     assert heat["text"] == [["8<br>80%", "2<br>20%"], ["", "5<br>100%"]]
     assert heat["x"] == ["&lt;b&gt;", "a name of many signs"]
     assert graph["layout"]["xaxis"]["labelalias"] == {"a name of many signs": "a name of m…"}
+    short = confusion_graph(np.eye(1, dtype=int), ["aaaaaaaaaa&bbbbbb"]).to_plotly_json()["layout"]["xaxis"][
+        "labelalias"
+    ]
+    assert list(short.values()) == ["aaaaaaaaaa&amp;…"]  # the sign is whole
     many = MOST_CLASSES
     assert (
         "text"

@@ -19,6 +19,14 @@ def test_regimes_count_the_runs_that_reached_their_best():
     assert [trace.name for trace in figure.data[1:]] == ["good", "partial overfit", "true overfit", "underfit"]
 
 
+def test_a_run_without_one_of_the_parameters_has_no_place_on_it():
+    snapshot = read_snapshot(recorded_study(recorded_trials()))
+    placed = sum(len(trace.x) for trace in regime_map(snapshot, ["dropout", "width"]).data)
+    (lacking, *_) = (trial for trial in snapshot.ended if trial.reached_best and trial.run is not None)
+    del lacking.params["dropout"]
+    assert sum(len(trace.x) for trace in regime_map(snapshot, ["dropout", "width"]).data) == placed - 1
+
+
 def test_one_parameter_makes_no_map():
     trials = [recorded_trial(number, width=16, dropout=0.1 * number) for number in range(4)]
     snapshot = read_snapshot(recorded_study(trials))

@@ -28,6 +28,7 @@ from search.command.cli import main
 from search.insight.sentences import importance as importance_lines
 from search.results.snapshot import read_snapshot
 from search.show import report
+from search.stopping.stopped import Stopped
 
 
 def render(study, exported=None):
@@ -193,6 +194,13 @@ def test_the_code_to_search_anew_names_weights_and_balance():
         code = report.search_call(other, "runs/fashion")
         assert said in code
         assert "balance=True" in code
+
+
+@pytest.mark.parametrize("stopped", Stopped)
+def test_every_way_to_end_has_a_meaning(stopped):
+    trials = [*recorded_trials(), recorded_trial(6, stopped)]
+    text = render(recorded_study(trials, chosen=1))
+    assert report.MEANING[stopped] in text
 
 
 @pytest.fixture
