@@ -25,9 +25,11 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         write(scratch)
         sync_file(scratch)
         scratch.replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             scratch.unlink()
+        if isinstance(error, OSError) and error.filename is None:  # a full disk does not say which
+            error.filename = str(path)
         raise
     sync_folder(path.parent)
 

@@ -1,5 +1,6 @@
 """Files that outlive faults."""
 
+import errno
 import os
 import subprocess
 
@@ -23,6 +24,15 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
     with pytest.raises(OSError, match="No space left"):
         replace_file(tmp_path / "best.yaml", fail)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"best.yaml": "old"}
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path):
+    def write(scratch):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        replace_file(tmp_path / "a.txt", write)
+    assert caught.value.filename == str(tmp_path / "a.txt")
 
 
 def test_content_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):

@@ -57,9 +57,8 @@ def guarded(command: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        if error.filename is None:
-            raise
-        print(f"error: cannot use {one_line(os.fsdecode(error.filename))}: {error.strerror}", file=sys.stderr)
+        place = "" if error.filename is None else f"cannot use {one_line(os.fsdecode(error.filename))}: "
+        print(f"error: {place}{error.strerror or one_line(str(error))}", file=sys.stderr)
         return BAD_INPUT
 
 

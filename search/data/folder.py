@@ -114,6 +114,9 @@ def _decode_into_cache(listing: Listing, size: int, channels: int | None, key: s
             raise UserError(f"no image in {listing.root} can be read, such as {listing.names[0]}; replace them")
         bad = [f"{shown(name)}: {reason}" for name, reason in zip(listing.names, reasons, strict=True) if reason]
         validates = np.flatnonzero(listing.validates[good])
+        if listing.validates.any() and not len(validates):
+            first = listing.names[int(listing.validates.argmax())]
+            raise UserError(f"no image in {listing.root} that validates can be read, such as {first}; replace them")
         first_val = int(validates[0]) if len(validates) else None
         copies = groups(listing.contents[good].tolist())
         names = [shown(name) for name, reason in zip(listing.names, reasons, strict=True) if reason is None]

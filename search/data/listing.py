@@ -83,6 +83,7 @@ def find_images(root: Path, near: Callable[[Sequence[str]], Sequence[Sequence[in
     images, contradictions = _without_contradictions(everything)
     images = same_pictures(root, images, near)
     if "test" not in parts:
+        problems += _one_picture(images)
         images = _with_a_test_part(images)
     images, leaks = without_leaks(images)
     problems += only_leaks(root, parts, images, leaks)
@@ -182,10 +183,22 @@ def _too_few(images: Iterable[ListedImage], scanned: Mapping[str, ClassFolders])
         yield from too_few({label: counts[part, label] for label in found.images}, fewest)
 
 
+def _one_picture(images: Iterable[ListedImage]) -> Iterator[str]:
+    """What is wrong with classes whose images are all copies of one: it cannot train and be a test."""
+    pictures: dict[str, list[int]] = defaultdict(list)
+    for image in images:
+        if image.part == "train":
+            pictures[image.label].append(image.picture)
+    for label, shown_there in pictures.items():
+        if len(shown_there) > 1 and len(set(shown_there)) == 1:
+            yield f"class {label!r} has one picture alone, {len(shown_there)} times; add others, or remove its folder"
+
+
 def _with_a_test_part(images: list[ListedImage]) -> list[ListedImage]:
     """A fifth of the images that train, in each class, becomes the test part: those with the lowest hashes.
 
-    So a file stays where it was when others come or go, but for a few at the border. Copies stay together.
+    So a file stays where it was when others come or go, but for a few at the border. Copies stay together: those that
+    would be more than a fifth all train, unless there is nothing else.
     """
     ordered: dict[str, list[ListedImage]] = defaultdict(list)
     first = {image.picture: image.name for image in reversed(images)}
@@ -194,8 +207,14 @@ def _with_a_test_part(images: list[ListedImage]) -> list[ListedImage]:
             ordered[image.label].append(image)
     test = set[int]()
     for of_class in ordered.values():
-        count = max(FEWEST_IMAGES["test"], round(TEST_SHARE * len(of_class)))
-        test |= {image.picture for image in of_class[:count]}
+        left = max(FEWEST_IMAGES["test"], round(TEST_SHARE * len(of_class)))
+        sizes = Counter(image.picture for image in of_class)
+        chosen = set[int]()
+        for picture, size in sizes.items():
+            if size <= left:
+                chosen.add(picture)
+                left -= size
+        test |= chosen or {min(sizes, key=lambda picture: sizes[picture])}
     return [
         replace(image, part="test") if image.part == "train" and image.picture in test else image for image in images
     ]

@@ -3,7 +3,7 @@
 Each image is compared by its central square at 16x16 pixels. Two are copies where these differ by no more than scaling
 and compression do (see the constants), and by far less than from other images of the folder. So the aligned images of
 one camera, which all look alike, are no copies of each other. One that is mirrored, turned, cropped or recoloured is
-not found.
+not found; nor one that is saved anew more than `NEIGHBOURS - 1` times, which looks like the images of one camera.
 """
 
 import numpy as np

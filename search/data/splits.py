@@ -71,7 +71,10 @@ def split_as_given(
 def _with_probe(train: np.ndarray, val: np.ndarray, labels: np.ndarray, seed: int) -> Splits:
     if len(val) >= len(train):
         return Splits(train, val, train)
-    probe, _ = _stratified(train, labels, len(val), None, seed + 1)
+    several = train[np.bincount(labels[train])[labels[train]] > 1]  # of a class with one image there is no share
+    if len(several) <= len(val):
+        return Splits(train, val, several)
+    probe, _ = _stratified(several, labels, len(val), None, seed + 1)
     return Splits(train, val, probe)
 
 

@@ -196,11 +196,14 @@ def _conditions(
     settings: Settings, suggest: Suggest, data: SearchData, store: Store, device: torch.device
 ) -> Conditions:
     """The linear baseline and the number format: measured at the first start, kept for all later ones."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # what this process computes by itself is computed there
     precision = store.remember(
         StudyAttribute.PRECISION, lambda: asdict(machine.precision(settings.space, suggest, data, device))
     )
     with one_thread():  # where other programs compute too, several take twenty times as long
         baseline = store.remember(StudyAttribute.BASELINE, lambda: asdict(fit_baseline(data.to(device))))
+    torch.cuda.empty_cache()  # all of it is for the workers
     constraints, rivals = Constraints(baseline["val_loss"], settings.max_gap), store.snapshot().rivals
     logger.info(f"linear baseline: val_loss {constraints.baseline_loss:.4f}; accuracy: {beside(rivals)}")
     elsewhere = checkpoint_store(settings, store)

@@ -1,5 +1,6 @@
 """What is found out by trying on the machine at hand, and remembered there: number format, workers on a GPU."""
 
+import functools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -13,23 +14,54 @@ from search.data.tensors import SearchData
 from search.engine.corners import HIGH, corners
 from search.engine.gpu_packing import MOST, ThroughputProbe, fitting, free_memory, pack
 from search.engine.remembered import remembered
-from search.spaces import Suggest, load_space
-from search.training.precision import Precision, fastest_precision
+from search.errors import UserError, described
+from search.spaces import Suggest, fingerprint, load_space
+from search.training.precision import CANDIDATES, PLAIN, Precision, fastest_precision, try_out
 from search.training.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
+DRAWN = 5  # configurations that stand for a space
+
 
 def precision(space: str, suggest: Suggest, data: SearchData, device: torch.device) -> Precision:
-    """The number format in which a network of medium size trains fastest."""
+    """The number format in which a network of medium size trains fastest, of those that all networks run in.
+
+    Raises UserError where a network cannot be trained in the plain one.
+    """
     network = _builder(space, data)
     config = _medium_config(suggest, network)
     batch_size = min(int(Recipe.of(config).batch_size), len(data.splits.train))
-    key = (torch.__version__, torch.backends.cpu.get_cpu_capability(), device.type, data.shape, config)
-    measured = remembered(
-        "precision", key, lambda: asdict(fastest_precision(lambda: network(config), data.shape, batch_size, device))
-    )
-    return Precision(**measured)
+    capability = torch.backends.cpu.get_cpu_capability()
+    key = (torch.__version__, capability, device.type, data.shape, config, fingerprint(space))
+
+    def measured() -> dict[str, bool]:
+        usable = _usable(space, suggest, data, device)
+        return asdict(fastest_precision(lambda: network(config), data.shape, batch_size, device, usable))
+
+    return Precision(**remembered("precision", key, measured))
+
+
+def _usable(space: str, suggest: Suggest, data: SearchData, device: torch.device) -> list[Precision]:
+    """The number formats that the networks of a few configurations train in.
+
+    An own one may have layers that want their input channels first (`view`), or in float32. Raises UserError where
+    one does not train in the plain format.
+    """
+    network, configs, usable = _builder(space, data), _some_configs(suggest), list[Precision]()
+    for candidate in CANDIDATES:
+        try:
+            for config in configs:
+                try_out(candidate, functools.partial(network, config), data.shape, device)
+        except Exception as error:
+            if candidate == PLAIN:
+                where = getattr(load_space(space), "__file__", None)
+                raise UserError(
+                    f"a network of the space {space} cannot be trained: {described(error, where)}; mend it"
+                ) from error
+        else:
+            usable.append(candidate)
+    return usable
 
 
 def workers_per_gpu(
@@ -64,6 +96,11 @@ def _builder(space: str, data: SearchData) -> Callable[[dict[str, Any]], torch.n
 
 def _medium_config(suggest: Suggest, network: Callable[[dict[str, Any]], torch.nn.Module]) -> dict[str, Any]:
     """The configuration of medium size, out of a few drawn from the space."""
+    configs = _some_configs(suggest)
+    return sorted(configs, key=lambda config: sum(p.numel() for p in network(config).parameters()))[DRAWN // 2]
+
+
+def _some_configs(suggest: Suggest) -> list[dict[str, Any]]:
+    """A few drawn from the space, always the same."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    configs = [suggest(study.ask()) for _ in range(5)]
-    return sorted(configs, key=lambda config: sum(p.numel() for p in network(config).parameters()))[2]
+    return [suggest(study.ask()) for _ in range(DRAWN)]

@@ -1,5 +1,6 @@
 """What a search asks of the workers that train its trials, wherever they run."""
 
+import gc
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -150,7 +151,8 @@ class Pool(ABC, Generic[W]):
 def guarded(run: Callable[[], Outcome], number: int) -> Outcome:
     """An error in a trial, or an `exit()`, of a user's own network perhaps, ends the trial and not the search.
 
-    Memory of a GPU that is free afterwards is for those that share it.
+    Memory of a GPU that is free afterwards is for those that share it. Graphs and networks hold each other in circles,
+    which only the collector finds.
     """
     try:
         return run()
@@ -158,4 +160,6 @@ def guarded(run: Callable[[], Outcome], number: int) -> Outcome:
         stopped = Stopped.OUT_OF_MEMORY if is_memory_error(error) else Stopped.ERROR
         return Outcome(number, stopped, described(error))
     finally:
-        torch.cuda.empty_cache()
+        if torch.cuda.is_initialized():
+            gc.collect()
+            torch.cuda.empty_cache()

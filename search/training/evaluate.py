@@ -1,6 +1,7 @@
 """What a network does on each image of a split: the one function behind the losses of train probe and validation."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,10 @@ from search.balance import counted_alike, reweighted
 from search.data.tensors import DeviceData
 from search.measurement import PerImage
 from search.training.precision import Precision
+
+ON_A_CPU = 128  # images at once
+FEWEST, MOST = 32, 4096  # on a GPU
+VALUES = MOST * 3 * 32 * 32  # of these together
 
 
 def evaluate(
@@ -42,7 +47,7 @@ def _outputs(
     model: torch.nn.Module, data: DeviceData, indices: torch.Tensor, precision: Precision, batch_size: int | None
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Logits in float32 and labels, batch by batch, in eval mode; leaves the model's mode as it found it."""
-    batch_size = batch_size or (4096 if indices.is_cuda else 128)
+    batch_size = batch_size or (on_a_gpu(data.images.shape[1:]) if indices.is_cuda else ON_A_CPU)
     was_training = model.training
     model.eval()
     with torch.inference_mode():
@@ -52,6 +57,11 @@ def _outputs(
                 logits = model(images)
             yield logits.float(), data.labels[chunk]
     model.train(was_training)
+
+
+def on_a_gpu(shape: Sequence[int]) -> int:
+    """Images at once, of that shape: of large ones fewer, so that the maps of a network find room."""
+    return min(max(VALUES // math.prod(shape), FEWEST), MOST)
 
 
 def _by_class(of_images: PerImage, data: DeviceData, labels: torch.Tensor) -> PerImage:

@@ -3,7 +3,7 @@
 import contextlib
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,25 +57,38 @@ def fastest_precision(
     image_shape: tuple[int, int, int],
     batch_size: int,
     device: torch.device,
+    candidates: Sequence[Precision] = CANDIDATES,
 ) -> Precision:
-    """Time a training step of `build()` in each format, plainest first, on one CPU thread as workers have.
+    """Time a training step of `build()` in each of `candidates`, plainest first, on one CPU thread as workers have.
 
-    The formats take turns, so that a burst of other load meets all of them; medians are compared.
+    The formats take turns, so that a burst of other load meets all of them; medians are compared. One that the network
+    does not run in, or for which a GPU has no room beside the others, is left out.
     """
+    steps: dict[Precision, Callable[[], None]] = {}
     with one_thread():
-        steps = {p: graphed(_training_step(p, build, (batch_size, *image_shape), device), device) for p in CANDIDATES}
-        times: dict[Precision, list[float]] = {p: [] for p in CANDIDATES}
-        for step in steps.values():
-            for _ in range(1 + WARM_UP * (device.type == "cuda")):
-                _seconds(step, device)
+        for precision in candidates:
+            with contextlib.suppress(RuntimeError):
+                step = graphed(_training_step(precision, build, (batch_size, *image_shape), device), device)
+                for _ in range(1 + WARM_UP * (device.type == "cuda")):
+                    _seconds(step, device)
+                steps[precision] = step
+        times: dict[Precision, list[float]] = {precision: [] for precision in steps}
         for _ in range(ROUNDS):
             for precision, step in steps.items():
                 times[precision].append(_seconds(step, device))
-    chosen = PLAIN
-    for precision in CANDIDATES[1:]:
+    chosen, *others = steps or [PLAIN]
+    for precision in others:
         if statistics.median(times[precision]) < WORTH_IT * statistics.median(times[chosen]):
             chosen = precision
     return chosen
+
+
+def try_out(
+    precision: Precision, build: Callable[[], torch.nn.Module], image_shape: tuple[int, int, int], device: torch.device
+) -> None:
+    """A training step with two images. Raises whatever the network raises in that format."""
+    with one_thread():
+        _training_step(precision, build, (2, *image_shape), device)()
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ from search.settings import resolve_devices
 from search.show.text import plural
 from search.use.confirm import places
 from search.use.contenders import contenders, write_report_anew
-from search.use.retrain import images_of, load_sound, search_data
+from search.use.retrain import images_of, load_sound, read_part, search_data
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +47,12 @@ def labels(path: Path, data_root: Path | None, device: str, networks: int, stora
     SearchInterrupted after Ctrl-C or SIGTERM; nothing is kept then.
     """
     best = load_sound(path)
-    data = search_data(best, images_of(best, data_root))
+    root = images_of(best, data_root)
+    data, source = search_data(best, root), read_part(best, "train", root)
     candidates = _candidates(path, best, min(networks, CONFIGURATIONS), storage)
     jobs = [(candidates[number % len(candidates)], best.seed + FIRST + number) for number in range(networks)]
     images = np.sort(np.concatenate([data.splits.train, data.splits.val]))
-    halves = halved(images, data.labels[images], best.seed)
+    halves = halved(images, data.labels[images], best.seed, source.copies)
     logger.info(
         f"{len(images):,} images in two halves; {plural(2 * networks, 'training')} of at most "
         f"{plural(max(one.epochs for one, _ in jobs), 'epoch')} on one half each, which costs as much as "
@@ -74,11 +75,22 @@ def labels(path: Path, data_root: Path | None, device: str, networks: int, stora
     return found
 
 
-def halved(images: np.ndarray, labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two halves of `images`, int64, ascending, each with the class proportions of the whole. labels: of the images."""
-    shuffled = np.random.default_rng(seed).permutation(len(images))
+def halved(
+    images: np.ndarray, labels: np.ndarray, seed: int, copies: Sequence[Sequence[int]] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two halves of `images`, int64, ascending, each with the class proportions of the whole. labels: of the images.
+
+    Copies are in one half, or a network would have memorized the label that it judges.
+    """
+    like = np.arange(len(images))  # of each image the first of its copies
+    places = {int(image): place for place, image in enumerate(images)}
+    for same in copies:
+        there = [places[image] for image in same if image in places]
+        like[there] = there[:1]
+    shuffled = np.random.default_rng(seed).permutation(np.unique(like))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    return np.sort(images[by_class[::2]]), np.sort(images[by_class[1::2]])
+    first = np.isin(like, by_class[::2])
+    return images[first], images[~first]
 
 
 def suspects(
@@ -92,7 +104,8 @@ def suspects(
     wrong = (predicted != given).sum(axis=0)
     order = np.argsort(-mean, kind="stable")
     order = order[2 * wrong[order] > len(losses)]
-    votes = np.apply_along_axis(np.bincount, 0, predicted[:, order], minlength=len(data.classes))
+    votes = np.zeros((len(data.classes), len(order)), np.int64)
+    np.add.at(votes, (predicted[:, order], np.arange(len(order))), 1)
     votes[given[order], np.arange(len(order))] = 0
     return Suspects(
         weights_sha256,

@@ -21,7 +21,7 @@ from search.data.splits import Splits
 from search.data.tensors import DeviceData, SearchData, held_out
 from search.engine.fresh import Candidate, Failure, Task, fingerprint_of
 from search.engine.ray_cluster import connected
-from search.errors import UserError
+from search.errors import UserError, described
 from search.insight.imbalance import balanced_accuracy
 from search.measurement import PerImage, standard_error
 from search.results import best_yaml
@@ -77,7 +77,7 @@ def refit(
     task, numbers = replace(task, data=everything), [best.seed + FIRST + number for number in range(seeds)]
     if ray is None:
         images, unseen = everything.to(where), test.to(where)
-        runs = [train(best, images, unseen, seed, best.epochs, anneal=anneal) for seed in numbers]
+        runs = [_guarded(best, images, unseen, seed, anneal=anneal) for seed in numbers]
     else:
         with connected(ray):
             runs = sorted(_trained_on_ray(task, best, numbers, where.type, anneal=anneal), key=lambda run: run.seed)
@@ -97,8 +97,17 @@ def together(data: SearchData, probe: int) -> SearchData:
     return replace(data, splits=Splits(train=train, val=np.arange(0), probe=np.sort(some)))
 
 
+def _guarded(best: Best, data: DeviceData, test: DeviceData, seed: int, *, anneal: bool) -> Refitted:
+    """One training. Raises UserError where it fails, in a user's own network perhaps."""
+    try:
+        return train(best, data, test, seed, best.epochs, anneal=anneal)
+    except (Exception, SystemExit) as error:
+        reason = str(error) if isinstance(error, UserError) else described(error)
+        raise UserError(f"the training with seed {seed} failed: {reason}; nothing is written") from error
+
+
 def train(best: Best, data: DeviceData, test: DeviceData, seed: int, epochs: int, *, anneal: bool) -> Refitted:
-    """One training to its end, on the device of the images."""
+    """One training to its end, on the device of the images. Raises UserError where it has diverged by then."""
     precision = Precision.of(best.environment)
     torch.set_num_threads(best.environment["threads"])
     trainer: Trainer
@@ -110,6 +119,8 @@ def train(best: Best, data: DeviceData, test: DeviceData, seed: int, epochs: int
         trainer.train_epoch()
         logger.info(f"seed {seed}: epoch {number + 1} of {epochs}")
     on_train = evaluate(trainer.averaged, data, data.probe, precision)
+    if not np.isfinite(on_train.losses).all():
+        raise UserError("its loss is not finite any more")
     on_test = evaluate(trainer.averaged, test, test.val, precision)
     return Refitted(seed, trainer.weights(), on_train, on_test)
 

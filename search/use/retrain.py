@@ -8,8 +8,8 @@ import torch
 
 from search.data import FOLDER, TrainOrTest, datasets
 from search.data.cache import CachedImages
-from search.data.tensors import SearchData, prepare
-from search.errors import UserError
+from search.data.tensors import DeviceData, SearchData, prepare
+from search.errors import UserError, described
 from search.measurement import Measurement, measure
 from search.results.best_yaml import Best, load
 from search.settings import resolve_devices
@@ -34,9 +34,19 @@ def retrain(path: Path, data_root: Path | None, device: str) -> bool:
     data = search_data(best, images_of(best, data_root))
     where = torch.device(resolve_devices(device)[0])
     torch.set_num_threads(best.environment["threads"])
-    trainer = Trainer(
-        best.build_network, best.config, data.to(where), seed=best.seed, precision=Precision.of(best.environment)
-    )
+    try:
+        trainer, result = _trained(best, data.to(where))
+    except (Exception, SystemExit) as error:  # of a user's own network perhaps, or of a GPU without room
+        raise UserError(f"the training of {path} failed: {described(error)}") from error
+    saved = path.with_name("retrained.pt")
+    save_tensors(saved, trainer.weights())
+    logger.info(f"weights: {saved}")
+    return _compare(best, result, where)
+
+
+def _trained(best: Best, data: DeviceData) -> tuple[Trainer, Measurement]:
+    """To the recorded epoch, and what it comes to there."""
+    trainer = Trainer(best.build_network, best.config, data, seed=best.seed, precision=Precision.of(best.environment))
     for number in range(best.epochs):
         epoch = trainer.epoch()
         result = measure(epoch.train, epoch.val)
@@ -44,10 +54,7 @@ def retrain(path: Path, data_root: Path | None, device: str) -> bool:
             f"epoch {number + 1:3d} of {best.epochs}  train_loss {result.train_loss:.4f}  "
             f"val_loss {result.val_loss:.4f}  gap {result.gap:7.4f}  accuracy {result.val_accuracy:.1%}"
         )
-    saved = path.with_name("retrained.pt")
-    save_tensors(saved, trainer.weights())
-    logger.info(f"weights: {saved}")
-    return _compare(best, result, where)
+    return trainer, result
 
 
 def load_sound(path: Path) -> Best:

@@ -133,6 +133,32 @@ class TestCopies:
             assert np.abs(shares[0] - shares[1]).max() < 0.05
         assert "18 images are copies of others; copies are kept in one split" in said()
 
+    def test_many_copies_of_one_image_are_not_the_test_part(self, tmp_path):
+        home = fill(tmp_path / "data", count=25)
+        for copy in range(20):
+            shutil.copy(home / "red" / "007.png", home / "red" / f"again {copy}.png")
+        found = find_images(home)
+        blue, red = np.bincount(found.test.labels)
+        assert blue == 5
+        assert 1 <= red <= 9  # a fifth of 45, at most
+
+    def test_where_all_are_copied_as_often_the_fewest_are_the_test_part(self, tmp_path):
+        home = fill(tmp_path / "data", count=2)
+        for name in ("red", "blue"):
+            for copy in range(3):
+                shutil.copy(home / name / "000.png", home / name / f"a {copy}.png")
+                shutil.copy(home / name / "001.png", home / name / f"b {copy}.png")
+        found = find_images(home)
+        assert np.bincount(found.test.labels).tolist() == np.bincount(found.train.labels).tolist() == [4, 4]
+
+    def test_a_class_of_one_picture_is_refused(self, tmp_path):
+        home = fill(tmp_path / "data", count=10)
+        for copy in range(1, 10):
+            shutil.copy(home / "red" / "000.png", home / "red" / f"{copy:03d}.png")
+        assert refusal(lambda: datasets.load("folder", "train", home)) == (
+            "class 'red' has one picture alone, 10 times; add others, or remove its folder"
+        )
+
     def test_between_folders_what_is_learned_from_loses_them(self, tmp_path, said):
         home = tmp_path / "data"
         fill(home / "train", count=6)

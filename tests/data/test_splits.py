@@ -72,3 +72,12 @@ def test_a_copy_moves_to_where_its_copy_trains():
 def test_a_class_of_one_image_is_refused():
     with pytest.raises(UserError, match="cannot be split"):
         split(np.array([0] * 50 + [1] * 49 + [2]), 40, 20, seed=0)
+
+
+def test_a_class_that_trains_with_one_image_is_not_in_the_probe():
+    """Of 2,000 images two classes train with 1,999 and 1: one image has no share of a probe."""
+    labels = np.array([0] * 7996 + [1] * 4)
+    splits = split(labels, 2000, 1000, seed=0)
+    assert np.bincount(labels[splits.train]).tolist() == [1999, 1]
+    assert np.bincount(labels[splits.probe], minlength=2).tolist() == [1000, 0]
+    assert set(splits.probe) <= set(splits.train)

@@ -10,7 +10,7 @@ from builders import CONFIG
 
 from search.measurement import recalls
 from search.training.augment import augment
-from search.training.evaluate import evaluate
+from search.training.evaluate import evaluate, on_a_gpu
 from search.training.precision import Precision
 from search.training.trainer import Trainer
 from spaces import cnn
@@ -79,3 +79,11 @@ def test_even_classes_have_no_balanced_accuracy(digits):
     data = digits.to(CPU)
     model = cnn.build(CONFIG, channels=1, image_size=(8, 8), classes=10)
     assert evaluate(model, data, data.val, Precision()).balanced_accuracy is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "images"),
+    [((1, 28, 28), 4096), ((3, 32, 32), 4096), ((3, 64, 64), 1024), ((3, 224, 224), 83), ((3, 2000, 2000), 32)],
+)
+def test_of_large_images_a_gpu_takes_fewer_at_once(shape, images):
+    assert on_a_gpu(shape) == images

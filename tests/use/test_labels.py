@@ -25,6 +25,23 @@ def test_halves_share_no_image_and_have_the_classes_of_the_whole():
     assert halved(images, labels, seed=2)[0].tolist() != one.tolist()
 
 
+def test_copies_are_judged_by_networks_that_saw_none_of_them():
+    images, labels = np.arange(100, 160), np.arange(60) % 3
+    copies = [(100, 103, 106), (7, 101, 104)]  # of the second an image that is not among them
+    for seed in range(5):
+        one, other = halved(images, labels, seed, copies)
+        assert sorted([*one, *other]) == images.tolist()
+        for same in ({100, 103, 106}, {101, 104}):
+            assert same <= set(one) or same <= set(other)
+
+
+def test_where_no_label_looks_wrong_the_list_is_empty(digits):
+    images = np.array([4, 5])
+    given = np.tile(digits.labels[images], (3, 1))
+    found = suspects("a", digits, images, np.zeros((3, 2)), given)
+    assert (len(found.images), len(found.suggested), found.examined) == (0, 0, 2)
+
+
 def test_those_that_most_take_for_another_class_by_mean_loss(digits):
     images = np.array([4, 5, 6, 7])
     data = replace(digits, labels=np.zeros_like(digits.labels))

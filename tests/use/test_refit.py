@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from builders import CONFIG
 
@@ -74,6 +75,24 @@ def test_a_training_that_fails_on_ray_writes_nothing(run, ray_here, monkeypatch,
     seed = search.load(run / "best.yaml").seed + FIRST
     failed = f"the training with seed {seed} failed: ZeroDivisionError: division by zero; nothing is written"
     assert failed in capsys.readouterr().err
+    assert not (run / "final.yaml").exists()
+
+
+@pytest.mark.parametrize("fault", ["an error", "no finite loss"])
+def test_a_training_that_fails_writes_nothing(run, monkeypatch, capsys, fault):
+    (run / "final.yaml").unlink(missing_ok=True)
+
+    def broken(trainer):
+        if fault == "an error":
+            raise RuntimeError("no room")
+        with torch.no_grad():
+            next(iter(trainer.averaged.parameters())).fill_(float("nan"))
+
+    monkeypatch.setattr("search.use.refit.Trainer.train_epoch", broken)
+    assert main(["refit", str(run)]) == 2
+    said = capsys.readouterr().err
+    assert "failed: RuntimeError: no room" in said if fault == "an error" else "its loss is not finite any more" in said
+    assert said.splitlines()[-1].endswith("; nothing is written")
     assert not (run / "final.yaml").exists()
 
 

@@ -80,7 +80,7 @@ def simulated(world: World, seed: int) -> Search:
     """A search in the world: configurations, validation images and the seeds of trainings are drawn."""
     rng = np.random.default_rng([seed, 0])
     numbers = rng.permutation(len(world.runs))[:RUNS]
-    drawn = rng.integers(world.losses.shape[1], size=world.losses.shape[1])
+    drawn = np.asarray(rng.integers(world.losses.shape[1], size=world.losses.shape[1]))
 
     def trained(training: Training) -> Trained:
         losses = world.trained(training[0], drawn, np.random.default_rng([seed, 1, *training]))

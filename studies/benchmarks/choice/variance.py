@@ -26,7 +26,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: 
 from studies.benchmarks.curve_tables import read_records
 
 Estimate = Callable[..., dict[str, float]]  # arrays with a row for each configuration -> what each effect contributes
-LOSSES = ("train_loss", "val_loss", "test_loss")
 
 
 @dataclass(frozen=True)
@@ -62,16 +61,23 @@ def load_seeds(table: Path) -> Seeds:
     rows = [found[:count] for found in trained.values()]
     side = table.with_name(f"{table.name.split('.')[0]}.npz")
     losses = np.load(side) if side.exists() else None
+
+    def images(end: str) -> np.ndarray | None:
+        if losses is None:
+            return None
+        return np.array([[losses[f"{one['seed']}{end}"] for one in row] for row in rows], float)
+
+    def at_best(name: str) -> np.ndarray:
+        return np.array([[_at_best(one, name) for one in row] for row in rows])
+
     return Seeds(
-        tuple(trained),
-        *(np.array([[_at_best(one, name) for one in row] for row in rows]) for name in LOSSES),
-        np.array([[_best_epoch(one) + 1 for one in row] for row in rows]),
-        *(
-            None
-            if losses is None
-            else np.array([[losses[f"{one['seed']}{end}"] for one in row] for row in rows], float)
-            for end in ("", ".test")
-        ),
+        repeats=tuple(trained),
+        train=at_best("train_loss"),
+        val=at_best("val_loss"),
+        test=at_best("test_loss"),
+        epochs=np.array([[_best_epoch(one) + 1 for one in row] for row in rows]),
+        val_images=images(""),
+        test_images=images(".test"),
     )
 
 
