@@ -1,4 +1,4 @@
-"""Search on scikit-learn's 1,797 handwritten digits: nothing to download, done in a minute or two."""
+"""Search on scikit-learn's 1,797 handwritten digits: nothing to download, done in a few minutes."""
 
 from search.command.presets import PRESETS
 from search.study import main
