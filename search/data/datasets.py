@@ -32,6 +32,7 @@ class Source:
     flip: bool  # whether a mirrored image is still one of its class
     # the folder under the data root whose files tell whether the cache is still fresh; None for data of a package
     location: str | None = None
+    files: str = "*"  # there, as a pattern
 
 
 def read_digits(part: TrainOrTest, root: Path) -> Arrays:
@@ -98,7 +99,7 @@ SOURCES: dict[str, Source] = {
     "KMNIST": Source(torchvision_reader("KMNIST"), flip=False, location="KMNIST/raw"),
     "CIFAR10": Source(torchvision_reader("CIFAR10"), flip=True, location="cifar-10-batches-py"),
     "CIFAR100": Source(torchvision_reader("CIFAR100"), flip=True, location="cifar-100-python"),
-    "SVHN": Source(torchvision_reader("SVHN"), flip=False, location="."),
+    "SVHN": Source(torchvision_reader("SVHN"), flip=False, location=".", files="*_32x32.mat"),
     FOLDER: Source(None, flip=True),
 }
 
@@ -150,7 +151,7 @@ def _key(name: str, part: TrainOrTest, data_root: Path) -> str:
     if location is not None:
         place = (data_root / location).resolve()
         state.append(str(place))
-        for file in sorted(place.glob("*")):
+        for file in sorted(filter(Path.is_file, place.glob(SOURCES[name].files))):
             state.append((file.name, file.stat().st_size, file.stat().st_mtime_ns))
     return f"{part}-{hashlib.sha256(repr(state).encode()).hexdigest()[:16]}"
 

@@ -116,7 +116,7 @@ def _in_parallel(task: Task[Done], paths: Sequence[str], progress: DecodingProgr
     for kills in range(MOST_KILLS):
         try:
             for result in _in_turn(task, paths, starts, max(joblib.cpu_count() >> kills, 1)):
-                progress.add(len(paths[starts[0] :][:IMAGES_PER_TASK]))
+                progress.add(min(IMAGES_PER_TASK, len(paths) - starts[0]))
                 starts = starts[1:]
                 yield result
             return

@@ -50,6 +50,17 @@ def test_the_cache_is_used_and_follows_the_files(tmp_path):
     assert changed.fingerprint != first.fingerprint
 
 
+def test_of_svhn_only_its_own_files_make_the_cache_stale(tmp_path):
+    """They lie in the data root itself, beside whatever is there."""
+    (tmp_path / "train_32x32.mat").write_bytes(b"images")
+    key = datasets._key("SVHN", "train", tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "lost_32x32.mat").symlink_to(tmp_path / "nowhere")
+    assert datasets._key("SVHN", "train", tmp_path) == key
+    (tmp_path / "train_32x32.mat").write_bytes(b"other images")
+    assert datasets._key("SVHN", "train", tmp_path) != key
+
+
 @pytest.mark.usefixtures("torchvision_datasets")
 def test_a_whole_search_never_reads_the_test_split(tmp_path):
     """Its files are garbage here: reading them would fail, as the last line shows."""
