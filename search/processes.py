@@ -12,8 +12,11 @@ import threading
 import types
 from collections.abc import Iterator, Mapping
 from multiprocessing import forkserver, resource_tracker
+from multiprocessing.process import BaseProcess
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
+
+from search.errors import UserError
 
 # Networks allocate and free megabytes in every step. glibc takes them from the system page by page, unless it may ask
 # for huge pages: a training step of one thread is 12% shorter in float32 then, 6% in bf16. Without glibc it is ignored.
@@ -90,6 +93,15 @@ def end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
+
+
+def start(process: BaseProcess) -> None:
+    """Start a child. Raises UserError where the system has no room for another process."""
+    try:
+        process.start()
+    except (OSError, EOFError) as error:  # EOFError: the fork server has failed, and is gone
+        reason = getattr(error, "strerror", None) or "the server that forks them has ended"
+        raise UserError(f"no process can be started: {reason}; end others, or raise the limit (ulimit -u)") from error
 
 
 def how_it_ended(exit_code: int | None) -> str:

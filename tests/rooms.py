@@ -18,7 +18,7 @@ MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or sing
     "files": (),
     "log": ("errors",),
     "measurement": (),
-    "processes": (),
+    "processes": ("errors",),
     "spaces": ("errors",),
     "start_weights": ("errors", "files", "spaces"),
     "settings": ("data", "errors", "results", "spaces", "start_weights"),

@@ -71,8 +71,8 @@ def expected(
     own, recorded = _figures(measured, labels), _figures(among, labels)
     own_losses = own[0].mean(axis=0)
     shifts, spread = _bootstrap(rng, among, recorded, chosen, own_losses, seed_std, trainings)
-    if unseen and seed_std is not None:
-        spread += seed_std / math.sqrt(len(unseen)) * rng.standard_t(max(freedom, 1), len(spread))
+    if seed_std is not None:
+        spread += seed_std / math.sqrt(len(unseen) or trainings) * rng.standard_t(max(freedom, 1), len(spread))
     loss = float(own_losses.mean() + shifts[0])
     accuracies = [float(np.clip(of.mean() + shift, 0, 1)) for of, shift in zip(own[1:], shifts[1:], strict=True)]
     low, high = np.quantile(spread, TAILS)

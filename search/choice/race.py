@@ -20,6 +20,8 @@ from search.choice.constraints import Constraints
 from search.choice.run import Run
 from search.choice.seed_noise import Repeat, seed_std
 
+MISSED = "; with fresh seeds no finalist meets the constraints"
+FAILED = "; with fresh seeds all finalists have failed"
 FIRST_UNSEEN = 1001  # index of the first of the winner's seeds that rank nothing
 
 Training = tuple[int, int]  # number of a trial, index of its seed: 0 is the recorded one
@@ -93,7 +95,8 @@ class Race:
             spent += price
             took |= {run.number: rounds + 1 for run in left}
             seeds = (field.seed_std(finalists, took) or 0.0) / math.sqrt(2 + rounds)  # of a mean over that many
-            left = self._not_worse(left, field.means(left, took), field.mean_images(left, took), seeds)
+            means = field.judged(field.means(left, took))
+            left = self._not_worse(left, means, field.mean_images(left, took), seeds)
         standing = field.standing(finalists, left, took, ())
         winner = standing.choice.run
         affordable = max(int((self.share * epochs_trained - spent) // cost([winner])), 1)
@@ -125,11 +128,13 @@ class Race:
     def _not_worse(
         self, left: Sequence[Run], means: Sequence[Run], losses: Mapping[int, np.ndarray], seeds: float
     ) -> tuple[Run, ...]:
-        """Those whose mean loss noise cannot tell from the lowest; the leader stays whatever happens.
+        """Those whose mean loss noise cannot tell from the lowest of the feasible ones; all, where all have failed.
 
-        seeds: standard deviation of a mean loss over seeds.
+        means: their runs, with the means in them. seeds: standard deviation of a mean loss over seeds.
         """
-        leader = min(means, key=lambda run: (run.at_best.val_loss, run.number))
+        leader = min(means, key=lambda run: (not run.feasible, run.at_best.val_loss, run.number))
+        if not math.isfinite(leader.at_best.val_loss):
+            return tuple(left)
 
         def stays(run: Run) -> bool:
             above = run.at_best.val_loss - leader.at_best.val_loss  # infinite or NaN where a training failed
@@ -179,16 +184,17 @@ class _Field:
     ) -> Standing:
         """With the choice among those left, which names the runs as they were recorded."""
         rounds, std, means = max(took.values()), self.seed_std(finalists, took), self.means(left, took)
-        judged = [replace(run, feasible=self._meets(run)) for run in means]
-        if not any(run.feasible for run in judged):  # by their means; as recorded they all are
+        judged = self.judged(means)
+        missed = "" if any(run.feasible for run in judged) else MISSED
+        if missed:  # by their means; as recorded they all are feasible
             judged = [replace(run, feasible=math.isfinite(run.at_best.val_loss)) for run in judged]
         choice = choose(judged, self.mean_images(left, took), std, trainings=1 + rounds)
         recorded = {run.number: run for run in left}
-        if choice is None:  # all have failed with fresh seeds
-            choice = choose(left, recorded_images(self.images))
+        if choice is None:
+            choice, missed = choose(left, recorded_images(self.images)), FAILED
         assert choice is not None
         band = tuple(recorded[run.number] for run in choice.band)
-        choice = Choice(recorded[choice.run.number], band, choice.reason)
+        choice = Choice(recorded[choice.run.number], band, choice.reason + missed)
         placed = tuple(
             Placed(
                 run.number, run.at_best.val_loss, mean.at_best.val_loss, mean.at_best.gap, took[run.number], run in left
@@ -199,6 +205,10 @@ class _Field:
 
     def _again(self, run: Run, took: Mapping[int, int]) -> list[Repeat]:
         return [self.done[run.number, index] for index in range(1, took[run.number] + 1)]
+
+    def judged(self, means: Sequence[Run]) -> list[Run]:
+        """Whether each is feasible by its means."""
+        return [replace(run, feasible=self._meets(run)) for run in means]
 
     def _meets(self, run: Run) -> bool:
         return math.isfinite(run.at_best.val_loss) and self.constraints.met(run.at_best.val_loss, run.at_best.gap)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from search.engine.corners import Point, check_corners
 from search.errors import UserError
-from search.processes import end_with_parent, hidden_main, how_it_ended, start_fork_server
+from search.processes import end_with_parent, hidden_main, how_it_ended, start, start_fork_server
 from search.show.text import short
 from search.spaces import suggester
 
@@ -34,9 +34,8 @@ def check_apart(
     process = context.Process(
         target=_check, args=(theirs, space, ranges, shape, classes, weights), daemon=True, name="corners"
     )
-    with hidden_main():
-        process.start()
-    theirs.close()
+    with theirs, hidden_main():
+        start(process)
     where = "at all"
     try:
         while not isinstance(said := ours.recv(), _Verdict):

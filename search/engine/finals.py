@@ -21,6 +21,7 @@ from search.results.schema import StudyAttribute
 from search.show.progress import seed_name
 from search.show.terminal import Terminal
 from search.show.text import plural
+from search.stopping.stopped import Stopped
 from search.training.trial import Outcome
 
 
@@ -33,6 +34,7 @@ class Finals:
         self._race = Race()
         snapshot = store.snapshot()
         self._repeats = stored_repeats(store.study.user_attrs)
+        self._unlucky = set[Training]()  # lost their worker or its memory too often: failed for now, not for ever
         self.images = ImageLosses(pool.conditions.folder, snapshot.runs, self._repeats, terminal.notice)
 
     def run(self, runs: Sequence[Run], hang_after: float, go_on: Callable[[], bool]) -> bool:
@@ -80,7 +82,10 @@ class Finals:
         training = repeat.trial, repeat.index
         self.images.add(training, outcome.val_losses, outcome.val_correct)
         self._repeats = [one for one in self._repeats if (one.trial, one.index) != training] + [repeat]
-        self._store.describe(StudyAttribute.REPEATS, [_storable(one) for one in self._repeats])
+        if outcome.stopped == Stopped.OUT_OF_MEMORY:
+            self._unlucky.add(training)
+        kept = [_storable(one) for one in self._repeats if (one.trial, one.index) not in self._unlucky]
+        self._store.describe(StudyAttribute.REPEATS, kept)
         came_to = "failed" if repeat.failed else f"val_loss {repeat.val_loss:.4f}  gap {repeat.gap:7.4f}"
         self._terminal.note(f"race: trial {repeat.trial:3d}, {seed_name(repeat.index)}:  {came_to}")
 
@@ -124,17 +129,18 @@ class Finals:
         return [name for name, recall in zip(data.classes, by_class, strict=True) if recall == 0]
 
     def _expected(self, run: Run, runs: Sequence[Run], standing: Standing | None) -> Expected | None:
-        """By unseen seeds and among the finalists, once the race is over; else among the runs as recorded."""
-        if standing is not None and standing.over and standing.choice.run is run:
+        """Among the finalists by their rounds, and by the unseen seeds; without a race among the runs as recorded."""
+        if standing is not None and (standing.rounds or standing.over) and standing.choice.run is run:
             took = {one.trial: one.rounds for one in standing.placed}
             unseen = [one for one in self._of(run.number) if one.index >= FIRST_UNSEEN and not one.failed]
             measured = [self._evaluated(run, one) for one in unseen]
             ranked = [one for number, rounds in took.items() for one in self._of(number) if one.index <= rounds]
             noise = [one for one in (*ranked, *unseen) if not one.failed]
-            if unseen and all(one is not None for one in measured):
+            known = [one for one in measured if one is not None]
+            if standing.rounds or known:
                 return self._bootstrap(
-                    run, standing.finalists, took, [one for one in measured if one is not None],
-                    seed_std(standing.finalists, noise), len(noise), 1 + standing.rounds,
+                    run, standing.finalists, took, known, seed_std(standing.finalists, noise), len(noise),
+                    1 + standing.rounds,
                 )  # fmt: skip
         close = candidates(runs)
         among = close if run in close else [*close, run]

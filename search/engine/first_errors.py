@@ -1,9 +1,11 @@
 """A search whose first trials all end in an error has a fault of its own, and ends."""
 
+from collections.abc import Iterable
+
 from search.results.trial_result import TrialResult
 from search.stopping.stopped import Stopped
 
-ERRORS_IN_A_ROW = 3  # from the start: then it is no single trial's fault
+FIRST = 3  # trials that fail without exception: then it is no single trial's fault
 
 
 class SearchFailed(Exception):
@@ -11,16 +13,28 @@ class SearchFailed(Exception):
 
 
 class FirstErrors:
-    """Counts the errors in a row since the start, until a trial ends without one."""
+    """Watches the first trials that are asked for, until any trial ends without an error.
 
-    def __init__(self) -> None:
-        self._errors: int | None = 0
+    Those that come after them do not count: where many run side by side, the ones that fail are the first to end.
+    Trials are named by their lineage, for one that lost its worker is queued again under another number.
+    """
 
-    def ended(self, result: TrialResult) -> None:
-        """A trial has ended. Raises SearchFailed where it and all before it failed."""
+    def __init__(self, ended: Iterable[TrialResult]) -> None:
+        """ended: the trials of earlier starts."""
+        self._watching = all(result.stopped == Stopped.ERROR for result in ended)
+        self._first: list[int] = []
+        self._failed: set[int] = set()
+
+    def asked(self, lineage: int) -> None:
+        """A trial has been asked for."""
+        if len(self._first) < FIRST and lineage not in self._first:
+            self._first.append(lineage)
+
+    def ended(self, lineage: int, result: TrialResult) -> None:
+        """A trial has ended. Raises SearchFailed where the first ones have all failed by now, and no other has not."""
         if result.stopped != Stopped.ERROR:
-            self._errors = None
-        elif self._errors is not None:
-            self._errors += 1
-            if self._errors == ERRORS_IN_A_ROW:
-                raise SearchFailed(f"the first {ERRORS_IN_A_ROW} trials failed; the last one with {result.reason}")
+            self._watching = False
+        if self._watching and lineage in self._first:
+            self._failed.add(lineage)
+            if len(self._failed) == FIRST:
+                raise SearchFailed(f"the first {FIRST} trials failed; the last one with {result.reason}")

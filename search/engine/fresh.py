@@ -18,7 +18,7 @@ import torch
 
 from search.data.tensors import DeviceData, SearchData
 from search.errors import UserError, described
-from search.processes import end_with_parent, hidden_main, how_it_ended, start_fork_server
+from search.processes import end_with_parent, hidden_main, how_it_ended, start, start_fork_server
 from search.results.best_yaml import Best, load
 from search.spaces import find_space, fingerprint
 from search.training.evaluate import evaluate
@@ -27,6 +27,7 @@ from search.training.trainer import Trainer
 
 ASKED = ("study", "trial", "space", "config", "epochs", "seed", "metrics", "data", "environment", "weights_sha256")
 TURN_SECONDS = 0.25  # how long to wait for a training before asking whether to go on
+DIVERGED = "its loss is not finite any more"
 
 
 @dataclass(frozen=True)
@@ -171,9 +172,8 @@ def _start(task: Task, device: str, candidate: Candidate, seed: int) -> _Trainin
     context = multiprocessing.get_context("forkserver")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, task, device, candidate, seed), daemon=True)
-    with hidden_main():
-        process.start()
-    theirs.close()
+    with theirs, hidden_main():
+        start(process)
     return _Training(candidate.trial, seed, device, process, ours)
 
 
@@ -189,7 +189,7 @@ def trained(task: Task, device: torch.device, candidate: Candidate, seed: int) -
     """One training; what went wrong, where something did."""
     try:
         fresh = _train(task, task.data.to(device), task.test.to(device), candidate, seed)
-        return "its loss is not finite any more" if fresh.diverged else fresh
+        return DIVERGED if fresh.diverged else fresh
     except (Exception, SystemExit) as error:
         return str(error) if isinstance(error, UserError) else described(error)
 

@@ -33,6 +33,7 @@ class Interruption:
         self._last_words = last_words
         self._before: dict[int, Any] = {}
         self._beat = time.monotonic()
+        self._writer: socket.socket | None = None  # where signals are noted down, once entered
 
     def beat(self) -> None:
         """The main thread is alive."""
@@ -53,7 +54,7 @@ class Interruption:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if not self._before:
+        if self._writer is None:
             return
         signal.set_wakeup_fd(self._wakeup_before)
         for number, handler in self._before.items():

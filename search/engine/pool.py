@@ -1,6 +1,8 @@
 """What a search asks of the workers that train its trials, wherever they run."""
 
+import contextlib
 import gc
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ from search.errors import described
 from search.stopping.stopped import Stopped
 from search.training.trial import Conditions, Job, Notice, Outcome, Report, Stop, is_memory_error
 
+AWAY_SECONDS = 20.0  # between two looks at the workers, which otherwise come several times a second
 MOST_EPOCHS_SILENT = 20  # of a job's longest epoch, without a report
 
 
@@ -65,6 +68,7 @@ class Pool(ABC, Generic[W]):
     data: SearchData
     conditions: Conditions
     workers: list[W]  # those that have a job, or may be given one
+    _looked_at = math.inf  # when somebody last looked for silent ones
 
     @property
     def most(self) -> int:
@@ -82,8 +86,14 @@ class Pool(ABC, Generic[W]):
     def end_silent(self, hang_after: float) -> list[W]:
         """End by force the workers whose report is overdue; `wait` tells of each as of one that died.
 
-        A report is due within `hang_after` seconds, or within 20 times the longest epoch of the same job.
+        A report is due within `hang_after` seconds, or within 20 times the longest epoch of the same job. While nobody
+        looked, stopped by Ctrl-Z or waiting for a database, nobody could have heard.
         """
+        now = time.monotonic()
+        away, self._looked_at = now - self._looked_at, now
+        if away > AWAY_SECONDS:
+            for worker in self.busy():
+                worker.heard_at = min(worker.heard_at + away, now)
         overdue = [
             worker
             for worker in self.busy()
@@ -162,4 +172,10 @@ def guarded(run: Callable[[], Outcome], number: int) -> Outcome:
     finally:
         if torch.cuda.is_initialized():
             gc.collect()
-            torch.cuda.empty_cache()
+            with contextlib.suppress(RuntimeError):  # after a fault on the GPU, whose reason is the trial's
+                torch.cuda.empty_cache()
+
+
+def is_broken(outcome: Outcome) -> bool:
+    """Whether the process that trained it can compute no more: after a fault on its GPU everything there fails."""
+    return outcome.stopped == Stopped.ERROR and "CUDA error" in (outcome.reason or "")

@@ -1,6 +1,8 @@
 """Workers on a Ray cluster: the parent asks, judges and tells as before, actors train."""
 
+import logging
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +21,10 @@ from search.start_weights import KEPT
 from search.training.trial import Conditions, Job, Stop
 
 WHOLE = 10_000  # parts in which Ray counts a GPU
+NO_PLACE_SECONDS = 30.0  # for the first actor, until it is said
+MOST_DEATHS = 3  # of each actor that is wanted, one after the other, none of which had started
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -50,6 +56,7 @@ class RayPool(Pool[RayWorker]):
         files = Files.read(conditions.folder / KEPT, Path(space))
         self._task = ray.put(Task(device, portable(space), files, data.with_content(), conditions))
         self._actor = ray.remote(num_cpus=1, max_restarts=0, concurrency_groups={ANSWERS: 2})(TrialActor)
+        self._began, self._told, self._deaths = time.monotonic(), False, 0
         gpus = max(ray.cluster_resources().get("GPU", 0), 1)
         self._parts = WHOLE // min(packed, math.ceil(wanted / gpus)) if device == "cuda" else 0
 
@@ -73,6 +80,7 @@ class RayPool(Pool[RayWorker]):
         for _ in range(self._wanted - len(self.workers)):
             actor = self._actor.options(num_gpus=self._parts / WHOLE).remote(self._task)
             self.workers.append(RayWorker(self._device, actor, self._parts, actor.place.remote()))
+        self._tell_of_no_place()
         waiting = {worker.said: worker for worker in self.workers if worker.job or not worker.place}
         if not waiting:
             return
@@ -80,6 +88,14 @@ class RayPool(Pool[RayWorker]):
         for ready in ray.wait(list(waiting), num_returns=len(waiting), timeout=0)[0]:
             if (worker := waiting[ready]) in self.workers:
                 yield from self._receive(worker)
+
+    def _tell_of_no_place(self) -> None:
+        """Once, where no actor has found a place for a while: it may be found at any time."""
+        if any(worker.place for worker in self.workers):
+            self._began = math.inf
+        if time.monotonic() - self._began > NO_PLACE_SECONDS and not self._told:
+            logger.warning("no worker has a place on the Ray cluster yet: all its cores, or GPUs, are taken; waiting")
+            self._told = True
 
     def answer(self, worker: RayWorker, stop: Stop | None) -> None:
         """Answer a report; the actor waits for it."""
@@ -124,7 +140,10 @@ class RayPool(Pool[RayWorker]):
         except ray.exceptions.RayError as error:
             content = self._lost(worker, error)
         if worker.job is None:  # it was pending
-            worker.place = content
+            self._deaths = self._deaths + 1 if isinstance(content, Lost) else 0
+            worker.place = () if isinstance(content, Lost) else content
+            if self._deaths > MOST_DEATHS * self._wanted:
+                raise UserError("workers on Ray die as they start, perhaps for want of memory; see its logs")
         elif isinstance(content, File):
             worker.heard()
             worker.actor.answer.remote(self._keep(content))

@@ -27,13 +27,14 @@ def train_repeats(
 ) -> None:
     """Train `jobs` to their end on idle workers; those that have not ended when `go_on` says no are dropped.
 
-    A job whose worker died, or that ran out of memory, is trained again, from its start.
+    A job whose worker died is trained again, from its start; one that ran out of memory once nothing else runs. Where
+    that has happened too often `ended` is told of a failure by `Stopped.OUT_OF_MEMORY`, which need not be the job's.
     """
-    queue, losses = deque(jobs), Counter[tuple[int, int]]()
-    while (queue or pool.busy()) and go_on():
+    queue, alone, losses = deque(jobs), deque[Job](), Counter[tuple[int, int]]()
+    while (queue or alone or pool.busy()) and go_on():
         for worker in pool.idle():
-            if queue:
-                job = queue.popleft()
+            if queue or (alone and not pool.busy()):
+                job = (queue or alone).popleft()
                 pool.submit(worker, job)
                 terminal.started(job.number, job.repeat, job.epochs)
         pool.end_silent(hang_after)
@@ -49,9 +50,9 @@ def train_repeats(
                 if isinstance(content, Lost) or content.stopped == Stopped.OUT_OF_MEMORY:
                     losses[job.number, job.repeat] += 1
                     if losses[job.number, job.repeat] < MOST_LOSSES:
-                        queue.append(job)
+                        (queue if isinstance(content, Lost) else alone).append(job)
                         continue
-                    content = Outcome(job.number, Stopped.ERROR)
+                    content = Outcome(job.number, Stopped.OUT_OF_MEMORY)
                 ended(_repeat(job, content), content)
     if pool.busy():
         pool.close()

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from search.choice.choose import Choice
-from search.choice.constraints import Constraints
 from search.choice.run import Run
 from search.engine.ending import result_of
 from search.engine.finals import Finals
@@ -53,7 +52,7 @@ class Runner:
         self.interruption = Interruption(self.last_words)
         self._suggest, self._terminal, self._publisher = suggest, terminal, publisher
         self._conditions: Conditions = pool.conditions
-        self._constraints: Constraints = pool.conditions.constraints
+        self._constraints = self._conditions.constraints
         self._hopeless = HopelessRule(max_gap=settings.max_gap, total_epochs=settings.epochs)
         snapshot = store.snapshot()
         for trial in snapshot.ended:
@@ -65,7 +64,7 @@ class Runner:
         self._retried: set[int] = set()
         self._losses: Counter[tuple[int, Stopped]] = Counter()  # of workers, by the lineage of their trial
         self._hung: set[int] = set()  # trials whose worker was ended, since its report was overdue
-        self._first_errors = FirstErrors()
+        self._first_errors = FirstErrors(snapshot.ended)
         self._out_of_time = False  # and running trials end with what they have
         self._uncaptured: str | None = None
         self._weights = KeptWeights(self._conditions, terminal.notice)
@@ -159,6 +158,7 @@ class Runner:
                 return
             self._store.queue_first()
             trial, config, lineage = self._store.ask(self._suggest)
+            self._first_errors.asked(lineage)
             seed, continues = self._store.trial_seed(lineage), self._store.continues(trial.number)
             job = Job(trial.number, config, seed, self._settings.epochs, lineage, continues=continues)
             self._pool.submit(worker, job)
@@ -222,6 +222,7 @@ class Runner:
         self._checkpoints.ended(result)
         if result.ended:
             self._ended(result, outcome.val_losses)
+            self._first_errors.ended(job.lineage, result)
         else:
             self._store.drop(number)
             self._hopeless.forget(number)
@@ -249,7 +250,6 @@ class Runner:
         choice = self.choice()
         self._publisher.ended(result.number, self.runs, None if choice is None else choice.run.number)
         self._terminal.ended(result)
-        self._first_errors.ended(result)
 
     def _retry_alone(self, worker: Worker, job: Job) -> None:
         """Out of memory for the first time: once more, with nothing beside it."""

@@ -236,10 +236,11 @@ class Store:
         self._live_seconds = min(max(of_all / LIVE_SHARE, LIVE_SECONDS), MOST_LIVE_SECONDS)
 
     def interrupt(self, number: int) -> None:
-        """A running trial did not end by itself: queue its parameters again."""
+        """A running trial did not end by itself: queue its parameters again, unless somebody has ended it meanwhile."""
         trial = self._forget(number)
         self._further = True  # it may be one
-        requeue(self.study, number, trial.params, trial.user_attrs)
+        if not self._frozen(number).state.is_finished():
+            requeue(self.study, number, trial.params, trial.user_attrs)
         self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
     def drop(self, number: int) -> None:

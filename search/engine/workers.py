@@ -14,7 +14,7 @@ from multiprocessing.context import ForkServerProcess
 import torch
 
 from search.data.tensors import SearchData
-from search.engine.pool import Lost, Message, Pool, Worker, guarded
+from search.engine.pool import Lost, Message, Pool, Worker, guarded, is_broken
 from search.processes import end_with_parent, hidden_main, how_it_ended, start_fork_server
 from search.spaces import load_space
 from search.start_weights import KEPT, beginning_with
@@ -65,7 +65,7 @@ class WorkerPool(Pool[ProcessWorker]):
     def submit(self, worker: ProcessWorker, job: Job) -> None:
         """Hand `job` to an idle worker. Where it has died, `wait` tells so."""
         worker.take(job)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, EOFError):
             if worker.process is None:
                 self._start(worker)
             self._send(worker, job)
@@ -137,15 +137,16 @@ class WorkerPool(Pool[ProcessWorker]):
         self._stop, self._until_stopped = self._context.Pipe(duplex=False)
 
     def _start(self, worker: ProcessWorker) -> None:
-        worker.connection, theirs = self._context.Pipe()
-        worker.process = self._context.Process(
+        """Raises OSError or EOFError where the system has no room for another process."""
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
             target=_work,
             args=(theirs, self._stop, worker.device, self.space, self.data, self.conditions),
             daemon=True,
         )
-        with hidden_main():
-            worker.process.start()
-        theirs.close()
+        with theirs, hidden_main():
+            process.start()
+        worker.process, worker.connection = process, ours
 
     def _receive(self, worker: ProcessWorker) -> Message:
         assert worker.connection is not None
@@ -203,7 +204,10 @@ def _work(
             job = connection.recv()
             say = functools.partial(_notify, connection, job.number)
             train = functools.partial(run_trial, job, build, report=report, interrupted=interrupted, say=say)
-            connection.send(guarded(lambda: train(data=on_device(), conditions=conditions), job.number))  # noqa: B023
+            outcome = guarded(lambda: train(data=on_device(), conditions=conditions), job.number)  # noqa: B023
+            connection.send(outcome)
+            if is_broken(outcome):
+                return
         except (EOFError, OSError, _ParentGone):
             return
 

@@ -33,6 +33,7 @@ def verdicts(metrics: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     if "openings" not in found:  # of an older release
         return [optimism(found, metrics)]
     return [
+        *_diverged(found.get("diverged", ()), found["seeds"]),
         _luck(metrics["val_loss"], found),
         _offset(found),
         *(_beside(one) for one in found["others"]),
@@ -49,6 +50,15 @@ def worst_classes(classes: Sequence[Mapping[str, Any]]) -> list[str]:
         for one in classes[:WORST]
     )
     return [f"worst classes on the test split by recall: {named}"] if named else []
+
+
+def _diverged(seeds: Sequence[int], others: Sequence[int]) -> list[str]:
+    if not seeds:
+        return []
+    return [
+        f"with {len(seeds)} of {len(seeds) + len(others)} fresh seeds the training diverged; these are in no figure, "
+        f"and this configuration may fail you too"
+    ]
 
 
 def _luck(recorded: float, found: Mapping[str, Any]) -> str:

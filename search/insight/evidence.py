@@ -60,7 +60,7 @@ def small_classes(counts: Mapping[str, int]) -> list[str]:
 def evidence(snapshot: StudySnapshot) -> list[str]:
     """Both lines, on the chosen trial or the nearest to one, as far as they apply and the study tells."""
     chosen, data = snapshot.chosen_trial, snapshot.data
-    run = nearest(snapshot.runs, snapshot.constraints) if chosen is None else chosen.run
+    run = nearest(snapshot.reached, snapshot.constraints) if chosen is None else chosen.run
     if run is None:
         return []
     at_best = run.at_best

@@ -153,6 +153,7 @@ class _WholeConfirmation(_Fresh):
     """One that counts how often the test split was opened; those of older releases have other figures."""
 
     seeds: Annotated[list[Seed], Field(min_length=1)]
+    diverged: list[Seed] = []  # with which the training did, left out of the figures
     openings: Count
     test_images: Count
     optimism: Finite

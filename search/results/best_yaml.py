@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from search.training.classifier import Classifier
 
 VERSION = 1
-LARGEST = 2**22  # bytes: with the names of 20,000 classes, none of them recognized, it is half as large
+LARGEST = 2**21  # bytes: with long names of 10,000 classes, none of them recognized, it is as large
 ANEW = "start the search again with the same --out, which writes both best.yaml and best.pt anew"
 
 

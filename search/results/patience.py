@@ -22,11 +22,10 @@ T = TypeVar("T")
 
 @dataclass
 class Patience:
-    """How long to wait, and what for. `ended` says whether it is not worth waiting any more."""
+    """How long to wait, and what for."""
 
     place: str  # the database, as it may be shown
     seconds: float
-    ended: Callable[[], bool] = lambda: False
 
     def until_free(self, step: Callable[[], T]) -> T:
         """What `step` gives, tried again while another process holds the database.
@@ -38,7 +37,7 @@ class Patience:
             try:
                 return step()
             except sqlite3.OperationalError as error:
-                if not is_busy(error) or time.monotonic() - began > self.seconds or self.ended():
+                if not is_busy(error) or time.monotonic() - began > self.seconds:
                     raise
             if not told:
                 logger.info(f"waiting for {self.place}: another process holds it")

@@ -24,6 +24,7 @@ STEPS = (  # the methods by which Optuna reads and writes a study, but for those
     *("get_study_directions", "get_study_user_attrs", "get_study_system_attrs"),
     *("set_study_user_attr", "set_study_system_attr"),
     *("get_trial", "get_trial_id_from_study_id_trial_number", "_get_trials"),
+    "_set_trial_param",
 )
 
 T = TypeVar("T")

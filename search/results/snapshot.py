@@ -47,6 +47,11 @@ class StudySnapshot:
         return tuple(trial.run for trial in self.trials if trial.complete and trial.run is not None)
 
     @property
+    def reached(self) -> tuple[Run, ...]:
+        """The runs that reached their best, whether they may be chosen or not."""
+        return tuple(trial.run for trial in self.trials if trial.reached_best and trial.run is not None)
+
+    @property
     def chosen_trial(self) -> TrialResult | None:
         """The trial chosen at present."""
         return next((trial for trial in self.trials if trial.chosen), None)

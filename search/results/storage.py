@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 import sqlalchemy
+from optuna.trial import TrialState
 
 from search.errors import UserError
 from search.results.database import EXAMPLE, is_sqlite, scrubbed, shown, study_url
@@ -37,11 +38,20 @@ def create_study(url: str, name: str, patience: Patience | None = None) -> optun
         storage = _create_storage(url, patience)
         if is_sqlite(place):
             _write_ahead(storage.engine)
-        study = optuna.create_study(
-            storage=storage, study_name=name, directions=["minimize", "minimize"], load_if_exists=True
-        )
+        directions = [optuna.study.StudyDirection.MINIMIZE] * 2
+        study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
+        if study.directions != directions or (not study.user_attrs and _has_run(study)):
+            raise UserError(
+                f"the study {name} in {shown(place)} is of another program; take another database, or another name "
+                f"by Search(name=...)"
+            )
         check_schema(study)
     return study
+
+
+def _has_run(study: optuna.Study) -> bool:
+    """Whether it holds more than what somebody has queued."""
+    return any(trial.state != TrialState.WAITING for trial in study.get_trials(deepcopy=False))
 
 
 @contextlib.contextmanager

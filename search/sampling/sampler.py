@@ -65,10 +65,8 @@ class ScalarizingSampler(BaseSampler):
     ) -> Any:  # noqa: ANN401
         """A parameter that only some trials have: by Optuna's TPE; at random in the beginning."""
         single = optuna.create_study(sampler=self._single)
-        single.add_trials(
-            create_trial(params=one.params, distributions=one.distributions, value=value)
-            for one, value in zip(self._trials, _values(self._trials, self._weight), strict=True)
-        )
+        values = _values(self._trials, self._weight)
+        single.add_trials(_with_one(param_name, *one) for one in zip(self._trials, values, strict=True))
         return single.ask({param_name: param_distribution}).params[param_name]
 
     def _best_candidate(self, study: optuna.Study, cube: UnitCube, names: Set[str]) -> dict[str, Any]:
@@ -133,6 +131,17 @@ def _robust(values: np.ndarray) -> np.ndarray:
     """Values far above the rest, brought nearer: how bad a bad run is does not matter, and would bend the model."""
     middle = float(np.median(values))
     return np.minimum(values, middle + 2 * (middle - values.min()))
+
+
+def _with_one(name: str, trial: FrozenTrial, value: float) -> FrozenTrial:
+    """A finished trial of that value with one parameter; without it where `trial` lacks it, or was queued outside its
+    range, which Optuna lets run and takes back nowhere.
+    """
+    try:
+        params, ranges = {name: trial.params[name]}, {name: trial.distributions[name]}
+        return create_trial(params=params, distributions=ranges, value=value)
+    except (KeyError, ValueError):
+        return create_trial(value=value)
 
 
 def _most_telling(trials: Sequence[FrozenTrial], weight: float) -> list[FrozenTrial]:

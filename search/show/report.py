@@ -99,7 +99,7 @@ def render(snapshot: StudySnapshot, exported: Mapping[str, Any] | None = None, f
         rivals=beside(snapshot.rivals),
         warnings=[sentence(line) for line in (*never_recognized(snapshot.unrecognized), *evidence(snapshot))],
         imbalance=[sentence(line) for line in imbalance(snapshot.data, bool(snapshot.settings.get("balance")))],
-        nearest=nearest(snapshot.runs, snapshot.constraints),
+        nearest=nearest(snapshot.reached, snapshot.constraints),
         exported=exported,
         **_of_the_exported(exported or {}, folder),
         lessons=_lessons(ended),

@@ -77,7 +77,7 @@ def _chosen(snapshot: StudySnapshot, folder: Path) -> list[str]:
 
 def _none_chosen(snapshot: StudySnapshot) -> list[str]:
     constraints = snapshot.constraints
-    closest = nearest(snapshot.runs, constraints)
+    closest = nearest(snapshot.reached, constraints)
     if closest is None:
         return ["nothing to choose from yet"]
     last = closest.best_epoch + 1 == snapshot.planned_epochs

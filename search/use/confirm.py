@@ -19,7 +19,7 @@ import torch
 
 from search.balance import counted_alike
 from search.data.tensors import SearchData, held_out
-from search.engine.fresh import Failure, Fresh, Job, Task, fingerprint_of, losses_of, train_fresh, trained
+from search.engine.fresh import DIVERGED, Failure, Fresh, Job, Task, fingerprint_of, losses_of, train_fresh, trained
 from search.engine.interruption import Interruption
 from search.engine.predictions import keep_test_predictions
 from search.engine.ray_cluster import connected
@@ -61,9 +61,8 @@ def confirm(
     storage: URL of the study's database, see `search.results.storage.storage_url`.
     ray: address of a Ray cluster to train on, see `search.engine.ray_cluster`; None for processes of this machine.
 
-    What an earlier start has trained is not trained again. Raises UserError where the data is not what the
-    configuration was found on, where best.pt is not the one that belongs to best.yaml, where there is no study for
-    `top`, and where a training fails. Raises SearchInterrupted after Ctrl-C or SIGTERM.
+    What an earlier start has trained is not trained again. Raises UserError where images or best.pt are not those of
+    best.yaml, where there is no study for `top`, and where a training fails; SearchInterrupted after Ctrl-C or SIGTERM.
     """
     best = load_sound(path)
     best.require_weights()
@@ -78,13 +77,33 @@ def confirm(
     kept = KeptTrainings(path, identity)
     numbers = [best.seed + FRESH + number for number in range(seeds)]
     _train_missing(task, kept, devices, ray, [(one.candidate, seed) for one in field for seed in numbers])
-    runs = [[kept.done[one.candidate.trial, seed] for seed in numbers] for one in field]
-    found = {"seeds": numbers, "openings": openings.count} | summarize(field, runs, data.val_labels, test) | exported
+    found = _measured(field, numbers, kept, data.val_labels, test) | {"openings": openings.count} | exported
     _record(path, best, found)
     openings.end()
     kept.remove()
     _tell(path, best, found, storage)
     return found
+
+
+def _measured(
+    field: Sequence[Contender], seeds: Sequence[int], kept: KeptTrainings, val_labels: np.ndarray, test: SearchData
+) -> dict[str, Any]:
+    """What `summarize` says by the seeds with which the choice did not diverge, and of the rivals that did with none.
+
+    Raises UserError where it diverged with all.
+    """
+    good = [seed for seed in seeds if (field[0].candidate.trial, seed) in kept.done]
+    if not good:
+        raise UserError(
+            f"with all of {plural(len(seeds), 'fresh seed')} the training diverged; take another configuration"
+        )
+    whole = [one for one in field if all((one.candidate.trial, seed) in kept.done for seed in good)]
+    for one in field:
+        if one not in whole:
+            logger.info(f"trial {one.candidate.trial}, the {one.role}, is left out: it diverged with one of the seeds")
+    runs = [[kept.done[one.candidate.trial, seed] for seed in good] for one in whole]
+    diverged = [seed for seed in seeds if seed not in good]
+    return {"seeds": good, "diverged": diverged} | summarize(whole, runs, val_labels, test)
 
 
 def _images(best: Best, data_root: Path | None) -> tuple[SearchData, SearchData]:
@@ -153,14 +172,15 @@ def _announce(field: Sequence[Contender], seeds: int, images: int) -> None:
 def _train_missing(
     task: Task, kept: KeptTrainings, devices: Sequence[str], ray: str | None, jobs: Sequence[Job]
 ) -> None:
-    """Train the `jobs` that are not kept yet."""
+    """Train the `jobs` that are not kept yet. Those that diverge would do so again: that is a result, no failure."""
     missing = [job for job in jobs if _key(job) not in kept.done]
     for job in jobs:
         if job not in missing:
             logger.info(f"trained before: {_line(kept.done[_key(job)])}")
     with connected(ray), Interruption(lambda: None) as interruption:
-        failures = _train(task, kept, devices, ray, missing, interruption)
-    done = sum(_key(job) in kept.done for job in jobs)
+        ended = _train(task, kept, devices, ray, missing, interruption)
+    failures = [failure for failure in ended if failure.reason != DIVERGED]
+    done = sum(_key(job) in kept.done for job in jobs) + len(ended) - len(failures)
     stand = f"{done} of {len(jobs)} trainings are kept, and the same command trains the others alone"
     if done < len(jobs) and interruption.signal is not None:
         raise SearchInterrupted(interruption.signal, stand)

@@ -19,7 +19,7 @@ import torch
 
 from search.data.splits import Splits
 from search.data.tensors import DeviceData, SearchData, held_out
-from search.engine.fresh import Candidate, Failure, Task, fingerprint_of
+from search.engine.fresh import DIVERGED, Candidate, Failure, Task, fingerprint_of
 from search.engine.ray_cluster import connected
 from search.errors import UserError, described
 from search.insight.imbalance import balanced_accuracy
@@ -120,7 +120,7 @@ def train(best: Best, data: DeviceData, test: DeviceData, seed: int, epochs: int
         logger.info(f"seed {seed}: epoch {number + 1} of {epochs}")
     on_train = evaluate(trainer.averaged, data, data.probe, precision)
     if not np.isfinite(on_train.losses).all():
-        raise UserError("its loss is not finite any more")
+        raise UserError(DIVERGED)
     on_test = evaluate(trainer.averaged, test, test.val, precision)
     return Refitted(seed, trainer.weights(), on_train, on_test)
 

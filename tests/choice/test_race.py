@@ -109,9 +109,27 @@ def test_a_finalist_that_fails_drops_out_but_never_all():
     failed = [failed_repeat(number, 1, 1, 10) for number in (0, 1, 2, 3)]
     assert numbers(standing([failed[0], again(1, 1, 1.02), again(3, 1, 1.1), again(2, 1, 1.0)]).left) == [1, 2]
     nothing = standing(failed)
-    assert numbers(nothing.left) == [0]
+    assert numbers(nothing.left) == [0, 1, 3, 2]
     assert nothing.choice.run is RUNS[0]
+    assert nothing.choice.reason.endswith("; with fresh seeds all finalists have failed")
     assert math.isinf(nothing.placed[0].val_loss)
+
+
+def test_where_all_have_failed_the_recorded_losses_decide_and_not_the_numbers():
+    runs = [exact_run(number, loss, best_epoch=9) for number, loss in enumerate((2.0, 1.0, 1.02))]
+    failed = [failed_repeat(number, 1, 1, 10) for number in range(3)]
+    assert standing(failed, runs=runs, race=Race(rounds=1)).choice.run is runs[1]
+
+
+def test_who_exceeds_the_ceiling_with_fresh_seeds_puts_nobody_out():
+    """Means of loss and gap: 1.00 and 0.40; 1.05 and 0.20; 1.06 and 0.20."""
+    known = {0: (1.00, 0.30), 1: (1.05, 0.20), 2: (1.06, 0.20)}
+    runs = [exact_run(number, *of_one, se=0.005, best_epoch=9) for number, of_one in known.items()]
+    repeats = [again(0, 1, 1.00, gap=0.50), again(1, 1, 1.05, gap=0.20), again(2, 1, 1.06, gap=0.20)]
+    found = standing(repeats, runs=runs, race=Race(rounds=1), constraints=Constraints(9.0, max_gap=0.31))
+    assert numbers(found.left) == [0, 1]
+    assert found.choice.run is runs[1]
+    assert "meets the constraints" not in found.choice.reason
 
 
 def test_a_ceiling_for_the_gap_holds_for_the_means():
@@ -122,7 +140,9 @@ def test_a_ceiling_for_the_gap_holds_for_the_means():
     two = Race(rounds=1)
     assert standing(repeats, runs=runs, race=two, constraints=ceiling).choice.run is runs[1]
     neither = [again(0, 1, 1.0, gap=0.4), again(1, 1, 1.02, gap=0.4)]
-    assert standing(neither, runs=runs, race=two, constraints=ceiling).choice.run is runs[0]
+    chosen = standing(neither, runs=runs, race=two, constraints=ceiling).choice
+    assert chosen.run is runs[0]
+    assert chosen.reason.endswith("; with fresh seeds no finalist meets the constraints")
 
 
 def test_more_of_the_same_race_changes_nothing_that_was_settled():

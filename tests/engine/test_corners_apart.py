@@ -47,3 +47,12 @@ def test_changed_ranges_are_those_that_are_checked():
     check_apart("spaces.cnn", {"depth": (2, 2)}, (1, 8, 8), 10)
     with pytest.raises(UserError, match="with augmentation=2"):
         check_apart("spaces.cnn", {"augmentation": (0, 2)}, (1, 8, 8), 10)
+
+
+def test_no_room_for_its_process_is_one_line(monkeypatch):
+    def start(process):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("multiprocessing.context.ForkServerProcess.start", start)
+    with pytest.raises(UserError, match=r"^no process can be started: Resource temporarily unavailable; end others"):
+        check_apart("spaces.cnn", {}, (1, 8, 8), 10)

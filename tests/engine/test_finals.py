@@ -10,13 +10,16 @@ from builders import RANGES, settings, study_of
 
 import search
 from search.choice.race import FIRST_UNSEEN
+from search.choice.seed_noise import failed_repeat
 from search.engine import finals
 from search.engine.finals import stored_repeats
 from search.engine.image_losses import ImageLosses
 from search.engine.launch import load_data, run_search
 from search.engine.repeats import train_repeats
 from search.results.snapshot import read_snapshot
+from search.stopping.stopped import Stopped
 from search.training.tensor_files import load_tensors, save_tensors
+from search.training.trial import Outcome
 
 LONG = {"trials": 6, "epochs": 6, "workers": 1, "train_size": 400}
 
@@ -108,6 +111,40 @@ def test_a_race_that_was_killed_goes_on_and_ends_like_one_that_was_not(raced, tm
     run_search(settings(tmp_path / "run", **LONG))
     assert repeats_of(tmp_path / "run") == repeats_of(raced)
     assert choice_of(tmp_path / "run") == choice_of(raced)
+
+
+def test_after_the_rounds_alone_the_chosen_one_is_expected_to_be_as_in_them(raced, tmp_path):
+    """Where a race was ended before its unseen seeds: the choice and the figures come from the same trainings."""
+    shutil.copytree(raced, tmp_path / "run")
+    study = study_of(tmp_path / "run")
+    study.set_user_attr("repeats", [one for one in repeats_of(raced) if one["index"] < FIRST_UNSEEN])
+    run_search(settings(tmp_path / "run", race=False, **LONG))
+    found, before = choice_of(tmp_path / "run"), choice_of(raced)
+    assert (found["trial"], found["race"]) == (before["trial"], before["race"])
+    (mean,) = (one for one in found["race"] if one["trial"] == found["trial"])
+    expected = found["expected"]
+    assert expected["seeds"] == 0
+    assert expected["gap"] == pytest.approx(expected["loss"] - (mean["val_loss"] - mean["gap"]))
+    assert expected["loss"] >= mean["val_loss"] - 0.01
+    assert expected["loss_interval"][0] < expected["loss"] < expected["loss_interval"][1]
+
+
+def test_a_training_that_lost_its_memory_too_often_is_tried_again_by_the_next_start(raced, tmp_path, monkeypatch):
+    def without_memory(pool, jobs, hang_after, go_on, ended, terminal):
+        (first, *others) = jobs
+        failed = failed_repeat(first.number, first.repeat, first.seed, first.epochs)
+        ended(failed, Outcome(first.number, Stopped.OUT_OF_MEMORY))
+        lost.append((first.number, first.repeat))
+        train_repeats(pool, others, hang_after, go_on, ended, terminal)
+
+    lost = []
+    with monkeypatch.context() as patch:
+        patch.setattr(finals, "train_repeats", without_memory)
+        run_search(settings(tmp_path / "run", **LONG))
+    assert not {(one["trial"], one["index"]) for one in repeats_of(tmp_path / "run")} & set(lost)
+    run_search(settings(tmp_path / "run", **LONG))
+    assert choice_of(tmp_path / "run")["trial"] == choice_of(raced)["trial"]
+    assert lost[0] in {(one["trial"], one["index"]) for one in repeats_of(tmp_path / "run")}
 
 
 def test_without_a_race_the_seed_s_luck_is_said_to_be_left(tmp_path, said):

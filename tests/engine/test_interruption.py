@@ -30,3 +30,19 @@ def test_a_stuck_search_is_ended_by_what_asks_it_to_end_and_by_nothing_else(numb
     command = [sys.executable, "-c", CODE, str(int(number))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout) == (code, said), done.stderr
+
+
+def test_where_all_signals_are_ignored_nothing_is_left_behind():
+    code = """
+import signal, threading, time
+from search.engine import interruption
+for number in interruption.SIGNALS:
+    signal.signal(number, signal.SIG_IGN)
+with interruption.Interruption(lambda: None):
+    assert threading.active_count() == 2
+assert signal.set_wakeup_fd(-1) == -1
+time.sleep(1.0)
+assert threading.active_count() == 1
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr

@@ -1,5 +1,7 @@
 """How many workers a search has, and how many of them share a GPU."""
 
+import time
+
 import pytest
 from builders import settings
 
@@ -31,6 +33,18 @@ def pool_of(digits, conditions, monkeypatch):
 )
 def test_processes_share_the_gpus_of_this_machine(pool_of, changes, places):
     assert pool_of(**changes) == places
+
+
+def test_on_ray_it_is_said_once_that_nobody_has_a_place(monkeypatch, caplog):
+    ray_pool = pytest.importorskip("search.engine.ray_pool", reason="Ray is not installed")
+    pool = object.__new__(ray_pool.RayPool)
+    pool.workers, pool._told, pool._began = [], False, time.monotonic()
+    pool._tell_of_no_place()
+    assert caplog.text == ""
+    pool._began -= ray_pool.NO_PLACE_SECONDS
+    for _ in range(2):
+        pool._tell_of_no_place()
+    assert caplog.text.count("no worker has a place on the Ray cluster yet") == 1
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,13 @@ def test_the_more_trials_run_the_more_rarely_their_curves_are_stored(store, monk
     assert stored(1000.0 + 1.01 * every)
 
 
+def test_a_trial_that_somebody_has_ended_is_not_queued_again(store):
+    trial, _, _ = store.ask(SUGGEST)
+    store.study.tell(trial.number, state=TrialState.FAIL)  # as the dashboard's button does
+    store.interrupt(trial.number)
+    assert [one.state for one in store.study.trials] == [TrialState.FAIL]
+
+
 def test_an_interrupted_trial_is_asked_for_again_with_its_parameters_seed_and_lineage(store):
     trial, config, lineage = store.ask(SUGGEST)
     store.interrupt(trial.number)

@@ -10,9 +10,10 @@ import pytest
 from builders import CONFIG
 from pools import heard
 
-from search.engine.pool import Lost
+from search.engine.pool import Lost, guarded, is_broken
 from search.engine.workers import WorkerPool
-from search.training.trial import Job
+from search.stopping.stopped import Stopped
+from search.training.trial import Job, Outcome
 
 SMALL = CONFIG | {"batch_size": 200}
 
@@ -92,3 +93,37 @@ def busy_children(pid):
         server = [child for child in psutil.Process(pid).children() if "forkserver" in " ".join(child.cmdline())]
         return [child for one in server for child in one.children() if child.cpu_times().user > 1.0]
     return []
+
+
+def test_while_the_search_itself_was_away_nobody_was_silent(pool, monkeypatch):
+    """It was stopped by Ctrl-Z, or waited for its database: the report lies in the pipe."""
+    worker = started(pool)
+    pool.answer(worker, None)
+    assert pool.end_silent(hang_after=60.0) == []
+    later = time.monotonic() + 3600
+    monkeypatch.setattr("search.engine.pool.time.monotonic", lambda: later)
+    assert pool.end_silent(hang_after=60.0) == []
+    later += 19
+    assert pool.end_silent(hang_after=10.0) == [worker]  # it has been silent since
+
+
+@pytest.mark.parametrize("error", [EOFError(), BlockingIOError(11, "Resource temporarily unavailable")])
+def test_a_worker_that_cannot_be_started_is_a_lost_one(pool, monkeypatch, error):
+    def start(process):
+        raise error
+
+    monkeypatch.setattr("multiprocessing.context.ForkServerProcess.start", start)
+    pool.submit(pool.workers[0], job())
+    assert list(heard(pool)) == [Lost("could not be started, or is out of reach")]
+    pool.submit(pool.workers[0], job())
+    pool.close()
+    assert pool.busy() == []
+
+
+def test_after_a_fault_on_its_gpu_a_worker_ends():
+    def run():
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    assert is_broken(guarded(run, 3))
+    assert not is_broken(guarded(lambda: 1 / 0, 3))
+    assert not is_broken(Outcome(3, Stopped.OUT_OF_MEMORY, "CUDA error: out of memory"))

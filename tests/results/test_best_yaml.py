@@ -200,7 +200,7 @@ def test_every_field_is_needed(folder, name):
         (b"a: " + b"9" * 5000, "is not YAML: "),
         (b"a: !!python/object/apply:os.abort []", "is not YAML: "),
         (b"a: &x [1]\nb: [*x, *x]", "is not YAML: it has a reference to another part of it"),
-        (b"# " + b"x" * 2**20, "has more than 1,048,576 bytes"),
+        (b"# " + b"x" * 2**21, "has more than 2,097,152 bytes"),
         (b"", "it has no version"),
         (b"version: 2", "was written by another version of gapsearch"),
         (b"version: [1]", "was written by another version of gapsearch"),

@@ -15,6 +15,7 @@ from search.errors import UserError
 from search.results import server as waiting
 from search.results.gathering import together
 from search.results.patience import Patience
+from search.results.schema import SCHEMA
 from search.results.storage import create_study, open_storage, open_study
 from studies.benchmarks.overhead.postgres_server import PASSWORD
 
@@ -24,7 +25,9 @@ SECRETS = (PASSWORD, PASSWORD.replace(" ", "%20"), PASSWORD.replace(" ", "+"))
 @pytest.fixture
 def study(server, request):  # noqa: F811
     """A study of the test's own."""
-    return create_study(server.url, request.node.name)
+    study = create_study(server.url, request.node.name)
+    study.set_user_attr("schema", SCHEMA)
+    return study
 
 
 def read_anew(server, study):  # noqa: F811

@@ -9,12 +9,14 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from search.results.gathering import together
+from search.results.schema import SCHEMA
 from search.results.storage import create_study
 
 
 @pytest.fixture
 def study(tmp_path):
     study = create_study(f"sqlite:///{tmp_path / 'study.db'}", "one")
+    study.set_user_attr("schema", SCHEMA)
     study.ask(
         {name: optuna.distributions.IntDistribution(1, 8) for name in ("depth", "width")}
     )  # the first to have them

@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import optuna
 import pytest
 
 from search.errors import UserError
@@ -83,3 +84,19 @@ def test_where_a_study_is_kept(tmp_path):
     assert storage_url(tmp_path, "mysql://host/db") == "mysql://host/db"
     with pytest.raises(UserError, match="there is no folder nowhere; name a run folder"):
         storage_url(Path("nowhere"), "mysql://host/db")
+
+
+@pytest.mark.parametrize("directions", [["minimize"], ["minimize", "maximize"], ["minimize", "minimize"]])
+def test_a_study_of_another_program_is_left_alone(tmp_path, directions):
+    study = optuna.create_study(storage=url(tmp_path), study_name="digits", directions=directions)
+    if len(directions) == 2 and directions[1] == "minimize":
+        study.add_trial(optuna.trial.create_trial(values=[0.1, 0.2]))
+    assert "the study digits in " in (said := refused(create_study, url(tmp_path), "digits"))
+    assert "is of another program; take another database, or another name" in said
+    assert study.user_attrs == {}
+
+
+def test_trials_queued_before_the_first_start_are_ours(tmp_path):
+    study = optuna.create_study(storage=url(tmp_path), study_name="digits", directions=["minimize", "minimize"])
+    study.enqueue_trial({"width": 16})
+    assert len(create_study(url(tmp_path), "digits").trials) == 1

@@ -153,6 +153,21 @@ def test_a_parameter_that_only_some_trials_have():
     assert np.mean([trial.user_attrs["val_loss"] for trial in late]) < 0.45
 
 
+def test_a_value_queued_from_outside_its_range_spoils_no_draw(recwarn):
+    """Optuna warns of it, and lets the trial run; here its one parameter was drawn from a narrower range."""
+    study = study_of()
+    study.enqueue_trial({"x": 0.95, "y": 0.5})
+    narrow = {"x": FloatDistribution(0.0, 0.6), "y": FloatDistribution(0.0, 1.0)}
+    for number in range(2 * RANDOM_FIRST):
+        study.sampler = ScalarizingSampler(number)
+        trial = study.ask(narrow if number % 2 == 0 else {"y": narrow["y"]})  # so x is drawn by itself
+        trial.set_user_attr("val_loss", 0.5)
+        trial.set_user_attr("gap", 0.1)
+        study.tell(trial, [0.5, 0.1])
+    assert study.trials[0].params == {"x": 0.95, "y": 0.5}
+    assert all(trial.params["x"] <= 0.6 for trial in study.trials[2::2])
+
+
 def test_of_many_trials_the_best_and_the_last_ones_are_looked_at(monkeypatch):
     monkeypatch.setattr(module, "MOST", 4)
     trials = [ended(loss=loss) for loss in (0.9, 0.1, 0.8, 0.2, 0.7, 0.6, 0.5)]

@@ -107,6 +107,14 @@ def test_where_nothing_may_be_chosen_the_nearest_is_named(max_gap, ceiling):
     assert f"{nearest}; its last epoch was its best, a larger --epochs may help" in shown
 
 
+def test_where_all_overfit_before_they_may_be_chosen_the_nearest_is_named():
+    overfit = [trial(n, "PRUNED", stopped=Stopped.OVERFIT, val=(0.9, 0.8), train=(0.8, 0.3)) for n in range(3)]
+    shown = "\n".join(lines(snapshot(*overfit, max_gap=0.1, epochs=5)))
+    assert "chosen: none. No trial beats the linear baseline" in shown
+    assert "with a gap of at most 0.1" in shown
+    assert "nearest: trial 0" in shown
+
+
 def test_a_search_without_a_result():
     shown = lines(snapshot())
     assert shown[1] == "no trial has a result yet"

@@ -50,3 +50,13 @@ def test_it_weighs_the_classes_in_training_and_in_its_loss(digits):
     plain, weighted = fit_baseline(data), fit_baseline(replace(data, class_weights=weights))
     assert weighted.val_loss < 0.5 * plain.val_loss
     assert weighted.val_accuracy < plain.val_accuracy
+
+
+def test_where_it_makes_no_mistake_a_network_need_not_be_as_sure(digits):
+    """Black and white images: softmax regression is right, and all but certain of it."""
+    data = digits.to(torch.device("cpu"))
+    labels = data.labels % 2
+    images = (255 * labels)[:, None, None, None].to(torch.uint8).expand(data.images.shape).contiguous()
+    found = fit_baseline(replace(data, images=images, labels=labels, classes=2))
+    assert found.val_accuracy == 1
+    assert found.val_loss == pytest.approx(0.1 * np.log(2))

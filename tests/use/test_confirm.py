@@ -14,7 +14,7 @@ import search
 from search.command.cli import main
 from search.data import datasets
 from search.data.tensors import held_out
-from search.engine.fresh import Candidate, Fresh
+from search.engine.fresh import DIVERGED, Candidate, Failure, Fresh
 from search.engine.launch import run_search
 from search.errors import UserError
 from search.log import show_log
@@ -227,3 +227,42 @@ def test_a_full_disk_is_waited_for(own, monkeypatch, said):
     assert confirm(own, Path("data"), "cpu", seeds=1) == search.load(own).confirmation
     assert len(replaced) == 1
     assert said().count("No space left on device; make room there") == 1
+
+
+def diverging(monkeypatch, *which):
+    """Have those trainings, trial and place of the seed, diverge."""
+    original = confirmation._trained_somewhere
+
+    def somewhere(task, jobs, devices, ray, go_on):
+        fail = [job for job in jobs if (job[0].trial, job[1] - min(seed for _, seed in jobs)) in which]
+        yield from (Failure(candidate.trial, seed, DIVERGED) for candidate, seed in fail)
+        yield from original(task, [job for job in jobs if job not in fail], devices, ray, go_on)
+
+    monkeypatch.setattr(confirmation, "_trained_somewhere", somewhere)
+
+
+def test_a_seed_that_diverges_is_told_and_left_out(own, monkeypatch, capsys):
+    show_log()
+    best = search.load(own)
+    diverging(monkeypatch, (best.trial, 1))
+    found = confirm(own, Path("data"), "cpu", seeds=3)
+    first = best.seed + FRESH
+    assert (found["seeds"], found["diverged"]) == ([first, first + 2], [first + 1])
+    assert search.load(own).confirmation["diverged"] == [first + 1]
+    assert "with 1 of 3 fresh seeds the training diverged" in capsys.readouterr().out
+
+
+def test_a_choice_that_diverges_with_all_seeds_is_no_use(own, monkeypatch):
+    diverging(monkeypatch, *((search.load(own).trial, place) for place in range(2)))
+    with pytest.raises(UserError, match="with all of 2 fresh seeds the training diverged"):
+        confirm(own, Path("data"), "cpu", seeds=2)
+
+
+def test_a_rival_that_diverges_is_left_out(best_yaml, tmp_path, monkeypatch, capsys):
+    show_log()
+    shutil.copytree(best_yaml.parent, tmp_path / "run")
+    trial = search.load(best_yaml).trial
+    diverging(monkeypatch, *((other, 0) for other in range(3) if other != trial))
+    found = confirm(tmp_path / "run" / "best.yaml", Path("data"), "cpu", seeds=1, top=2)
+    assert found["others"] == []
+    assert "is left out: it diverged with one of the seeds" in capsys.readouterr().out
