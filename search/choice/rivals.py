@@ -24,6 +24,10 @@ class Rivals:
         balanced = {} if self.baseline_balanced is None else {"baseline_balanced_accuracy": self.baseline_balanced}
         return {"baseline_accuracy": self.baseline, **balanced, "largest_class": self.largest_class}
 
+    def balanced(self, classes: int) -> "Rivals":
+        """The same of balanced accuracy, where naming one of so many classes each time has 1 / classes."""
+        return Rivals(self.baseline_balanced, 1 / classes)
+
     @property
     def known(self) -> dict[str, float]:
         """Those that were recorded, by what they are called."""

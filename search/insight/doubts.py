@@ -1,6 +1,7 @@
 """What speaks against the chosen configuration: accuracies that it does not beat, classes that it never recognizes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from search.choice.rivals import Rivals
 from search.results.snapshot import StudySnapshot
@@ -21,21 +22,30 @@ def held_against(accuracy: float, rivals: Rivals) -> str:
     return f"{accuracy:.1%} ({beside(rivals)})" if rivals.known else f"{accuracy:.1%}"
 
 
-def doubt(accuracies: Iterable[float], rivals: Rivals) -> str:
+def doubt(
+    recorded: Mapping[str, Any], expected: Mapping[str, Any] | None, rivals: Rivals, alike: int | None = None
+) -> str:
     """`in accuracy (67.1%) no better than the linear baseline (71.1%)`; nothing where it is better than all rivals.
 
-    accuracies: as recorded, and as expected where that is known; the lowest counts.
+    recorded, expected: figures of a network, see best.yaml; the lower accuracy counts. alike: how many classes there
+    are, where they weigh alike: balanced accuracy is what counts then.
     """
-    accuracy = min(accuracies, default=1.0)
+    kind = ""
+    if alike is not None and rivals.baseline_balanced is not None:
+        kind, rivals = "balanced_", rivals.balanced(alike)
+    found = [recorded.get(f"val_{kind}accuracy"), (expected or {}).get(f"{kind}accuracy")]
+    accuracy = min((one for one in found if one is not None), default=1.0)
     unbeaten = [f"the {name} ({rival:.1%})" for name, rival in rivals.unbeaten(accuracy).items()]
-    return f"in accuracy ({accuracy:.1%}) no better than {' and '.join(unbeaten)}" if unbeaten else ""
+    what = f"{kind.replace('_', ' ')}accuracy ({accuracy:.1%})"
+    return f"in {what} no better than {' and '.join(unbeaten)}" if unbeaten else ""
 
 
 def because(snapshot: StudySnapshot) -> str:
     """Why the chosen trial was chosen, after what speaks against it, if anything does."""
-    chosen, expected = snapshot.chosen_trial, snapshot.expected
-    recorded = [] if chosen is None or chosen.run is None else [chosen.run.at_best.val_accuracy]
-    doubted = doubt([*recorded, *([] if expected is None else [expected["accuracy"]])], snapshot.rivals)
+    chosen = snapshot.chosen_trial
+    recorded = {} if chosen is None or chosen.run is None else chosen.run.at_best.as_dict()
+    alike = len(snapshot.data["classes"]) if snapshot.settings.get("balance") else None
+    doubted = doubt(recorded, snapshot.expected, snapshot.rivals, alike)
     return f"{doubted}; {snapshot.because}" if doubted else str(snapshot.because)
 
 

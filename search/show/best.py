@@ -51,7 +51,8 @@ def _figures(content: Mapping[str, Any], rivals: Rivals) -> Iterator[str]:
     metrics, choice, expected = content["metrics"], content["choice"], content.get("expected")
     known = metrics.get("val_balanced_accuracy")
     balanced = "" if known is None else f" (balanced {known:.1%})"
-    doubted = doubt([one["accuracy"] for one in (expected,) if one] + [metrics["val_accuracy"]], rivals)
+    alike = len(content["data"]["classes"]) if content["data"].get("balance") else None
+    doubted = doubt(metrics, expected, rivals, alike)
     yield f"trial {content['trial']} of the study {content['study']}{f', {doubted}' if doubted else ''}"
     if expected:
         yield f"  expected    {expectation(expected, rivals)}"

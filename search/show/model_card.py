@@ -116,7 +116,8 @@ def _limits(content: Mapping[str, Any]) -> Iterator[str]:
     metrics, choice, images = content["metrics"], content["choice"], content["data"]["val_size"]
     rivals = Rivals.recorded(choice)
     expected, confirmation = content.get("expected"), content.get("confirmation")
-    if doubted := doubt([metrics["val_accuracy"], *([expected["accuracy"]] if expected else [])], rivals):
+    alike = len(content["data"]["classes"]) if content["data"].get("balance") else None
+    if doubted := doubt(metrics, expected, rivals, alike):
         yield doubted
     yield f"fit: {judged(metrics['fit'], images)} (training accuracy {metrics['train_accuracy']:.1%})"
     yield from never_recognized(choice.get("unrecognized", ()))

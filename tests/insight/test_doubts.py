@@ -15,10 +15,28 @@ def test_what_stands_beside_an_accuracy():
 
 
 def test_the_lowest_accuracy_counts():
-    assert doubt([0.8, 0.72], BOTH) == ""
-    assert doubt([0.8, 0.671], BOTH) == "in accuracy (67.1%) no better than the linear baseline (71.1%)"
-    assert doubt([0.4], BOTH).endswith("no better than the linear baseline (71.1%) and the largest class (51.2%)")
-    assert doubt([0.4], Rivals()) == ""
+    recorded = {"val_accuracy": 0.8}
+    assert doubt(recorded, {"accuracy": 0.72}, BOTH) == ""
+    said = "in accuracy (67.1%) no better than the linear baseline (71.1%)"
+    assert doubt(recorded, {"accuracy": 0.671}, BOTH) == said
+    low = {"val_accuracy": 0.4}
+    assert doubt(low, None, BOTH).endswith("no better than the linear baseline (71.1%) and the largest class (51.2%)")
+    assert doubt(low, None, Rivals()) == ""
+
+
+def test_where_classes_weigh_alike_balanced_accuracy_counts():
+    """Of images 95:5; 90% right in both classes: less than the larger class has, and far better than either rival."""
+    recorded, expected = ({f"{split}balanced_accuracy": 0.9, f"{split}accuracy": 0.9} for split in ("val_", ""))
+    rivals = Rivals(0.95, 0.95, baseline_balanced=0.6)
+    assert doubt(recorded, expected, rivals, alike=2) == ""
+    assert doubt(recorded, expected, rivals).startswith(
+        "in accuracy (90.0%) no better than the linear baseline (95.0%)"
+    )
+    worse = doubt(recorded, {"balanced_accuracy": 0.5, "accuracy": 0.9}, rivals, alike=2)
+    assert worse == (
+        "in balanced accuracy (50.0%) no better than the linear baseline (60.0%) and the largest class (50.0%)"
+    )
+    assert doubt(recorded, expected, Rivals(0.95, 0.95), alike=2) != ""  # of an older release
 
 
 def test_the_doubt_comes_before_the_reason():
