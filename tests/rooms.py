@@ -28,7 +28,7 @@ MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or sing
     "training": ("balance", "choice", "data", "errors", "files", "measurement", "stopping"),
     "results": (
         *("choice", "errors", "files", "measurement", "spaces", "start_weights", "stopping.stopped"),
-        *("data.pixels", "training.classifier", "training.precision"),  # what `Best.predict` needs
+        *("data.pixels", "training.classifier", "training.ensemble", "training.precision"),  # what `Best.predict` needs
     ),
     "insight": ("balance", "choice", "measurement", "results", "stopping.stopped"),
     "sampling": ("results",),

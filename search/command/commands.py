@@ -4,6 +4,7 @@ What takes long to import is imported in the functions, so that --help answers a
 """
 
 import csv
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -73,13 +74,13 @@ def report(place: Path, storage: str | None, study: str | None) -> int:
 
 def compare(places: Sequence[Path]) -> int:
     """Show the searches in these run folders, or beside these best.yaml, side by side."""
-    from search.results.best_yaml import run_folder, study_name
+    from search.results.best_yaml import run_folder
     from search.show.compare import compare as compared
 
     folders = list(dict.fromkeys(map(run_folder, places)))
     if len(folders) < 2:
         raise UserError("compare wants two run folders or more, such as runs/digits runs/again")
-    searches = {str(folder): _snapshot(folder, None, study_name(folder)) for folder in folders}
+    searches = {str(folder): _snapshot(folder, None, _study_name(folder)) for folder in folders}
     print("\n".join(map(one_line, compared(searches))))
     return 0
 
@@ -185,6 +186,14 @@ def export(place: Path, format: str, out: Path | None) -> int:
 
     exporting.export(best_file(place), format, out)
     return 0
+
+
+def _study_name(folder: Path) -> str | None:
+    """Of the search in a run folder, by its best.yaml; None where that is not there yet. Raises UserError."""
+    from search.results.best_yaml import read
+
+    path = folder / "best.yaml"
+    return str(read(path)["study"]) if os.path.lexists(path) else None
 
 
 def _snapshot(folder: Path, storage: str | None, study: str | None) -> "StudySnapshot":

@@ -12,6 +12,7 @@ from search.choice.expected import Evaluated, Expected, expected
 from search.choice.race import FIRST_UNSEEN, Race, Standing, Training, mean_images
 from search.choice.run import Run
 from search.choice.seed_noise import Repeat, seed_std
+from search.engine.fresh_weights import keep_those_of
 from search.engine.image_losses import ImageLosses
 from search.engine.pool import Pool
 from search.engine.repeats import train_repeats
@@ -44,6 +45,7 @@ class Finals:
             self._say_dropped(left, standing)
             left = {run.number for run in standing.left}
             if standing.over:
+                keep_those_of(standing.choice.run.number, self._pool.conditions)
                 return True
             self._announce(standing)
             epochs = {run.number: run.best_epoch + 1 for run in runs}

@@ -18,6 +18,7 @@ from search.data.tensors import SearchData, prepare
 from search.engine import machine
 from search.engine.artifacts import settle_artifacts
 from search.engine.corners_apart import check_apart
+from search.engine.finals import stored_repeats
 from search.engine.folder import lock, make_folder
 from search.engine.memory_check import check_memory
 from search.engine.owner import Owner, claim
@@ -236,9 +237,12 @@ def _conclude(
     choice = runner.conclude()
     snapshot = store.snapshot()
     if choice is not None:
-        seed = store.recorded_seed(choice.run.number)
+        number = choice.run.number
+        repeats = [one for one in stored_repeats(store.study.user_attrs) if one.trial == number and not one.failed]
         try:
-            write_best(settings, conditions, data, choice, snapshot, seed, in_haste=in_haste)
+            write_best(
+                settings, conditions, data, choice, snapshot, store.recorded_seed(number), repeats, in_haste=in_haste
+            )
         except OSError as error:
             raise UserError(
                 f"cannot write best.yaml to {settings.folder}: {error.strerror}; mend that and start again, "

@@ -5,7 +5,7 @@ import logging
 import os
 import platform
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,13 +15,15 @@ import torch
 
 from search.choice.choose import Choice
 from search.choice.run import Run
+from search.choice.seed_noise import Repeat
 from search.data import FOLDER, datasets
 from search.data.tensors import SearchData
+from search.engine.fresh_weights import write_ensemble
 from search.engine.predictions import predict_validation, with_pictures
 from search.engine.weights import read_weights
 from search.errors import UserError
 from search.insight.calibration import calibrate
-from search.results import best_yaml, predictions
+from search.results import best_yaml, ensemble, predictions
 from search.results.schema import run_attributes
 from search.results.snapshot import StudySnapshot
 from search.settings import Settings
@@ -42,6 +44,7 @@ def write_best(
     choice: Choice,
     snapshot: StudySnapshot,
     seed: int,
+    repeats: Sequence[Repeat],
     *,
     in_haste: bool = False,
 ) -> None:
@@ -49,8 +52,8 @@ def write_best(
 
     What the weights say of the validation images is written too, and the temperature found from it, unless `in_haste`.
 
-    snapshot: of the study, with the choice in it. seed: the one that it was trained with. Raises OSError where they
-    cannot be written.
+    snapshot: of the study, with the choice in it. seed: the one that it was trained with. repeats: its trainings in the
+    race. Raises OSError where they cannot be written.
     """
     content = _content(settings, conditions, data, choice, snapshot, seed)
     weights = _weights(conditions, choice.run, content)
@@ -61,6 +64,13 @@ def write_best(
     calibration = None if found is None else calibrate(found.logits, found.labels, data.weights_of(found.labels))
     if calibration is not None:
         content["calibration"] = asdict(calibration)
+    together = write_ensemble(settings.space, conditions, content, weights, repeats, data)
+    if together is not None:
+        content["ensemble"] = together
+        logger.info(
+            f"{together['networks']} networks of the chosen configuration as one, {settings.folder / ensemble.NAME}: "
+            f"val_loss {together['val_loss']:.4f}, one alone {together['mean_val_loss']:.4f} on average"
+        )
     sha256 = best_yaml.write(settings.folder, content, weights)
     if found is not None and sha256 is not None:
         found = with_pictures(found, data, 1.0 if calibration is None else calibration.temperature)

@@ -23,6 +23,11 @@ def table(metrics: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
         f"best.pt itself:         test_loss {_figure(found, 'exported_test_loss')}, "
         f"accuracy {_accuracies(found, 'exported_test')} ({found['test_images']:,} images)",
     ]
+    if "ensemble_test_loss" in found:
+        lines.append(
+            f"ensemble.pt:            test_loss {_figure(found, 'ensemble_test_loss')}, "
+            f"accuracy {_share(found, 'ensemble_test_accuracy')}"
+        )
     if seeds < 2:
         lines.append("one seed says nothing of noise: the fresh figures have no errors; take more --seeds")
     return lines

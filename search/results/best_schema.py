@@ -57,6 +57,13 @@ class _Calibration(_Part):
     calibration_error_calibrated: Share
 
 
+class _Ensemble(_Part):
+    networks: Annotated[int, Field(ge=2)]
+    val_loss: Error
+    mean_val_loss: Error  # of its networks
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]  # of ensemble.pt
+
+
 class _Choice(_Part):
     because: str
     over: list[Number]
@@ -164,6 +171,10 @@ class _WholeConfirmation(_Fresh):
     exported_test_accuracy_se: Error
     exported_test_balanced_accuracy: Share | None = None
     exported_test_balanced_accuracy_se: Error | None = None
+    ensemble_test_loss: Finite | None = None
+    ensemble_test_loss_se: Error | None = None
+    ensemble_test_accuracy: Share | None = None
+    ensemble_test_accuracy_se: Error | None = None
     others: list[_Beside]
     classes: list[_Class]
 
@@ -198,6 +209,7 @@ class _Best(BaseModel):
     seed: Seed
     expected: _Expected | None = None
     calibration: _Calibration | None = None
+    ensemble: _Ensemble | None = None
     metrics: _Metrics
     choice: _Choice
     data: _Data

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from search.data.pixels import OneImage
     from search.training.classifier import Classifier
+    from search.training.ensemble import Ensemble
 
 VERSION = 1
 LARGEST = 2**21  # bytes: with long names of 10,000 classes, none of them recognized, it is as large
@@ -51,6 +52,7 @@ class Best:
     weights_sha256: str | None = None  # of best.pt; None in one of an older release
     expected: dict[str, Any] | None = None  # on new images, see `search.choice.expected`; None in an older release's
     calibration: dict[str, Any] | None = None  # of its probabilities; None in an older release's
+    ensemble: dict[str, Any] | None = None  # of ensemble.pt; None where there is none
     confirmation: dict[str, Any] | None = None  # what `gapsearch confirm` found; None before
     refit: dict[str, Any] | None = None  # figures of `gapsearch refit`, in a final.yaml alone
 
@@ -77,6 +79,12 @@ class Best:
         except Exception as error:  # torch fed with another file raises nearly anything
             raise UserError(f"{self.weights_file} does not fit its best.yaml: {described(error)}; {ANEW}") from error
         return model.eval()
+
+    def trained_ensemble(self) -> "Ensemble":
+        """The networks of ensemble.pt as one, used like what `trained` gives. Raises UserError where there is none."""
+        from search.results import ensemble
+
+        return ensemble.read(self)
 
     @functools.cached_property
     def classifier(self) -> "Classifier":
@@ -116,9 +124,9 @@ class Best:
         """
         try:
             try:
-                count = _parameters(self._build("meta"))
+                count = sum(parameter.numel() for parameter in self._build("meta").parameters())
             except Exception:  # perhaps for want of real numbers
-                count = _parameters(self._build("cpu"))
+                count = sum(parameter.numel() for parameter in self._build("cpu").parameters())
         except Exception as error:
             raise UserError(
                 f"the space {self.space} cannot build the network of this best.yaml: {described(error)}; {ANEW}"
@@ -170,12 +178,6 @@ def best_file(place: Path) -> Path:
 def run_folder(place: Path) -> Path:
     """The run folder that a person names: itself, or by the best.yaml in it, which need not be there yet."""
     return place.parent if place.suffix == ".yaml" and not os.path.isdir(place) else place
-
-
-def study_name(folder: Path) -> str | None:
-    """Of the search in a run folder, by its best.yaml; None where that is not there yet. Raises UserError as `load`."""
-    path = folder / "best.yaml"
-    return str(read(path)["study"]) if os.path.lexists(path) else None
 
 
 def load(path: str | Path, space: Space | None = None) -> Best:
@@ -287,10 +289,6 @@ def add_confirmation(path: Path, best: Best, confirmation: Mapping[str, Any]) ->
     if any(content.get(name) != getattr(best, name) for name in ("study", "trial", "config", "seed", "weights_sha256")):
         raise UserError(f"{path} was written anew while it was confirmed; confirm it again")
     _write_yaml(path, {"version": VERSION, **content, "confirmation": dict(confirmation)})
-
-
-def _parameters(model: "torch.nn.Module") -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _write_yaml(path: Path, content: Mapping[str, Any]) -> None:

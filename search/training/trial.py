@@ -43,7 +43,7 @@ class Job:
 
     @property
     def keeps(self) -> bool:
-        """Whether checkpoints and weights are written. A repeat leaves none, goes to its end and is measured there."""
+        """Whether checkpoints are written. A repeat leaves none, goes to its end and is measured there."""
         return self.repeat == 0
 
 
@@ -68,9 +68,9 @@ class Conditions:
         del known["continues"], known["repeat"]
         return known | {"keeps": job.keeps}
 
-    def weights(self, number: int) -> Path:
-        """Where the best-epoch weights of a trial are kept."""
-        return self.folder / "weights" / f"{number}.pt"
+    def weights(self, number: int, repeat: int = 0) -> Path:
+        """Where the best-epoch weights of a trial are kept, or those of its training again."""
+        return self.folder / "weights" / (f"{number}.{repeat}.pt" if repeat else f"{number}.pt")
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def run_trial(
     make = functools.partial(
         Trainer, build, job.config, data, seed=job.seed, precision=conditions.precision, interrupted=interrupted
     )
-    weights, checkpoint = conditions.weights(job.number), conditions.checkpoint(job.lineage)
+    weights, checkpoint = conditions.weights(job.number, job.repeat), conditions.checkpoint(job.lineage)
     files = TrialFiles(weights, checkpoint, conditions.identity(job), say, written)
     try:
         trainer, state = _begin(job, make, conditions, say)
@@ -190,6 +190,7 @@ def _train(
             decisions[Stopped.OVERFIT] = state.overfit.update(epoch.train.losses, epoch.val.losses)
         else:
             state.best_losses, state.best_correct = epoch.val.losses, epoch.val.correct
+            state.best_weights = trainer.weights() if state.epochs == job.epochs else None
         answer = report(Report(job.number, state.history))
         stop = _first_stop(decisions) or answer
         if stop is not None and (state.epochs < job.epochs or stop.stopped in (Stopped.DIVERGED, Stopped.CANCELLED)):
@@ -216,6 +217,7 @@ def _leave_files(
     Returns how the trial ends: one that is interrupted while it waits for room for its weights goes on later.
     """
     if not job.keeps:
+        files.offer_weights(state)
         return stop
     kept = not stop.stopped.reached_best or files.save_weights(state, interrupted)
     if not kept and trainer is not None and files.save_checkpoint(trainer, state):

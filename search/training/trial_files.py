@@ -33,12 +33,16 @@ class TrialFiles:
 
     def save_weights(self, state: RunState, interrupted: Callable[[], bool]) -> bool:
         """Those of the best epoch, if it has one; False where it was interrupted before there was room for them."""
-        weights = state.best_weights
-        if weights is None:
+        if state.best_weights is None:
             return True
+        return write_patiently(lambda: self._write(state), self.weights.parent, self.say, interrupted)
 
-        def write() -> None:
-            save_weights(self.weights, weights, state.best_losses)
-            self.written(self.weights)
+    def offer_weights(self, state: RunState) -> None:
+        """Save them, if there are any, where there is room; without them the search goes on."""
+        if state.best_weights is not None:
+            write_or_skip(lambda: self._write(state), self.weights.parent, self.say)
 
-        return write_patiently(write, self.weights.parent, self.say, interrupted)
+    def _write(self, state: RunState) -> None:
+        assert state.best_weights is not None
+        save_weights(self.weights, state.best_weights, state.best_losses)
+        self.written(self.weights)

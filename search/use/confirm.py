@@ -266,6 +266,26 @@ def _exported_figures(path: Path, best: Best, test: SearchData) -> dict[str, flo
         "exported_test_accuracy": float(exported.correct.mean()),
         "exported_test_accuracy_se": standard_error(exported.correct),
         **(balanced if test.uneven else {}),
+        **_ensemble_figures(best, test),
+    }
+
+
+def _ensemble_figures(best: Best, test: SearchData) -> dict[str, float]:
+    """Of ensemble.pt on the test images, where there is one."""
+    if best.ensemble is None:
+        return {}
+    try:
+        networks = best.trained_ensemble()
+    except UserError as error:
+        logger.info(f"without the ensemble: {error}")
+        return {}
+    images = torch.arange(len(test.labels))
+    found = evaluate(networks, test.to(torch.device("cpu")), images, Precision.of(best.environment))
+    return {
+        "ensemble_test_loss": float(found.losses.mean(dtype="float64")),
+        "ensemble_test_loss_se": standard_error(found.losses),
+        "ensemble_test_accuracy": float(found.correct.mean()),
+        "ensemble_test_accuracy_se": standard_error(found.correct),
     }
 
 

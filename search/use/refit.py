@@ -200,7 +200,7 @@ def _mean(values: np.ndarray) -> float:
 
 def _write(path: Path, found: dict[str, Any], run: Refitted) -> None:
     content = best_yaml.read(path)
-    for name in ("weights_sha256", "confirmation"):
+    for name in ("weights_sha256", "confirmation", "ensemble"):
         content.pop(name, None)
     try:
         best_yaml.write(path.parent, content | {"seed": run.seed, "refit": found}, run.weights, NAME)

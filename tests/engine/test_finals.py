@@ -13,11 +13,15 @@ from search.choice.race import FIRST_UNSEEN
 from search.choice.seed_noise import failed_repeat
 from search.engine import finals
 from search.engine.finals import stored_repeats
+from search.engine.fresh_weights import MOST
 from search.engine.image_losses import ImageLosses
 from search.engine.launch import load_data, run_search
 from search.engine.repeats import train_repeats
+from search.errors import UserError
 from search.results.snapshot import read_snapshot
 from search.stopping.stopped import Stopped
+from search.training.evaluate import evaluate
+from search.training.precision import Precision
 from search.training.tensor_files import load_tensors, save_tensors
 from search.training.trial import Outcome
 
@@ -150,6 +154,8 @@ def test_a_training_that_lost_its_memory_too_often_is_tried_again_by_the_next_st
 def test_without_a_race_the_seed_s_luck_is_said_to_be_left(tmp_path, said):
     run_search(settings(tmp_path / "run", race=False, **LONG))
     assert repeats_of(tmp_path / "run") == []
+    with pytest.raises(UserError, match="there is no ensemble: its race had no training"):
+        search.load(tmp_path / "run" / "best.yaml").trained_ensemble()
     assert choice_of(tmp_path / "run")["expected"]["seeds"] == 0
     assert "of the recorded seed, whose luck is still in it" in said()
     run_search(settings(tmp_path / "run", **LONG))  # it can still be held
@@ -220,3 +226,47 @@ def test_repeats_of_an_older_release_are_left_out():
            "train_accuracy": 0.0, "epochs": 3}  # fmt: skip
     (repeat,) = stored_repeats({"repeats": [old, new]})
     assert repeat.failed
+
+
+def test_the_networks_of_the_race_are_one_more_file(raced):
+    """That of best.pt and those of the fresh seeds: what is said of them is what they do on the validation images."""
+    best = search.load(raced / "best.yaml")
+    said = best.ensemble
+    mine = [one for one in repeats_of(raced) if one["trial"] == best.trial]
+    assert said["networks"] == min(1 + len(mine), MOST) >= 3
+    together = best.trained_ensemble()
+    assert len(together.networks) == said["networks"]
+    data = load_data(settings(raced, **LONG)).to(torch.device("cpu"))
+    precision = Precision.of(best.environment)
+    losses = [evaluate(one, data, data.val, precision).losses.mean() for one in (together, *together.networks)]
+    assert losses[0] == pytest.approx(said["val_loss"], rel=1e-3)
+    assert np.mean(losses[1:]) == pytest.approx(said["mean_val_loss"], rel=1e-3)
+    assert losses[1] == pytest.approx(best.metrics["val_loss"], rel=1e-3)
+    assert sorted(losses[2:]) == pytest.approx(sorted(one["val_loss"] for one in mine)[: MOST - 1], rel=1e-3)
+    left = {path.name for path in (raced / "weights").iterdir() if path.name.count(".") == 2}
+    assert left == {f"{best.trial}.{one['index']}.pt" for one in mine}
+
+
+def test_an_ensemble_that_is_not_there_or_not_its_own_is_one_line(raced, tmp_path):
+    shutil.copytree(raced, tmp_path / "run")
+    best, file = search.load(tmp_path / "run" / "best.yaml"), tmp_path / "run" / "ensemble.pt"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(UserError, match=r"ensemble\.pt is not the one that its best\.yaml names"):
+        best.trained_ensemble()
+    file.unlink()
+    with pytest.raises(UserError, match=r"cannot read .*ensemble\.pt: No such file"):
+        best.trained_ensemble()
+
+
+def test_weights_of_the_race_that_are_damaged_are_left_out(raced, tmp_path):
+    shutil.copytree(raced, tmp_path / "run")
+    best = search.load(raced / "best.yaml")
+    one, *_ = sorted((tmp_path / "run" / "weights").glob(f"{best.trial}.*.pt"))
+    one.write_bytes(b"garbage")
+    run_search(settings(tmp_path / "run", **LONG))
+    assert search.load(tmp_path / "run" / "best.yaml").ensemble["networks"] == best.ensemble["networks"] - 1
+    for path in (tmp_path / "run" / "weights").glob(f"{best.trial}.*.pt"):
+        path.unlink()
+    run_search(settings(tmp_path / "run", **LONG))
+    assert search.load(tmp_path / "run" / "best.yaml").ensemble is None
+    assert not (tmp_path / "run" / "ensemble.pt").exists()

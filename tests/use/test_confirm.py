@@ -77,6 +77,8 @@ def test_fresh_seeds_on_the_test_split_go_into_best_yaml(best_yaml, capsys):
     assert (after.config, after.metrics) == (before.config, before.metrics)
     output = capsys.readouterr().out
     assert "test minus validation loss of the same weights" in output
+    assert found["ensemble_test_loss"] < found["test_loss"]
+    assert f"ensemble.pt:            test_loss {found['ensemble_test_loss']:.4f}" in output
     assert "Confirmed with 2 fresh seeds" in best_yaml.with_name("report.html").read_text()
 
 
