@@ -19,7 +19,7 @@ def append(path: Path, row: Mapping[str, object]) -> None:
     """One more row, of the same columns as all; numbers with five digits."""
     new = not path.exists()
     with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, list(row))
+        writer = csv.DictWriter(file, list(row), lineterminator="\n")
         if new:
             writer.writeheader()
         writer.writerow({name: f"{value:.5g}" if isinstance(value, float) else value for name, value in row.items()})
