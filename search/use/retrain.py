@@ -36,6 +36,8 @@ def retrain(path: Path, data_root: Path | None, device: str) -> bool:
     torch.set_num_threads(best.environment["threads"])
     try:
         trainer, result = _trained(best, data.to(where))
+    except UserError:
+        raise
     except (Exception, SystemExit) as error:  # of a user's own network perhaps, or of a GPU without room
         raise UserError(f"the training of {path} failed: {described(error)}") from error
     saved = path.with_name("retrained.pt")

@@ -63,7 +63,7 @@ def test_no_two_trials_share_parameters(finished):
 
 
 def test_weights_are_kept_only_for_runs_that_may_be_chosen(finished):
-    kept = {int(path.stem) for path in (finished / "weights").iterdir()}
+    kept = {int(path.stem) for path in (finished / "weights").iterdir() if path.name.count(".") == 1}  # of no race
     complete = {t.number: t.values[0] for t in study_of(finished).trials if t.state is TrialState.COMPLETE}
     assert kept <= set(complete)
     assert min(complete, key=complete.get) in kept
