@@ -267,7 +267,7 @@ def test_a_configuration_that_cannot_be_trained_is_told(folder, capsys, fields, 
 
 def test_the_schema_knows_every_field():
     held = set(Best.__dataclass_fields__) - {"build_network", "weights_file"}
-    assert held == set(best_content()) | {"weights_sha256", "calibration", "confirmation", "refit"}
+    assert held == set(best_content()) | {"weights_sha256", "calibration", "confirmation", "ensemble", "refit"}
 
 
 def test_content_is_left_as_it_is(folder):
