@@ -14,6 +14,7 @@ from search.choice.seed_noise import Repeat
 from search.data.tensors import SearchData
 from search.engine.predictions import predict_validation
 from search.results import ensemble
+from search.results.predictions import Predictions
 from search.training.checkpoint import load_weights
 from search.training.ensemble import mean_logits
 from search.training.tensor_files import DamagedFile
@@ -37,18 +38,20 @@ def write_ensemble(
     conditions: Conditions,
     content: Mapping[str, Any],
     weights: Weights,
+    own: Predictions,
     repeats: Sequence[Repeat],
     data: SearchData,
 ) -> dict[str, Any] | None:
     """Write ensemble.pt of the `weights` taken home and those of the same configuration's fresh seeds.
 
-    content: of best.yaml. Returns what that says of it: its loss on the validation images, and the mean loss of its
-    networks. None where there are no fresh ones, or they cannot be used here. Raises OSError.
+    content: of best.yaml. own: what the `weights` say of the validation images. Returns what best.yaml says of it:
+    its loss on these images, and the mean loss of its networks. None where there are no fresh ones, or they cannot
+    be used here. Raises OSError.
     """
     members = [weights, *_fresh(conditions, repeats)][:MOST]
-    found = [predict_validation(space, content, one, data) for one in members] if len(members) > 1 else []
+    found = [own, *(predict_validation(space, content, one, data) for one in members[1:])]
     logits = [torch.from_numpy(one.logits) for one in found if one is not None]
-    if len(logits) < 2 or len(logits) < len(found):
+    if len(logits) < max(len(found), 2):
         (conditions.folder / ensemble.NAME).unlink(missing_ok=True)
         return None
     return {

@@ -64,7 +64,9 @@ def write_best(
     calibration = None if found is None else calibrate(found.logits, found.labels, data.weights_of(found.labels))
     if calibration is not None:
         content["calibration"] = asdict(calibration)
-    together = write_ensemble(settings.space, conditions, content, weights, repeats, data)
+    together = (
+        None if found is None else write_ensemble(settings.space, conditions, content, weights, found, repeats, data)
+    )
     if together is not None:
         content["ensemble"] = together
         logger.info(

@@ -27,7 +27,7 @@ from search.errors import SearchInterrupted, UserError
 from search.insight.confirmed import table, verdicts
 from search.insight.fresh_seeds import Trained, difference, figures, luck
 from search.insight.per_class import per_class
-from search.measurement import standard_error
+from search.measurement import PerImage, standard_error
 from search.results.best_yaml import Best, add_confirmation
 from search.settings import resolve_devices
 from search.show.text import plural
@@ -252,8 +252,8 @@ def _line(one: Fresh) -> str:
 def _exported_figures(path: Path, best: Best, test: SearchData) -> dict[str, float]:
     """Of best.pt itself on the test images. What it says of each is kept beside best.yaml, for the report."""
     keep_test_predictions(best, test, path.parent)
-    images = torch.arange(len(test.labels))
-    exported = evaluate(best.trained(), test.to(torch.device("cpu")), images, Precision.of(best.environment))
+    images = test.to(torch.device("cpu"))
+    exported = evaluate(best.trained(), images, images.val, Precision.of(best.environment))
     alike = counted_alike(exported.correct, test.labels)
     balanced = {
         "exported_test_balanced_accuracy": float(alike.mean()),
@@ -261,10 +261,7 @@ def _exported_figures(path: Path, best: Best, test: SearchData) -> dict[str, flo
     }
     return {
         "test_images": len(test.labels),
-        "exported_test_loss": float(exported.losses.mean(dtype="float64")),
-        "exported_test_loss_se": standard_error(exported.losses),
-        "exported_test_accuracy": float(exported.correct.mean()),
-        "exported_test_accuracy_se": standard_error(exported.correct),
+        **_on_test("exported", exported),
         **(balanced if test.uneven else {}),
         **_ensemble_figures(best, test),
     }
@@ -279,13 +276,17 @@ def _ensemble_figures(best: Best, test: SearchData) -> dict[str, float]:
     except UserError as error:
         logger.info(f"without the ensemble: {error}")
         return {}
-    images = torch.arange(len(test.labels))
-    found = evaluate(networks, test.to(torch.device("cpu")), images, Precision.of(best.environment))
+    images = test.to(torch.device("cpu"))
+    return _on_test("ensemble", evaluate(networks, images, images.val, Precision.of(best.environment)))
+
+
+def _on_test(name: str, found: PerImage) -> dict[str, float]:
+    """The figures of weights on the test images, under names that begin with `name`."""
     return {
-        "ensemble_test_loss": float(found.losses.mean(dtype="float64")),
-        "ensemble_test_loss_se": standard_error(found.losses),
-        "ensemble_test_accuracy": float(found.correct.mean()),
-        "ensemble_test_accuracy_se": standard_error(found.correct),
+        f"{name}_test_loss": float(found.losses.mean(dtype="float64")),
+        f"{name}_test_loss_se": standard_error(found.losses),
+        f"{name}_test_accuracy": float(found.correct.mean()),
+        f"{name}_test_accuracy_se": standard_error(found.correct),
     }
 
 

@@ -28,7 +28,7 @@ from search.settings import resolve_devices
 from search.show.text import plural
 from search.use.confirm import places
 from search.use.contenders import contenders, write_report_anew
-from search.use.retrain import images_of, load_sound, read_part, search_data
+from search.use.retrain import images_of, load_sound, search_images, split_again
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +47,8 @@ def labels(path: Path, data_root: Path | None, device: str, networks: int, stora
     SearchInterrupted after Ctrl-C or SIGTERM; nothing is kept then.
     """
     best = load_sound(path)
-    root = images_of(best, data_root)
-    data, source = search_data(best, root), read_part(best, "train", root)
+    source = search_images(best, images_of(best, data_root))
+    data = split_again(best, source)
     candidates = _candidates(path, best, min(networks, CONFIGURATIONS), storage)
     jobs = [(candidates[number % len(candidates)], best.seed + FIRST + number) for number in range(networks)]
     images = np.sort(np.concatenate([data.splits.train, data.splits.val]))

@@ -90,16 +90,23 @@ def images_of(best: Best, data_root: Path | None) -> Path:
 
 
 def search_data(best: Best, data_root: Path) -> SearchData:
-    """The images that `best` was found on, split as they were.
+    """The images that `best` was found on, split as they were. Raises UserError as `search_images`."""
+    return split_again(best, search_images(best, data_root))
 
-    Raises UserError where those under `data_root` are others.
-    """
+
+def search_images(best: Best, data_root: Path) -> CachedImages:
+    """The images that `best` was found on. Raises UserError where those under `data_root` are others."""
     source = read_part(best, "train", data_root)
     if source.fingerprint != best.data["fingerprint"]:
         raise UserError(
             f"the images under {data_root} are not those of this best.yaml: their fingerprint is "
             f"{source.fingerprint}, not {best.data['fingerprint']}; point --data-root at the same data"
         )
+    return source
+
+
+def split_again(best: Best, source: CachedImages) -> SearchData:
+    """Those images, split as they were. Raises UserError where they are not what `best` tells of."""
     data = prepare(
         source,
         train_size=best.data["train_size"],
