@@ -20,7 +20,18 @@ class UserError(Exception):
 
 
 class BadTrial(UserError):
-    """Somebody has queued a trial with what its space cannot take. The search can go on without it."""
+    """The space makes no configuration of what a trial has drawn, or was queued with. The search can go on without it.
+
+    queued: somebody has queued it, so its values are to blame and not the space.
+    """
+
+    def __init__(self, message: str, *, queued: bool = False) -> None:
+        super().__init__(message)
+        self.queued = queued
+
+
+class Unwanted(BadTrial):
+    """The space itself turns down what it has drawn, by raising optuna.TrialPruned."""
 
 
 class SearchInterrupted(KeyboardInterrupt):

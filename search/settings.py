@@ -18,6 +18,13 @@ SMALLEST_IMAGE = 8  # pixels
 MOST_SEED = 2**32 - 1  # that scikit-learn takes
 MOST_WORKERS = max(64, 8 * (os.cpu_count() or 1))  # beyond, memory is gone before anything is trained
 WITH_PASSWORD = re.compile(r"://[^/@]*:[^@]*@")  # of a URL; Amazon's keys may hold a slash
+WITHOUT_FLAG = {  # settings that are shown by another name than their flag's
+    "dataset": "data set",
+    "data_fingerprint": "data fingerprint",
+    "space": "space",
+    "space_fingerprint": "fingerprint of the space's file",
+    "ranges": "ranges",
+}
 LONGEST_NAME = 512  # of a study in Optuna's tables
 
 
@@ -178,6 +185,16 @@ def _require_range(name: str, bounds: object) -> None:
     low, high = bounds
     if low > high:
         raise UserError(f"the range of {name} is {low:g} to {high:g}; its lowest value comes first, {high:g}")
+
+
+def shown_name(setting: str) -> str:
+    """A setting of `Settings.comparable` as a person knows it: its flag, where it has one."""
+    return WITHOUT_FLAG.get(setting) or flag_of(setting)
+
+
+def shown_value(value: object) -> str:
+    """The value of a setting, in words."""
+    return "not set" if value is None else repr(value)
 
 
 def flag_of(name: str) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import spaces
-from search.errors import BadTrial, UserError, described
+from search.errors import BadTrial, Unwanted, UserError, described
 
 if TYPE_CHECKING:  # both take seconds to import, and --help reads this module
     import torch
@@ -83,7 +83,7 @@ def suggester(space: str, ranges: Mapping[str, tuple[float, float]], weights: st
     weights: that its networks begin with, see `search.start_weights`; None for what the space says.
 
     Raises UserError where the space has no such range, or its networks begin with none. What it returns raises
-    UserError where the space's own function fails or returns anything but a dict for JSON.
+    BadTrial where the space's own function fails, and UserError where that is anything but a dict for JSON.
     """
     module = load_space(space)
     changed: dict[str, Any] = {}
@@ -105,6 +105,9 @@ def _changed_ranges(space: str, module: Space, ranges: Mapping[str, tuple[float,
     if unknown := [name for name in ranges if name not in known]:
         has = f"it has those of {', '.join(known)}" if known else "change it in its suggest"
         raise UserError(f"the space {space} has no range of {unknown[0]} that can be set; {has}")
+    for name, (low, high) in ranges.items():
+        if str(known[name].type) == "tuple[int, int]" and (low != int(low) or high != int(high)):
+            raise UserError(f"the range of {name} is {low:g} to {high:g}; it takes whole numbers")
     return module.Ranges(**{name: tuple(bounds) for name, bounds in ranges.items()})  # type: ignore[attr-defined]
 
 
@@ -202,23 +205,28 @@ def find_space(space: str, folder: Path) -> Space:
 def _checked(space: str, suggest: Suggest, trial: "Trial") -> dict[str, Any]:
     """What `suggest` draws for a trial, as JSON gives it back.
 
-    Raises UserError where it fails, or returns anything but a dict for JSON. It is a BadTrial where somebody has
-    queued the trial: then the values queued are to blame.
+    Raises BadTrial where it fails, Unwanted where it raises optuna.TrialPruned, and UserError where it returns anything
+    but a dict for JSON.
     """
-    from optuna.exceptions import OptunaError
+    from optuna.exceptions import OptunaError, TrialPruned
 
+    queued = getattr(trial, "_fixed_params", None)  # only a private attribute tells of them
     try:
         config = suggest(trial)
+    except TrialPruned as error:
+        turned_down = f"suggest of the space {space} turns down {_listed(trial.params)}"
+        raise Unwanted(turned_down, queued=bool(queued)) from error
     except OptunaError:  # of the storage, perhaps
         raise
     except (Exception, SystemExit) as error:
         where = getattr(load_space(space), "__file__", None)
-        if queued := getattr(trial, "_fixed_params", None):  # only a private attribute tells of them
+        if queued:
             raise BadTrial(
                 f"trial {trial.number} was queued with {_listed(queued)}, which the space {space} cannot take: "
-                f"{described(error, where)}"
+                f"{described(error, where)}",
+                queued=True,
             ) from error
-        raise UserError(f"suggest of the space {space} failed: {described(error, where)}; mend it") from error
+        raise BadTrial(f"suggest of the space {space} failed: {described(error, where)}; mend it") from error
     if not isinstance(config, dict):
         raise UserError(
             f"suggest of the space {space} returned {_kind(config)}; it must return a dict of what it has drawn"

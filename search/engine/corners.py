@@ -1,6 +1,7 @@
 """The corners of a space, built and run before a search starts, so that what cannot work is refused at once."""
 
 import contextlib
+import copy
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from search.engine.drawing import Drawn, draw, value_at
 from search.engine.reading import Reads, Watched, likely
-from search.errors import UserError, described
+from search.errors import BadTrial, Unwanted, UserError, described
 from search.spaces import Space, Suggest, load_space
 from search.training.precision import one_thread
 from search.training.recipe import Recipe
@@ -100,19 +101,29 @@ def corners(suggest: Suggest) -> Iterator[Point]:
     """All in the middle, all low, all high, and each parameter low and high with the others in the middle.
 
     Of a categorical parameter every choice. A parameter that is drawn only beside certain values of another is
-    moved where it was first met. Ends after `MOST_POINTS`.
+    moved where it was first met. Corners that the space turns down are left out. Ends after `MOST_POINTS`.
+
+    Raises UserError where the space turns down all of them.
     """
     waiting = deque([MIDDLE, LOW, HIGH])
     met: set[str] = set()
-    for _ in range(MOST_POINTS):
-        if not waiting:
-            return
-        point = _draw(suggest, waiting.popleft())
+    found = 0
+    while waiting and found < MOST_POINTS:
+        try:
+            point = _draw(suggest, waiting.popleft())
+        except Unwanted:
+            continue
+        found += 1
         for name, distribution in point.distributions.items():
             if name not in met:
                 met.add(name)
                 waiting.extend(point.corner.moved(name, place) for place in _places(distribution))
         yield point
+    if not found:
+        raise UserError(
+            "suggest turns down all parameters in the middle of their ranges, all lowest and all highest; have it take "
+            "one of these"
+        )
 
 
 def _require_plain(space: str, point: Point) -> None:
@@ -146,8 +157,8 @@ def _unread(points: Sequence[Point], suggest: Suggest, trial_run: "_TrialRun") -
     for _ in range(DRAWS):
         if not unread():
             break
-        drawn = draw(suggest, lambda name, distribution: value_at(distribution, rng.random()))
-        trial_run.read(drawn.config)
+        with contextlib.suppress(BadTrial):
+            trial_run.read(draw(suggest, lambda name, distribution: value_at(distribution, rng.random())).config)
     return unread()
 
 
@@ -161,9 +172,10 @@ def _listed(unread: Sequence[str], points: Sequence[Point], missed: set[str]) ->
 def _closest(works: Point, fails: Point, suggest: Suggest, trial_run: "_TrialRun") -> Point:
     """A point that still fails, with as many parameters as can be where they are in one that works."""
     for name in fails.params:
-        closer = _draw(suggest, fails.corner.moved(name, works.corner[name]))
-        if trial_run.problem(closer) is not None:
-            fails = closer
+        with contextlib.suppress(BadTrial):
+            closer = _draw(suggest, fails.corner.moved(name, works.corner[name]))
+            if trial_run.problem(closer) is not None:
+                fails = closer
     return fails
 
 
@@ -228,7 +240,10 @@ class _TrialRun:
         channels, height, width = self._shape
         with torch.device(device):
             return self._build(
-                Watched(config, self.reads), channels=channels, image_size=(height, width), classes=self._classes
+                Watched(copy.deepcopy(config), self.reads),
+                channels=channels,
+                image_size=(height, width),
+                classes=self._classes,
             )
 
     def _run(self, model: torch.nn.Module, device: str) -> str | None:

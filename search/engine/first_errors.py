@@ -9,7 +9,7 @@ FIRST = 3  # trials that fail without exception: then it is no single trial's fa
 
 
 class SearchFailed(Exception):
-    """Every trial so far ended in an error."""
+    """Every trial so far ended in an error, or the space takes nothing that is drawn."""
 
 
 class FirstErrors:

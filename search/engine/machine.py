@@ -1,5 +1,7 @@
 """What is found out by trying on the machine at hand, and remembered there: number format, workers on a GPU."""
 
+import contextlib
+import copy
 import functools
 import logging
 from collections.abc import Callable, Sequence
@@ -14,14 +16,14 @@ from search.data.tensors import SearchData
 from search.engine.corners import HIGH, corners
 from search.engine.gpu_packing import MOST, ThroughputProbe, fitting, free_memory, pack
 from search.engine.remembered import remembered
-from search.errors import UserError, described
+from search.errors import BadTrial, UserError, described
 from search.spaces import Suggest, fingerprint, load_space
 from search.training.precision import CANDIDATES, PLAIN, Precision, fastest_precision, try_out
 from search.training.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
-DRAWN = 5  # configurations that stand for a space
+DRAWN, MOST_DRAWN = 5, 100  # configurations that stand for a space; draws for them, of which it may turn some down
 
 
 def precision(space: str, suggest: Suggest, data: SearchData, device: torch.device) -> Precision:
@@ -71,15 +73,15 @@ def workers_per_gpu(
 
     The GPUs are taken to be alike. What others take of its memory is looked at anew each time.
     """
-    device, cores = torch.device(devices[0]), joblib.cpu_count() // len(devices)
+    network, device, cores = _builder(space, data), torch.device(devices[0]), joblib.cpu_count() // len(devices)
     probe = ThroughputProbe(space, data, precision, devices[0])
-    config, free = _medium_config(suggest, _builder(space, data)), free_memory(device)
+    config, free = _medium_config(suggest, network), free_memory(device)
     sizes = data.shape, len(data.splits.train), len(data.splits.val)
     key = (torch.__version__, torch.cuda.get_device_name(device), cores, sizes, precision, space, config)
 
     def measured() -> dict[str, float]:
         logger.info("trying out how many workers share a GPU")
-        each = probe.memory(next(point.config for point in corners(suggest) if point.corner is HIGH))
+        each = probe.memory(_largest_config(suggest, network))
         most = min(MOST, cores, fitting(free, each))
         return {"workers": pack(lambda workers: probe.rate(config, workers), most), "memory": each}
 
@@ -91,16 +93,36 @@ def _builder(space: str, data: SearchData) -> Callable[[dict[str, Any]], torch.n
     """Configuration -> network for these images."""
     build = load_space(space).build
     channels, height, width = data.shape
-    return lambda config: build(config, channels=channels, image_size=(height, width), classes=len(data.classes))
+    return lambda config: build(
+        copy.deepcopy(config), channels=channels, image_size=(height, width), classes=len(data.classes)
+    )
 
 
 def _medium_config(suggest: Suggest, network: Callable[[dict[str, Any]], torch.nn.Module]) -> dict[str, Any]:
     """The configuration of medium size, out of a few drawn from the space."""
     configs = _some_configs(suggest)
-    return sorted(configs, key=lambda config: sum(p.numel() for p in network(config).parameters()))[DRAWN // 2]
+    return sorted(configs, key=lambda config: _size(network(config)))[len(configs) // 2]
+
+
+def _largest_config(suggest: Suggest, network: Callable[[dict[str, Any]], torch.nn.Module]) -> dict[str, Any]:
+    """That with the highest value of each parameter; where the space turns it down, the corner with most weights."""
+    points = list(corners(suggest))
+    highest = [point for point in points if point.corner is HIGH]
+    return max(highest or points, key=lambda point: _size(network(point.config))).config
+
+
+def _size(model: torch.nn.Module) -> int:
+    """Its weights."""
+    return sum(weights.numel() for weights in model.parameters())
 
 
 def _some_configs(suggest: Suggest) -> list[dict[str, Any]]:
     """A few drawn from the space, always the same."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    return [suggest(study.ask()) for _ in range(DRAWN)]
+    found: list[dict[str, Any]] = []
+    for _ in range(MOST_DRAWN):
+        with contextlib.suppress(BadTrial):
+            found.append(suggest(study.ask()))
+        if len(found) == DRAWN:
+            break
+    return found or [next(corners(suggest)).config]

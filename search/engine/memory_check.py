@@ -1,5 +1,6 @@
 """`gapsearch check`: can the largest and the smallest network of a space overfit at all?"""
 
+import copy
 import logging
 import warnings
 from collections.abc import Sequence
@@ -105,7 +106,8 @@ def _parameters(space: Space, point: Point, shape: tuple[int, int, int], classes
 
     def count(device: str) -> int:
         with torch.device(device):
-            model = space.build(point.config, channels=channels, image_size=(height, width), classes=classes)
+            config = copy.deepcopy(point.config)  # build may take entries out of it
+            model = space.build(config, channels=channels, image_size=(height, width), classes=classes)
         return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
     try:

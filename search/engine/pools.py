@@ -14,9 +14,10 @@ from search.engine.pool import Pool
 from search.engine.ray_cluster import LOCAL
 from search.engine.store import Store
 from search.engine.workers import WorkerPool, place_workers
+from search.errors import UserError
 from search.settings import MOST_WORKERS, Settings
 from search.show.text import plural
-from search.spaces import Suggest, keep
+from search.spaces import Suggest, keep, load_space
 from search.training.checkpoint_store import CheckpointStore
 from search.training.trial import Conditions
 
@@ -49,6 +50,12 @@ def make_pool(
     )
     start_weights.keep(settings.weights, settings.folder)
     space = keep(settings.space, settings.folder)
+    try:
+        load_space(space)  # as workers will
+    except UserError as error:
+        raise UserError(
+            f"the space {settings.space} cannot be run from its copy: {error}; have it read no other file"
+        ) from error
     if settings.ray is None:
         return WorkerPool(places[:most], space, data, conditions)
     from search.engine.ray_pool import RayPool

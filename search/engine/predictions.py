@@ -1,6 +1,7 @@
 """What the weights taken home say of the validation images: for the temperature, and for the report."""
 
 import contextlib
+import copy
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,8 +33,9 @@ def predict_validation(
     """
     channels, height, width = data.shape
     try:
+        config = copy.deepcopy(content["config"])  # build may take entries out of it
         model = load_space(space).build(
-            content["config"], channels=channels, image_size=(height, width), classes=len(data.classes)
+            config, channels=channels, image_size=(height, width), classes=len(data.classes)
         )
         model.load_state_dict(weights)
         logits = predict(model, data, Precision.of(content["environment"]), content["environment"]["device"])

@@ -22,9 +22,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.choice.constraints import Constraints
 from search.choice.run import Run
+from search.engine.asking import next_trial
 from search.engine.ending import attributes_of, result_of, state_of, violations_of
 from search.engine.resume import next_lineage, put_back, queue_further, requeue, requeue_running
-from search.errors import BadTrial, UserError
+from search.errors import UserError
 from search.measurement import History
 from search.results.gathering import together
 from search.results.schema import CONTINUES, LINEAGE, SCHEMA, START, StudyAttribute, storable_history
@@ -32,19 +33,12 @@ from search.results.snapshot import StudySnapshot, read_snapshot
 from search.results.storage import create_study
 from search.results.trial_result import TrialResult
 from search.sampling.sampler import ScalarizingSampler
-from search.settings import flag_of
+from search.settings import shown_name, shown_value
 from search.training.trial import Job, Outcome
 
 logger = logging.getLogger(__name__)
 
 METRICS = ["val_loss", "gap"]
-WITHOUT_FLAG = {  # settings that are shown by another name than their flag's
-    "dataset": "data set",
-    "data_fingerprint": "data fingerprint",
-    "space": "space",
-    "space_fingerprint": "fingerprint of the space's file",
-    "ranges": "ranges",
-}
 LIVE_SECONDS, MOST_LIVE_SECONDS = 2.0, 60.0  # between two times that a running trial's curves are stored
 LIVE_SHARE = 0.05  # of this process's time, which storing those of all running trials may take
 
@@ -67,9 +61,12 @@ class Store:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self.study.set_metric_names(METRICS)
         self._seed = seed
-        self.identity = self.remember(StudyAttribute.IDENTITY, lambda: {"id": uuid.uuid4().hex})["id"]
         with _no_collection():
             self._next_lineage = next_lineage(self.study)
+        self._begun = self._next_lineage > 0  # whether an earlier start has begun a trial
+        if StudyAttribute.IDENTITY not in self.study.user_attrs:
+            self.describe(StudyAttribute.IDENTITY, {"id": uuid.uuid4().hex})
+        self.identity = self.study.user_attrs[StudyAttribute.IDENTITY]["id"]
         ended = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
         self._ended = sum(CONTINUES not in trial.user_attrs for trial in ended)
         self._running: dict[int, Trial] = {}
@@ -84,25 +81,26 @@ class Store:
         return read_snapshot(self.study)
 
     def settle(self, settings: Mapping[str, Any]) -> None:
-        """Record what makes runs comparable, or check it against what an earlier start recorded.
+        """Record what makes runs comparable, or check it against what an earlier start recorded that began a trial.
 
         Raises UserError that names the first difference.
         """
         recorded = self.study.user_attrs.get(StudyAttribute.SETTINGS)
-        if recorded is None:
+        if recorded is None or not self._begun:
             self.study.set_user_attr(StudyAttribute.SETTINGS, dict(settings))
             return
         for key in [*settings, *(recorded.keys() - settings.keys())]:
             before, now = recorded.get(key), settings.get(key)
             if before != now:
                 raise UserError(
-                    f"{shown_name(key)} was {_shown(before)} when this search began and is {_shown(now)} now, "
-                    f"so its runs cannot be compared; go back to that, or start anew with another --out"
+                    f"{shown_name(key)} was {shown_value(before)} when this search began and is "
+                    f"{shown_value(now)} now, so its runs cannot be compared; go back to that, or start anew with "
+                    f"another --out"
                 )
 
     def remember(self, key: StudyAttribute, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """What an earlier start recorded under `key`, or else what `make()` gives, recorded from now on."""
-        if key not in self.study.user_attrs:
+        """What an earlier start that began a trial recorded under `key`, or else what `make()` gives, recorded now."""
+        if key not in self.study.user_attrs or not self._begun:
             self.study.set_user_attr(key, dict(make()))
         return dict(self.study.user_attrs[key])
 
@@ -116,11 +114,10 @@ class Store:
 
         They are recorded at once, so that a search that was killed goes on with those that it had not yet tried.
         """
-        new = StudyAttribute.START not in self.study.user_attrs
-        recorded = self.remember(StudyAttribute.START, lambda: first if self._next_lineage == 0 else {})
+        recorded = self.remember(StudyAttribute.START, lambda: {} if self._begun else first)
         queued = {trial.user_attrs.get(START) for trial in self.study.get_trials(deepcopy=False)}
         self._first = {name: params for name, params in recorded.items() if name not in queued}
-        return new and self._next_lineage == 0
+        return not self._begun
 
     def queue_first(self) -> None:
         """Queue the next of what is tried first, where nothing waits.
@@ -182,7 +179,8 @@ class Store:
         seed = int(np.random.SeedSequence([self._seed, self._next_lineage]).generate_state(1)[0])
         self.study.sampler = ScalarizingSampler(seed)
         with together(self.study):
-            trial, config = self._draw(suggest)
+            trial, config = next_trial(self.study, suggest, seed)
+            self._running[trial.number] = trial
             lineage = int(trial.user_attrs.get(LINEAGE, self._next_lineage))
             trial.set_user_attr("config", config)
             trial.set_user_attr(LINEAGE, lineage)
@@ -190,19 +188,6 @@ class Store:
         if (continues := trial.user_attrs.get(CONTINUES)) is not None:
             self._continues[trial.number] = continues
         return trial, config, lineage
-
-    def _draw(self, suggest: Callable[[Trial], dict[str, Any]]) -> tuple[Trial, dict[str, Any]]:
-        """The next trial and its configuration; a queued one that cannot be trained is told FAIL."""
-        while True:
-            trial = self.study.ask()
-            try:
-                config = suggest(trial)
-            except BadTrial as error:
-                logger.warning(f"trial {trial.number} was queued with what cannot be trained: {error}")
-                self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
-                continue
-            self._running[trial.number] = trial
-            return trial, config
 
     def trial_seed(self, lineage: int) -> int:
         """The seed of a trial's initial weights, shuffling and augmentation."""
@@ -278,11 +263,6 @@ class Store:
         return self.study.get_trials(deepcopy=False)[number]
 
 
-def shown_name(setting: str) -> str:
-    """A setting of `Settings.comparable` as a person knows it: its flag, where it has one."""
-    return WITHOUT_FLAG.get(setting) or flag_of(setting)
-
-
 @contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
     """No garbage collection meanwhile: where thousands of trials are read, it takes as long as reading them."""
@@ -293,7 +273,3 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _shown(value: object) -> str:
-    return "not set" if value is None else repr(value)

@@ -3,6 +3,7 @@
 torch is imported where the network is built or its weights are written: it takes seconds.
 """
 
+import copy
 import functools
 import hashlib
 import io
@@ -146,7 +147,7 @@ class Best:
 
         with torch.device(device):
             return self.build_network(
-                self.config,
+                copy.deepcopy(self.config),  # build may take entries out of it
                 channels=self.data["channels"],
                 image_size=tuple(self.data["image_size"]),
                 classes=len(self.data["classes"]),
@@ -204,8 +205,8 @@ def read(path: Path) -> dict[str, Any]:
     content = _parse(path)
     if not isinstance(content, dict) or "version" not in content:
         raise UserError(f"{path} is no best.yaml: it has no version")
-    if content.pop("version") != VERSION:
-        raise UserError(f"{path} was written by another version of gapsearch; install the one it names")
+    if (version := content.pop("version")) != VERSION:
+        raise UserError(f"{path} is of format {version!r}, this gapsearch reads {VERSION}; take the one that wrote it")
     if wrong := problem(content):
         raise UserError(f"{path} is no complete best.yaml: {wrong}; {ANEW}")
     return content

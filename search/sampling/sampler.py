@@ -17,6 +17,7 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.search_space import intersection_search_space
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from search.results.schema import TURNED_DOWN
 from search.results.snapshot import stand_ins
 from search.sampling.gaussian_process import Surrogate, one_thread
 from search.sampling.unit_cube import UnitCube
@@ -24,6 +25,7 @@ from search.sampling.unit_cube import UnitCube
 GAP_WEIGHT = 0.3  # the most that a gap as large as the loss counts for, in units of the log loss
 RANDOM_FIRST = 8  # trials before a model of them is of use
 MOST = 100  # trials that the model is made of: the time for it grows with their cube
+MOST_TURNED_DOWN = 50  # trials that the space could not take, from which it learns where not to draw
 LOWEST = 1e-12  # nats: losses at or below it count as this
 SPREAD = 10  # 2 to the power of it: candidates all over the space
 NEAR, BEST = 60, 5  # candidates near each of the best trials; how many of these
@@ -55,7 +57,8 @@ class ScalarizingSampler(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """The candidate of most worth."""
-        if not search_space:
+        values = _values(self._trials, self._weight)
+        if not search_space or values.min() == values.max():  # of no use to a model: TPE draws each by itself
             return {}
         with one_thread():
             return self._best_candidate(study, UnitCube(search_space), search_space.keys())
@@ -70,9 +73,12 @@ class ScalarizingSampler(BaseSampler):
         return single.ask({param_name: param_distribution}).params[param_name]
 
     def _best_candidate(self, study: optuna.Study, cube: UnitCube, names: Set[str]) -> dict[str, Any]:
-        points = cube.points([one.params for one in self._trials])
-        surrogate = Surrogate(cube.features(points), _robust(_values(self._trials, self._weight)))
-        best = points[np.argsort(surrogate.expected(), kind="stable")[:BEST]]
+        points, values = cube.points([one.params for one in self._trials]), _robust(_values(self._trials, self._weight))
+        unwanted = [one.params for one in _turned_down(study) if names <= one.params.keys()]
+        known = np.vstack([points, cube.points(unwanted)]) if unwanted else points
+        values = np.append(values, np.full(len(unwanted), values.max()))  # as bad as the worst: others are drawn then
+        surrogate = Surrogate(cube.features(known), values)
+        best = points[np.argsort(surrogate.expected()[: len(points)], kind="stable")[:BEST]]
         running = [one.params for one in _running(study) if names <= one.params.keys()]
         if running:
             surrogate.believe(cube.features(cube.points(running)))
@@ -114,6 +120,12 @@ def _ended(study: optuna.Study) -> list[FrozenTrial]:
         for trial in trials
         if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and trial.number not in others
     ]
+
+
+def _turned_down(study: optuna.Study) -> list[FrozenTrial]:
+    """The last ones that the space could not take."""
+    trials = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+    return [trial for trial in trials if TURNED_DOWN in trial.user_attrs][-MOST_TURNED_DOWN:]
 
 
 def _running(study: optuna.Study) -> list[FrozenTrial]:

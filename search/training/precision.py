@@ -67,7 +67,7 @@ def fastest_precision(
     steps: dict[Precision, Callable[[], None]] = {}
     with one_thread():
         for precision in candidates:
-            with contextlib.suppress(RuntimeError):
+            with contextlib.suppress(Exception):  # of a user's network: it may raise anything
                 step = graphed(_training_step(precision, build, (batch_size, *image_shape), device), device)
                 for _ in range(1 + WARM_UP * (device.type == "cuda")):
                     _seconds(step, device)

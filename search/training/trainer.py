@@ -65,14 +65,15 @@ class Trainer:
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         device = data.images.device
+        self._recipe = recipe = Recipe.of(config)
         torch.manual_seed(seed)
         _, channels, height, width = data.images.shape
-        model = build(config, channels=channels, image_size=(height, width), classes=data.classes).to(device)
+        own = copy.deepcopy(dict(config))  # build may take entries out of it
+        model = build(own, channels=channels, image_size=(height, width), classes=data.classes).to(device)
         load_pretrained(model, data)
         self.model = precision.place_model(model).train()
         self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.data, self.precision, self._interrupted = data, precision, interrupted
-        self._recipe = recipe = Recipe.of(config)
         # what is trained and measured, on what: the head alone, on features, where nothing before it ever changes
         self._trained, self._measured, self._seen = self.model, self.averaged, data
         if recipe.augmentation == 0 and (body := frozen_body(self.averaged)) is not None:

@@ -249,7 +249,7 @@ def test_the_installed_command_is_the_one_tested_here():
         (["train", "nowhere.yaml"], "cannot read nowhere.yaml"),
         (["train", "list.yaml"], "list.yaml is no best.yaml"),
         (["train", "broken.yaml"], "broken.yaml is not YAML"),
-        (["train", "future.yaml"], "another version"),
+        (["train", "future.yaml"], "this gapsearch reads 1"),
         (["train", "half.yaml"], "half.yaml is no complete best.yaml"),
         (["confirm", "nowhere.yaml"], "cannot read nowhere.yaml"),
         (["confirm", "nowhere.yaml", "--seeds", "0"], "--seeds is 0; it must be at least 1"),

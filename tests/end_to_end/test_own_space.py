@@ -127,6 +127,26 @@ def test_what_is_drawn_is_what_is_stored(write):
     assert suggest(None) == {"sizes": [1, 2]}
 
 
+def test_a_space_that_reads_a_file_beside_it_is_named(write):
+    """The copy in the run folder, which workers load, has none beside it."""
+    write("32", "filters.txt")
+    code = "from pathlib import Path\nFILTERS = int(Path(__file__).with_name('filters.txt').read_text())\n"
+    space = write(code + MY_SPACE)
+    with pytest.raises(
+        UserError, match=r"cannot run the space run.mine.py: FileNotFoundError: .* \(mine.py:2\); mend it"
+    ):
+        search.Search(name="s", dataset="digits", space=space, trials=1, epochs=1, workers=1, out="run").run()
+
+
+@pytest.mark.parametrize("bounds", [(2.5, 3), (2, 3.5)])
+def test_a_range_of_whole_numbers_takes_no_others(bounds):
+    with pytest.raises(
+        UserError, match=f"the range of depth is {bounds[0]:g} to {bounds[1]:g}; it takes whole numbers"
+    ):
+        suggester("spaces.cnn", {"depth": bounds})
+    assert suggester("spaces.cnn", {"depth": (2.0, 3), "dropout": (0, 0.5)})
+
+
 def start(arguments, folder):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     script = str(ROOT / "studies" / "digits.py")

@@ -286,6 +286,27 @@ def build(config, *, channels, image_size, classes):
     check_corners(space, suggester(space, {}), (1, 100, 100), 10)
 
 
+def test_corners_that_a_space_turns_down_are_left_out(write):
+    name = write(
+        """
+import optuna
+def suggest(trial):
+    config = {"units": trial.suggest_int("units", 1, 5), "layers": trial.suggest_int("layers", 1, 5)}
+    if config["units"] * config["layers"] > LIMIT:
+        raise optuna.TrialPruned
+    return config
+"""
+        + LINEAR.replace("from torch import nn", "from torch import nn; config['units'], config['layers']")
+        + "\nLIMIT = 10"
+    )
+    suggest = suggester(name, {})
+    assert [tuple(point.params.values()) for point in corners(suggest)] == [(3, 3), (1, 1), (1, 3), (3, 1)]
+    check_corners(name, suggest, (1, 8, 8), 10)
+    load_space(name).LIMIT = 0
+    with pytest.raises(UserError, match="suggest turns down all parameters in the middle of their ranges, all"):
+        check_corners(name, suggest, (1, 8, 8), 10)
+
+
 def test_random_numbers_are_left_alone():
     torch.manual_seed(3)
     expected = torch.rand(1)

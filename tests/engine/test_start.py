@@ -182,7 +182,7 @@ def test_of_a_best_yaml_it_says_what_had_to_be_changed(own, tmp_path, said):
         ({}, "--start-from best.yaml is of the space spaces.cnn, and this search is over spaces.mlp; take --space"),
         ({"space": "mlp.py"}, "--start-from best.yaml is of the space mlp.py, and this search is over spaces.mlp"),
         ({"space": "spaces.mlp", "config": {"a": 1}}, "--start-from best.yaml has none of depth, width, dropout, "),
-        ({"version": 9}, "best.yaml was written by another version"),
+        ({"version": 9}, "best.yaml is of format 9, this gapsearch reads 1"),
     ],
 )
 def test_a_best_yaml_that_does_not_suit_is_refused(tmp_path, monkeypatch, capsys, changes, said):

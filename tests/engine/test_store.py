@@ -1,16 +1,22 @@
 """What the study holds of a search."""
 
+import sys
+import types
 from unittest import mock
 
+import optuna
 import pytest
 import sqlalchemy
 from builders import EASY, outcome, run
 from optuna.trial import TrialState
 
 from search.choice.constraints import Constraints
+from search.engine.asking import MOST_BAD_DRAWS
 from search.engine.ending import UNUSABLE
+from search.engine.first_errors import SearchFailed
 from search.engine.store import EndedOutside, Store
-from search.results.schema import SCHEMA
+from search.errors import UserError
+from search.results.schema import SCHEMA, StudyAttribute
 from search.spaces import suggester
 from search.stopping.stopped import Stopped
 from search.training.trial import Outcome
@@ -145,3 +151,91 @@ def test_an_interrupted_trial_is_asked_for_again_with_its_parameters_seed_and_li
     assert (again.params, same, first) == (trial.params, config, lineage)
     assert len({store.trial_seed(first), store.repeat_seed(1), store.repeat_seed(2)}) == 3
     assert [t.state for t in store.snapshot().trials] == ["FAIL", "RUNNING"]
+
+
+def turning_down(trial):
+    """A space that wants no even number, and cannot make a configuration of 3."""
+    number = trial.suggest_int("number", 1, 8)
+    if number % 2 == 0:
+        raise optuna.TrialPruned
+    return {"number": {1: 1, 5: 5, 7: 7}[number]}
+
+
+@pytest.fixture
+def space(monkeypatch):
+    """`suggester` of a module with that `suggest`."""
+
+    def space(suggest):
+        module = types.ModuleType("own")
+        module.suggest, module.build = suggest, lambda config, **image: None
+        monkeypatch.setitem(sys.modules, "own", module)
+        return suggester("own", {})
+
+    return space
+
+
+def test_what_a_space_turns_down_or_cannot_take_is_left_out_and_another_one_drawn(store, space, caplog):
+    suggest = space(turning_down)
+    drawn = [store.ask(suggest) for _ in range(12)]
+    assert {config["number"] for _, config, _ in drawn} <= {1, 5, 7}
+    assert [lineage for _, _, lineage in drawn] == list(range(12))
+    assert store.count() == 12
+    left_out = [trial.params["number"] for trial in store.study.trials if trial.state == TrialState.FAIL]
+    assert left_out
+    assert set(left_out) <= {2, 3, 4, 6, 8}
+    assert caplog.text.count("suggest of the space own failed: KeyError: 3") == left_out.count(3)
+
+
+def test_a_space_that_takes_nothing_ends_the_search(store, space):
+    def never(trial):
+        return {}[trial.suggest_int("number", 1, 8)]
+
+    said = f"{MOST_BAD_DRAWS} draws in a row were of no use, the last: suggest of the space own failed: KeyError: "
+    with pytest.raises(SearchFailed, match=said):
+        store.ask(space(never))
+
+
+def test_where_the_best_are_turned_down_the_search_goes_on_beside_them(store, space):
+    """The larger a network the lower its loss, and none of more than 300 units is wanted."""
+
+    def suggest(trial):
+        layers, width = trial.suggest_int("layers", 1, 8), trial.suggest_int("width", 8, 128, log=True)
+        if layers * width > 300:
+            raise optuna.TrialPruned
+        return {"units": layers * width}
+
+    found = space(suggest)
+    for _ in range(16):
+        trial, config, _ = store.ask(found)
+        loss = 1 / config["units"]
+        store.tell(outcome(trial.number, val=[loss, loss], train=[loss, loss]), EASY, "cpu", [])
+    assert store.count() == 16
+    units = [trial.user_attrs["config"]["units"] for trial in store.study.trials if trial.state == TrialState.COMPLETE]
+    assert max(units[8:]) > 200  # it draws close to what is not wanted, and not there
+    assert sum("turned_down" in trial.user_attrs for trial in store.study.trials[30:]) < 60
+
+
+def test_a_trial_that_was_queued_and_is_turned_down_is_named(store, space, caplog):
+    store.study.enqueue_trial({"number": 2})
+    assert store.ask(space(turning_down))[1]["number"] in (1, 5, 7)
+    assert "trial 0 is left out: suggest of the space own turns down number=2" in caplog.text
+    assert "turned_down" not in store.study.trials[0].user_attrs
+
+
+def test_a_start_that_began_no_trial_binds_nobody(tmp_path):
+    """The next one may have other settings, and measures its own baseline."""
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+
+    def start(seed):
+        store = Store(url, "digits", seed=0)
+        store.settle({"seed": seed})
+        return store, store.remember(StudyAttribute.BASELINE, lambda: {"val_loss": seed})["val_loss"]
+
+    first, baseline = start(1)
+    assert baseline == 1
+    store, baseline = start(2)
+    assert (baseline, store.identity) == (2, first.identity)
+    store.ask(SUGGEST)
+    assert start(2)[1] == 2
+    with pytest.raises(UserError, match="--seed was 2 when this search began and is 3 now"):
+        start(3)

@@ -202,8 +202,8 @@ def test_every_field_is_needed(folder, name):
         (b"a: &x [1]\nb: [*x, *x]", "is not YAML: it has a reference to another part of it"),
         (b"# " + b"x" * 2**21, "has more than 2,097,152 bytes"),
         (b"", "it has no version"),
-        (b"version: 2", "was written by another version of gapsearch"),
-        (b"version: [1]", "was written by another version of gapsearch"),
+        (b"version: 2", "is of format 2, this gapsearch reads 1; take the one that wrote it"),
+        (b"version: [1]", "is of format [1], this gapsearch reads 1"),
     ],
 )
 def test_what_is_no_best_yaml(tmp_path, capsys, written, said):

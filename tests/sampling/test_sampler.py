@@ -190,3 +190,8 @@ def test_a_draw_keeps_to_one_thread(monkeypatch):
     monkeypatch.setattr(module, "Surrogate", Watched)
     drawn(study_of(random_trials(20, bowl)))
     assert set(threads) == {1}
+
+
+def test_where_all_trials_are_alike_the_draws_are_not():
+    alike = study_of([ended({"x": x, "y": 0.5, "z": 0.5}, 0.5, 0.1) for x in np.linspace(0, 1, RANDOM_FIRST)])
+    assert len({drawn(alike, seed)["x"] for seed in range(5)}) == 5

@@ -42,3 +42,21 @@ def test_a_format_that_a_network_does_not_run_in_is_left_out():
         else:
             try_out(precision, Viewed, (1, 8, 8), CPU)
     assert fastest_precision(Viewed, (1, 8, 8), 32, CPU) == PLAIN
+
+
+class Choosy(nn.Module):
+    """It refuses bfloat16 with an error of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, images):
+        logits = self.head(images.flatten(1))
+        if logits.dtype == torch.bfloat16:
+            raise ValueError("not in this format")
+        return logits
+
+
+def test_any_error_of_a_network_leaves_a_format_out():
+    assert not fastest_precision(Choosy, (1, 8, 8), 32, CPU).bf16

@@ -62,3 +62,16 @@ def test_training_learns_what_weighs(digits):
     trainer = Trainer(cnn.build, CONFIG, data, seed=0, precision=Precision())
     predicted = [trainer.epoch().val.predicted for _ in range(3)][-1]
     assert (predicted == 3).mean() > 0.9
+
+
+def test_build_may_take_entries_out_of_its_configuration(digits):
+    """Training reads the recipe all the same, and the configuration stays as it is."""
+
+    def build(config, **image):
+        config.pop("learning_rate")
+        return cnn.build(config, **image)
+
+    config = CONFIG | {"learning_rate": 0.005}
+    trainer = Trainer(build, config, digits.to(CPU), seed=0, precision=Precision())
+    assert config["learning_rate"] == 0.005
+    assert {group["lr"] for group in trainer.optimizer.param_groups} == {0.005}
