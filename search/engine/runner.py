@@ -74,7 +74,7 @@ class Runner:
     def run(self) -> None:
         """Run trials and the race, until the time is over or `interruption`, once entered, has seen a signal.
 
-        Raises SearchFailed where nothing but errors came of the first trials.
+        Raises SearchFailed where nothing but errors came of the first trials, or the space takes nothing that is drawn.
         """
 
         def go_on() -> bool:
@@ -194,8 +194,10 @@ class Runner:
         return Stop(Stopped.HOPELESS, decision.reason) if decision.stop else None
 
     def _remember(self, number: int, history: History, stopped: Stopped | None) -> None:
-        """An ended trial, as one to compare others with."""
-        if history:
+        """An ended trial, as one to compare others with, unless a fault ended it."""
+        if not history or (stopped is not None and stopped.failed):
+            self._hopeless.forget(number)
+        else:
             self._hopeless.remember(number, Curve.of(history))
         if stopped in (Stopped.FINISHED, Stopped.OVERFIT):
             self._hopeless.end(number, overfitted=stopped == Stopped.OVERFIT)
@@ -213,8 +215,7 @@ class Runner:
             self._uncaptured = outcome.uncaptured
             self._terminal.note(f"trained without CUDA graphs, which is slower: {self._uncaptured}")
         self._remember(number, outcome.history, outcome.stopped)
-        trial = self._store.running(number)
-        result = result_of(outcome, trial)
+        result = result_of(outcome, trial := self._store.running(number))
         self._publisher.attach_curves(result, trial)
         if outcome.stopped.reached_best:
             self._finals.images.add((number, 0), outcome.val_losses, outcome.val_correct)
@@ -277,8 +278,7 @@ class Runner:
 
     def _update_kept(self) -> None:
         """Keep the files of the runs that may still be chosen, and of no other ended one."""
-        running = {worker.job.number for worker in self._pool.busy()}
-        self._weights.update(self.runs, running)
+        self._weights.update(self.runs, {worker.job.number for worker in self._pool.busy()})
         self._checkpoints.update(self.runs)
         self._finals.images.update(self.runs)
 

@@ -46,8 +46,9 @@ class OverfitRule(StoppingRule):
     - t < t*: what was learned since is the training set.
 
     Plain floats hide image noise. With them the noise of the curve stands for both kinds of noise: k counts only
-    rises of more than z times the `curve_noise` of the last ten epochs, and is at least twice the patience. Give plain
-    floats of raw weights, which jump from epoch to epoch by more than image noise; per-image losses of averaged ones.
+    rises of more than z times the `curve_noise` of the last ten epochs, and is at least twice the patience. While that
+    noise is not known, for the first five epochs, it does not fire, unless z is 0. Give plain floats of raw weights,
+    which jump from epoch to epoch by more than image noise; per-image losses of averaged ones.
 
     The first condition is Prechelt's GL ("Early Stopping - But When?", 1998); the others tell overfitting
     from noise, from a rate of learning that is too high, and from annealing.
@@ -57,14 +58,14 @@ class OverfitRule(StoppingRule):
     is larger than t too: then v* is out of reach even if the training loss drops to 0, unless the gap shrinks.
 
     >>> rule = OverfitRule(patience=1)
-    >>> curves = [(0.9, 1.0), (0.6, 0.8), (0.4, 0.9), (0.2, 0.9)]  # training and validation loss, epoch by epoch
-    >>> [rule.update(train, val).stop for train, val in curves]
-    [False, False, False, True]
+    >>> train, val = [1.1, 0.9, 0.7, 0.5, 0.4, 0.2], [1.2, 1.0, 0.9, 0.8, 0.9, 1.0]  # loss, epoch by epoch
+    >>> [rule.update(*losses).stop for losses in zip(train, val)]
+    [False, False, False, False, False, True]
     >>> decision = rule.update(0.1, 1.0)
     >>> decision.best_epoch
-    1
+    3
     >>> decision.reason
-    'validation loss 25% above its best of epoch 2, while training loss still fell from 0.6 to 0.1'
+    'validation loss 25% above its best of epoch 4, while training loss still fell from 0.5 to 0.1'
     """
 
     def __init__(
@@ -141,7 +142,8 @@ class OverfitRule(StoppingRule):
         """Whether the rise has lasted, long enough for its z, and is above the own scatter; NaN: z is not known."""
         lasted = self._seen.material_epochs
         if math.isnan(z):
-            return lasted >= 2 * self.patience
+            known = len(self._seen.recent) >= FEWEST or self.z == 0
+            return lasted >= 2 * self.patience and known
         significant = z * math.sqrt(lasted / self.patience) > self.z
         return lasted >= self.patience and significant and rise > self.scatter * self._seen.largest_recovered
 

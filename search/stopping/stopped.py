@@ -22,6 +22,11 @@ class Stopped(StrEnum):
         return self in (Stopped.OVERFIT, Stopped.HOPELESS, Stopped.DIVERGED)
 
     @property
+    def failed(self) -> bool:
+        """Whether a fault ended the run: its curves tell nothing that others could be held against."""
+        return self in (Stopped.OUT_OF_MEMORY, Stopped.HUNG, Stopped.ERROR)
+
+    @property
     def reached_best(self) -> bool:
         """Whether the run's best epoch is its best for good: more epochs would not, or must not, improve it."""
         return self in (Stopped.FINISHED, Stopped.OVERFIT, Stopped.DIVERGED)

@@ -182,8 +182,8 @@ def test_the_overfitting_rule_reads_the_recorded_z():
     settings = (("material", 0.5), ("z", 3.0), ("scatter", 0.0), ("patience", 1))
     assert overfit_stop(run(val, train, z=[0, -9, *[9] * 6]), settings) == 3
     assert overfit_stop(run(val, train, z=[0, -9, 1, 2, *[9] * 4]), settings) == 5
-    assert overfit_stop(run(val, train), settings) == 4  # no z: twice the patience
-    assert Overfit(settings)([run(val, train)] * 2, None) == [4, 4]
+    assert overfit_stop(run(val, train), settings) == 6  # no z: once the noise of the curve is known
+    assert Overfit(settings)([run(val, train)] * 2, None) == [6, 6]
 
 
 def test_our_rules_leave_the_last_epoch_alone_and_stop_for_either_reason():

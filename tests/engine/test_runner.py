@@ -1,6 +1,6 @@
 """What the search does where a worker's job does not go as it should."""
 
-from builders import EASY, outcome
+from builders import EASY, history, outcome
 
 from search.engine import launch
 from search.engine.pool import Message
@@ -15,7 +15,7 @@ from search.show.terminal import Terminal
 from search.spaces import suggester
 from search.stopping.stopped import Stopped
 from search.training.precision import Precision
-from search.training.trial import Conditions, Outcome
+from search.training.trial import Conditions, Outcome, Report
 
 EPOCHS = 3
 
@@ -63,3 +63,27 @@ def test_out_of_memory_lowers_the_packing_and_the_trial_is_tried_again(tmp_path,
     assert said().count(once) == 1  # and not for each trial
     assert store.count() == 4
     assert store.snapshot().trials[0].stopped == Stopped.FINISHED
+
+
+def test_a_trial_that_a_fault_ended_is_nothing_to_hold_others_against(tmp_path):
+    """Neither now nor after a restart, which does not know of its curves."""
+    launch.make_folder(tmp_path)
+    settings = Settings(name="digits", dataset="digits", trials=9, epochs=EPOCHS, out=tmp_path, race=False)
+    store = Store(settings.storage_url, settings.name, seed=0)
+    pool = Crowded(Conditions(EASY, Precision(), tmp_path, "study", "data"))
+    terminal, publisher = Terminal(Progress(9, EPOCHS, 2)), Publisher(store.study, tmp_path, EASY, EPOCHS)
+    suggest = suggester("spaces.cnn", {})
+    runner = Runner(settings, store, pool, suggest, terminal, publisher, TimeLimit(None, race=False))
+
+    def judged(number, loss):
+        store.ask(suggest)
+        curves = history([loss + 0.01, loss], [loss, loss - 0.01], val_loss_se=0.001)
+        return runner._judge(Report(number, curves))
+
+    for number in range(4):
+        assert judged(number, 0.5) is None
+        runner._remember(number, history([0.51, 0.5, 0.5], [0.5, 0.49, 0.49]), Stopped.FINISHED)
+    assert judged(4, 0.1) is None
+    assert judged(5, 0.5).stopped == Stopped.HOPELESS
+    runner._remember(4, {}, Stopped.HUNG)
+    assert judged(6, 0.5) is None

@@ -108,6 +108,15 @@ def test_the_best_epoch_is_the_lowest_so_far_and_no_number_neither_stops_nor_is_
 
 
 @deterministic
+@given(curves, st.integers(1, 3))
+def test_while_the_noise_is_not_known_no_run_is_stopped(run, patience):
+    rule, finite = OverfitRule(patience=patience, material=0.0, scatter=0.0), 0
+    for both in run:
+        finite += all(map(math.isfinite, both))
+        assert not rule.update(*both).stop or finite >= 6
+
+
+@deterministic
 @given(st.integers(0, 1000), st.integers(0, 60))
 def test_a_drop_to_come_never_hastens_the_stop(seed, last_drop):
     rng = np.random.default_rng(seed)
