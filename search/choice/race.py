@@ -57,6 +57,13 @@ class Standing:
         """Whether nothing is left to be trained."""
         return not self.missing
 
+    def eligible(self, constraints: Constraints) -> tuple[Run, ...]:
+        """The finalists that might have been chosen: if the chosen one's means meet the constraints, all that do."""
+        met = {one.trial for one in self.placed if constraints.met(one.val_loss, one.gap)}
+        if self.choice.run.number not in met:
+            return self.finalists
+        return tuple(run for run in self.finalists if run.number in met)
+
 
 @dataclass(frozen=True)
 class Race:

@@ -140,10 +140,9 @@ class Finals:
             noise = [one for one in (*ranked, *unseen) if not one.failed]
             known = [one for one in measured if one is not None]
             if standing.rounds or known:
-                return self._bootstrap(
-                    run, standing.finalists, took, known, seed_std(standing.finalists, noise), len(noise),
-                    1 + standing.rounds,
-                )  # fmt: skip
+                std, trainings = seed_std(standing.finalists, noise), 1 + standing.rounds
+                among = list(standing.eligible(self._constraints))
+                return self._bootstrap(run, among, took, known, std, len(noise), trainings)
         close = candidates(runs)
         among = close if run in close else [*close, run]
         return self._bootstrap(run, among, {one.number: 0 for one in among}, [], None, 0, 1)

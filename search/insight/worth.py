@@ -24,7 +24,7 @@ def expectation(expected: Mapping[str, Any], rivals: Rivals) -> str:
 def source(seeds: int) -> str:
     """Where expected figures come from, and what luck is left in them."""
     if not seeds:
-        return "of the recorded seed, whose luck is still in it"
+        return "of the seeds that it was chosen by, whose luck is still in it"
     return "from a seed that chose nothing" if seeds == 1 else f"from {seeds} seeds that chose nothing"
 
 
@@ -63,9 +63,11 @@ def raced(race: Sequence[Mapping[str, Any]]) -> list[str]:
     left = [_placed(one) for one in ordered if one["left"]]
     out = [_placed(one) for one in ordered if not one["left"]]
     dropped = f"; out: {', '.join(out)}" if out else ""
-    return [f"race with fresh seeds, mean val_loss (recorded): {', '.join(left)}{dropped}"]
+    return [f"race with fresh seeds, mean val_loss (recorded) and mean gap: {', '.join(left)}{dropped}"]
 
 
 def _placed(one: Mapping[str, Any]) -> str:
-    mean = "failed" if one["val_loss"] is None else f"{one['val_loss']:.4f}"
-    return f"trial {one['trial']} {mean} ({one['recorded']:.4f})"
+    """The choice is made by the mean gaps among those of lowest loss."""
+    if one["val_loss"] is None:
+        return f"trial {one['trial']} failed ({one['recorded']:.4f})"
+    return f"trial {one['trial']} {one['val_loss']:.4f} ({one['recorded']:.4f}) gap {one['gap']:.4f}"

@@ -12,6 +12,7 @@ from search.choice.constraints import Constraints
 from search.choice.pareto import front
 from search.choice.rivals import Rivals
 from search.choice.run import Run
+from search.errors import UserError, described
 from search.results.schema import CONTINUES, REPLACES, StudyAttribute
 from search.results.trial_result import TrialResult, trial_result
 
@@ -33,6 +34,7 @@ class StudySnapshot:
     because: str | None = None  # why it was chosen
     expected: Mapping[str, Any] | None = None  # of the chosen one, see `search.choice.expected.Expected`
     race: Sequence[Mapping[str, Any]] = ()  # of its finalists, see `search.choice.race.Placed`
+    race_epochs: int = 0  # that it trained, those of the unseen seeds too
     unrecognized: Sequence[str] = ()  # classes of which the chosen run recognizes no validation image
     rivals: Rivals = field(default_factory=Rivals)  # what its accuracy is held against
 
@@ -63,7 +65,17 @@ class StudySnapshot:
 
 
 def read_snapshot(study: optuna.Study) -> StudySnapshot:
-    """What the study says now."""
+    """What the study says now. Raises UserError where its records are damaged."""
+    try:
+        return _snapshot(study)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"the study {study.study_name} holds records that are damaged ({described(error)}); go back to a copy of "
+            f"its database, or start anew with another --out"
+        ) from error
+
+
+def _snapshot(study: optuna.Study) -> StudySnapshot:
     stored = study.user_attrs
     choice = stored.get(StudyAttribute.CHOICE) or {}
     constraints = stored_constraints(study)
@@ -79,6 +91,7 @@ def read_snapshot(study: optuna.Study) -> StudySnapshot:
         because=choice.get("because"),
         expected=choice.get("expected"),
         race=tuple(choice.get("race", ())),
+        race_epochs=sum(entry["epochs"] for entry in stored.get(StudyAttribute.REPEATS, ())),
         unrecognized=tuple(choice.get("unrecognized", ())),
         rivals=_rivals(stored),
     )

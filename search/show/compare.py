@@ -104,6 +104,7 @@ ROWS: Sequence[tuple[str, Callable[[StudySnapshot], str]]] = (
     ("parameters", _of_run(lambda run: f"{run.parameters:,}")),
     ("linear baseline", lambda search: f"{search.constraints.baseline_loss:.4f}"),
     ("trials", _trials),
-    ("epochs", _epochs),
-    ("training, summed", lambda search: duration(sum(trial.seconds or 0.0 for trial in search.ended))),
+    ("epochs of trials", _epochs),
+    ("epochs of the race", lambda search: f"{search.race_epochs:,}"),
+    ("training of trials, summed", lambda search: duration(sum(trial.seconds or 0.0 for trial in search.ended))),
 )

@@ -53,7 +53,8 @@ def _stops(snapshot: StudySnapshot) -> str:
     planned = trained + saved
     causes = ", ".join(f"{row.trials} {row.ending}" for row in rows) or "none"
     spared = f"; {trained} of {planned} epochs trained, {saved / planned:.0%} saved" if saved else ""
-    return f"{plural(sum(row.trials for row in rows), 'trial')}: {causes}{spared}"
+    race = f"; the race: {plural(snapshot.race_epochs, 'epoch')} more" if snapshot.race_epochs else ""
+    return f"{plural(sum(row.trials for row in rows), 'trial')}: {causes}{spared}{race}"
 
 
 def _chosen(snapshot: StudySnapshot, folder: Path) -> list[str]:

@@ -153,3 +153,26 @@ def test_more_of_the_same_race_changes_nothing_that_was_settled():
         table = {(one.trial, one.index): one for one in repeats}
         done += [table.get(training, again(*training, 1.0)) for training in now.missing]
     assert standing(list(reversed(done))) == now
+
+
+def test_what_might_have_been_chosen_are_those_that_meet_the_constraints_by_their_means():
+    """As recorded, 0 and 1 keep to the ceiling; by its means 0 does not."""
+    runs = [exact_run(n, *LOSSES[n], se=1.0, best_epoch=9) for n in (0, 1)]
+    ceiling = Constraints(9.0, max_gap=0.31)
+    found = standing(
+        [again(0, 1, 1.0, gap=0.4), again(1, 1, 1.02)], runs=runs, race=Race(rounds=1), constraints=ceiling
+    )
+    assert numbers(found.eligible(ceiling)) == [1]
+    assert numbers(found.eligible(FREE)) == [0, 1]
+    assert numbers(found.eligible(Constraints(9.0, max_gap=0.2))) == [0, 1]  # none does: the losses alone decided
+
+
+def test_where_the_chosen_one_misses_the_constraints_all_finalists_might_have_been_chosen():
+    """2 kept to the ceiling and dropped out; then both of the others missed it."""
+    runs = [exact_run(n, *LOSSES[n], se=0.01, best_epoch=9) for n in (0, 1, 2)]
+    ceiling = Constraints(9.0, max_gap=0.31)
+    repeats = [again(0, 1, 1.0), again(1, 1, 1.0), again(2, 1, 1.2)]
+    repeats += [again(0, 2, 1.0, gap=0.6), again(1, 2, 1.0, gap=0.6)]
+    found = standing(repeats, runs=runs, race=Race(rounds=2), constraints=ceiling)
+    assert (numbers(found.left), found.choice.run.number in (0, 1)) == ([0, 1], True)
+    assert numbers(found.eligible(ceiling)) == numbers(found.finalists) == [0, 1, 2]

@@ -157,7 +157,7 @@ def test_without_a_race_the_seed_s_luck_is_said_to_be_left(tmp_path, said):
     with pytest.raises(UserError, match="there is no ensemble: its race had no training"):
         search.load(tmp_path / "run" / "best.yaml").trained_ensemble()
     assert choice_of(tmp_path / "run")["expected"]["seeds"] == 0
-    assert "of the recorded seed, whose luck is still in it" in said()
+    assert "of the seeds that it was chosen by, whose luck is still in it" in said()
     run_search(settings(tmp_path / "run", **LONG))  # it can still be held
     assert choice_of(tmp_path / "run")["expected"]["seeds"] >= 1
 

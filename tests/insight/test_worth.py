@@ -16,7 +16,7 @@ PLACED = [
 @pytest.mark.parametrize(
     ("seeds", "words"),
     [
-        (0, "of the recorded seed, whose luck is still in it"),
+        (0, "of the seeds that it was chosen by, whose luck is still in it"),
         (1, "from a seed that chose nothing"),
         (2, "from 2 seeds that chose nothing"),
     ],
@@ -32,8 +32,8 @@ def test_where_the_expected_figures_come_from(seeds, words):
 def test_the_race_in_a_line():
     assert raced([]) == []
     assert raced(PLACED) == [
-        "race with fresh seeds, mean val_loss (recorded): trial 5 0.0350 (0.0300), trial 3 0.0400 (0.0100); "
-        "out: trial 7 0.0500 (0.0200), trial 9 failed (0.0300)"
+        "race with fresh seeds, mean val_loss (recorded) and mean gap: trial 5 0.0350 (0.0300) gap 0.0100, "
+        "trial 3 0.0400 (0.0100) gap 0.0100; out: trial 7 0.0500 (0.0200) gap 0.0100, trial 9 failed (0.0300)"
     ]
 
 

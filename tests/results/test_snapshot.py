@@ -8,6 +8,7 @@ from builders import recorded_study, recorded_trial, snapshot, trial
 from optuna.trial import TrialState, create_trial
 
 from search import Search
+from search.errors import UserError
 from search.results.schema import StudyAttribute
 from search.results.snapshot import read_snapshot, stand_ins, stored_constraints
 from search.results.storage import open_study
@@ -124,3 +125,19 @@ def replace_attributes(trial, **attributes):
     """With further ones."""
     trial.user_attrs = trial.user_attrs | attributes
     return trial
+
+
+@pytest.mark.parametrize("damage", [{"choice": [3]}, {"baseline": {}}, {"data": {"val_counts": "many"}}])
+def test_damaged_records_are_an_error_of_one_line(damage):
+    study = recorded_study([recorded_trial(0)], chosen=0)
+    for name, content in damage.items():
+        study.set_user_attr(name, content)
+    with pytest.raises(UserError, match=r"the study .* holds records that are damaged \(.*\); go back to a copy"):
+        read_snapshot(study)
+
+
+def test_the_epochs_of_the_race_are_those_of_all_its_trainings():
+    study = recorded_study([recorded_trial(0)], chosen=0)
+    assert read_snapshot(study).race_epochs == 0
+    study.set_user_attr(StudyAttribute.REPEATS, [{"epochs": 3}, {"epochs": 4}])
+    assert read_snapshot(study).race_epochs == 7

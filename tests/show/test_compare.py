@@ -24,6 +24,7 @@ def test_each_has_a_column_with_what_it_chose_and_what_it_cost():
         trial(1, stopped=Stopped.OVERFIT, val=(0.9, 0.6), train=(0.8, 0.5), seconds=5.0),
         expected=EXPECTED,
         epochs=3,
+        race_epochs=12,
     )
     lines = compare({"runs/one": one, "runs/none": snapshot(name="none")})
     assert len({len(line) for line in lines[:-2]}) == 1
@@ -38,8 +39,9 @@ def test_each_has_a_column_with_what_it_chose_and_what_it_cost():
     assert found["recorded gap"] == ["0.3000 ± 0.0200", "-"]
     assert found["linear baseline"] == ["0.7000", "0.7000"]
     assert found["trials"] == ["2 (1 finished, 1 overfit)", "0"]
-    assert found["epochs"] == ["5 of 6", "0 of 0"]
-    assert found["training, summed"] == ["1m15s", "0s"]
+    assert found["epochs of trials"] == ["5 of 6", "0 of 0"]
+    assert found["epochs of the race"] == ["12", "0"]
+    assert found["training of trials, summed"] == ["1m15s", "0s"]
 
 
 @pytest.fixture
