@@ -74,8 +74,22 @@ def _require_good(found: Found, entry: CachedImages, part: TrainOrTest, skip_bad
     if not problems:
         counts = np.bincount(np.load(entry.labels), minlength=len(entry.classes)).tolist()
         problems = too_few(dict(zip(entry.classes, counts, strict=True)), FEWEST_IMAGES[part])
+        problems = problems or list(_none_left(entry))
     if problems:
         raise UserError(told(found.train.root, problems))
+
+
+def _none_left(entry: CachedImages) -> Iterator[str]:
+    """What is wrong with classes of which a folder's own division has left no image to train or to validate on."""
+    if entry.first_val is None:
+        return
+    labels = np.load(entry.labels)
+    for part, there in (("train", labels[: entry.first_val]), ("validate", labels[entry.first_val :])):
+        if missing := [entry.classes[label] for label in sorted(set(range(len(entry.classes))) - set(there.tolist()))]:
+            yield (
+                f"{'class' if len(missing) == 1 else 'classes'} {some(missing)}: no image is left to {part} with, "
+                f"since those there are copies of others, in two classes, or cannot be read; add some"
+            )
 
 
 def _left_out(found: Found, entry: CachedImages) -> Iterator[str]:

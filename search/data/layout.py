@@ -13,6 +13,7 @@ PARTS = {  # what the folder of a part may be called, in small letters or capita
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
+RUN_FOLDER = ("artifacts", "checkpoints", "losses", "weights")  # the folders that a search makes in its own
 NAMED = 3  # files or classes that a message names
 
 
@@ -57,11 +58,13 @@ def scan(root: Path, home: str) -> ClassFolders:
     loose = [f"{home}{name}" for name in _files(root / home) if is_image(name)]
     found = ClassFolders({}, [], loose, [], [])
     for folder in folders(root / home):
+        if _is_run_folder(root / home / folder):
+            continue
         files = sorted(_below(root, f"{home}{folder}", frozenset()))
         images = [name for name in files if is_image(name)]
         if images:
             found.images[folder] = images
-        else:
+        elif not any(_is_run_folder(root / home / folder / name) for name in folders(root / home / folder)):
             found.empty.append(f"{home}{folder}")
         found.others.extend(name for name in files if not is_image(name))
         found.nested.extend(name for name in images if os.path.dirname(name) != f"{home}{folder}")
@@ -95,10 +98,15 @@ def number_of_images(count: int) -> str:
     return "1 image" if count == 1 else f"{count:,} images"
 
 
+def _is_run_folder(folder: Path) -> bool:
+    """Whether a search has made it: the pictures there are no images of a class."""
+    return all((folder / name).is_dir() for name in RUN_FOLDER)
+
+
 def _below(root: Path, folder: str, above: frozenset[str]) -> Iterator[str]:
-    """The files in a folder and in all folders inside it; a link to a folder that it is in leads nowhere."""
+    """The files in a folder and all folders inside it, but run folders; a link to one that it is in leads nowhere."""
     here = os.path.realpath(root / folder)
-    if here in above:
+    if here in above or _is_run_folder(root / folder):
         return
     yield from (f"{folder}/{name}" for name in _files(root / folder))
     for name in folders(root / folder):

@@ -332,3 +332,28 @@ def test_training_again_uses_the_same_images(tmp_path, said):
     (tmp_path / "best.yaml").write_text(yaml.safe_dump(best))
     retrain(tmp_path / "best.yaml", home, "cpu")
     assert "epoch   1 of 1" in said()
+
+
+def test_a_class_of_which_no_image_is_left_to_validate_is_refused(tmp_path):
+    """Both images of red that validate are damaged, and left out."""
+    home = tmp_path / "data"
+    for part, count, first in (("train", 6, 0), ("val", 2, 100), ("test", 2, 200)):
+        fill(home / part, count=count, first=first)
+    for name in ("100.png", "101.png"):
+        (home / "val" / "red" / name).write_bytes(b"no image")
+    said = refusal(lambda: datasets.load("folder", "train", home, skip_bad_images=True))
+    assert said == (
+        "class red: no image is left to validate with, since those there are copies of others, in two classes, or "
+        "cannot be read; add some"
+    )
+
+
+def test_the_pictures_of_searches_are_no_class(tmp_path):
+    home = fill(tmp_path / "data", count=10)
+    for run in (home / "runs" / "digits", home / "mine", home / "red" / "try1"):
+        for name in ("artifacts", "checkpoints", "losses", "weights"):
+            (run / name).mkdir(parents=True)
+        save(run / "artifacts" / "curves.png", Image.new("RGB", (16, 16)))
+    found = find_images(home)
+    assert (found.train.classes, found.empty, found.problems) == (("blue", "red"), [], [])
+    assert len(found.train.names) + len(found.test.names) == 20
