@@ -1,7 +1,6 @@
 """What `gapsearch predict` writes where: rows into a file or to stdout, all else to stderr."""
 
 import io
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,9 +18,9 @@ def classify(best: Best, places: Sequence[Path], out: Path | None) -> int:
 
     Raises UserError for what is not there, and OSError where `out` cannot be written.
     """
-    if out is not None and os.path.exists(out) and not os.path.isfile(out):
-        raise UserError(f"--out {out} is no file; name one")
     files = find_files(places, best.data["classes"])
+    if out is not None and out.resolve() in [Path(path).resolve() for path in files.paths]:
+        raise UserError(f"--out {out} is one of the images; name another file")
 
     def write(target: TextIO) -> Predicted:
         shown = out is not None or not sys.stdout.isatty()  # rows on the same terminal would be torn

@@ -175,8 +175,12 @@ def predict(place: Path, images: Sequence[Path], out: Path | None) -> int:
     """
     from search.command.classify import classify
     from search.results.best_yaml import best_file, load
+    from search.use.targets import check_target
 
-    return classify(load(best_file(place)), images, out)
+    path = best_file(place)
+    if out is not None:
+        check_target(out, path)
+    return classify(load(path), images, out)
 
 
 def export(place: Path, format: str, out: Path | None) -> int:

@@ -23,6 +23,7 @@ from search.training.tensor_files import DamagedFile, load_tensors, save_tensors
 MOST = 200  # runs whose losses are kept, those of lowest validation loss
 OURS = re.compile(r"([0-9]+)\.([0-9]+)\.pt")  # number of the trial, index of its seed
 LARGEST = 6e4  # that float16 holds, nearly
+NO_LOSSES = "after another start, the expected figures go without that training"
 ROUNDING = 2e-3  # of a mean loss, at most
 
 
@@ -54,7 +55,7 @@ class ImageLosses:
             "losses": torch.from_numpy(self.losses[training]),
             "correct": torch.from_numpy(self.correct[training]),
         }
-        write_or_skip(lambda: save_tensors(self._path(training), content), self._folder, self._note)
+        write_or_skip(lambda: save_tensors(self._path(training), content), self._folder, self._note, NO_LOSSES)
 
     def update(self, runs: Sequence[Run]) -> None:
         """Keep those of the best runs, and of no other; those of the race stay."""

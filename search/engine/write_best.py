@@ -52,13 +52,13 @@ def write_best(
 
     What the weights say of the validation images is written too, and the temperature found from it, unless `in_haste`.
 
-    snapshot: of the study, with the choice in it. seed: the one that it was trained with. repeats: its trainings in the
-    race. Raises OSError where they cannot be written.
+    snapshot: with the choice. seed: its own. repeats: its trainings in the race. Raises OSError.
     """
     content = _content(settings, conditions, data, choice, snapshot, seed)
     weights = _weights(conditions, choice.run, content)
     if weights is None or in_haste:
         best_yaml.write(settings.folder, content, weights)
+        (settings.folder / ensemble.NAME).unlink(missing_ok=True)  # it may be of an earlier choice
         return
     found = predict_validation(settings.space, content, weights, data)
     calibration = None if found is None else calibrate(found.logits, found.labels, data.weights_of(found.labels))

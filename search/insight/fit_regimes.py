@@ -6,8 +6,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from search.choice.fit import Fit
-from search.insight.gap_drivers import varying
-from search.insight.importance import importances, judged, measurements, reached_best
+from search.insight.importance import importances, judged, measurements, reached_best, varying
 from search.results.trial_result import TrialResult
 
 ORDER = (Fit.GOOD, Fit.PARTIAL_OVERFIT, Fit.TRUE_OVERFIT, Fit.UNDERFIT)

@@ -7,7 +7,7 @@ from statistics import median
 import numpy as np
 from optuna.distributions import CategoricalDistribution
 
-from search.insight.importance import FEWEST, judged, measurements
+from search.insight.importance import FEWEST, judged, measurements, varying
 from search.results.trial_result import TrialResult
 
 MOST = 3
@@ -45,12 +45,6 @@ def gap_drivers(trials: Sequence[TrialResult]) -> list[GapDriver]:
     error = median(at_best.gap_se for at_best in measured)
     drivers = [_driver(reached, name) for name in taken]
     return [driver for driver in drivers if driver is not None and driver.gap_outside - driver.gap_inside > error]
-
-
-def varying(reached: Sequence[TrialResult]) -> list[str]:
-    """The parameters that all these trials have, and that differ among them."""
-    names = [name for name in reached[0].params if all(name in trial.params for trial in reached)] if reached else []
-    return [name for name in names if len({trial.params[name] for trial in reached}) > 1]
 
 
 def _selected(reached: Sequence[TrialResult], gaps: np.ndarray) -> list[str]:

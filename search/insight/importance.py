@@ -49,6 +49,12 @@ def judged(trials: Sequence[TrialResult]) -> list[TrialResult]:
     return [trial for trial in reached_best(trials) if trial.stopped != Stopped.DIVERGED]
 
 
+def varying(reached: Sequence[TrialResult]) -> list[str]:
+    """The parameters that all these trials have, and that differ among them."""
+    names = [name for name in reached[0].params if all(name in trial.params for trial in reached)] if reached else []
+    return [name for name in names if any(trial.params[name] != reached[0].params[name] for trial in reached)]
+
+
 def sampled(trials: Sequence[TrialResult]) -> list[TrialResult]:
     """The trials that importance is computed from: those that are `judged`, or 300 of them, evenly spaced."""
     reached = judged(trials)
@@ -62,7 +68,7 @@ def importances(trials: Sequence[TrialResult], target: str) -> dict[str, Share]:
     survived were selected for not overfitting. The intervals are by bootstrap over runs.
 
     Empty with fewer than 8 such trials, or where nothing stands out: no parameter's interval lies above an equal share
-    of all parameters, which is what fANOVA makes of noise.
+    of all parameters that vary, which is what fANOVA makes of noise.
     """
     reached = sampled(trials)
     values = [getattr(trial, target) for trial in reached]
@@ -73,25 +79,30 @@ def importances(trials: Sequence[TrialResult], target: str) -> dict[str, Share]:
         for trial, value in zip(reached, values, strict=True)
     ]
     shares = dict(_shares(json.dumps(points)))  # as Optuna stores them: choices may be lists
-    return shares if any(share.low >= 1 / len(shares) for share in shares.values()) else {}
+    several = len(varying(reached)) or 1  # a parameter of one value has no share, and is no rival
+    return shares if any(share.low >= 1 / several for share in shares.values()) else {}
 
 
 @functools.lru_cache(maxsize=4)  # the graph, the terminal and the report ask for the same, one after the other
 def _shares(points: str) -> dict[str, Share]:
     """fANOVA of points, as JSON: each with its parameters, their ranges, and a value."""
-    runs = [
-        create_trial(
-            params=params,
-            distributions={name: json_to_distribution(known) for name, known in distributions.items()},
-            value=value,
-        )
-        for params, distributions, value in json.loads(points)
-    ]
+    runs = [run for point in json.loads(points) if (run := _run(*point)) is not None]
+    if len(runs) < FEWEST or not _varies(runs):
+        return {}
     shares = _fanova(runs, TREES, None)
     rng = np.random.default_rng(0)
     resamples = [[runs[row] for row in rng.integers(len(runs), size=len(runs))] for _ in range(RESAMPLES)]
     drawn = [_fanova(resample, TREES_OF_RESAMPLE, list(shares)) for resample in resamples if _varies(resample)]
     return {name: _share(value, [one[name] for one in drawn]) for name, value in shares.items()}
+
+
+def _run(params: dict[str, Any], distributions: dict[str, str], value: float) -> FrozenTrial | None:
+    """A point as a trial; None for one queued outside its range, which Optuna lets run and takes back nowhere."""
+    ranges = {name: json_to_distribution(known) for name, known in distributions.items()}
+    try:
+        return create_trial(params=params, distributions=ranges, value=value)
+    except ValueError:
+        return None
 
 
 def _share(value: float, drawn: Sequence[float]) -> Share:

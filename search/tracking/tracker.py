@@ -111,4 +111,4 @@ class Tracker:
 def require_package(flag: str, package: str, extra: str) -> None:
     """Raises UserError where a flag's package is not installed."""
     if importlib.util.find_spec(package) is None:
-        raise UserError(f"{flag} needs the package {package}; install it with pip install -e '.[{extra}]'")
+        raise UserError(f"{flag} needs the package {package}; install it with pip install 'gapsearch[{extra}]'")

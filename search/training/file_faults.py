@@ -33,16 +33,13 @@ def write_patiently(write: Callable[[], None], folder: Path, say: Say, interrupt
             time.sleep(TURN_SECONDS)
 
 
-def write_or_skip(write: Callable[[], None], folder: Path, say: Say) -> bool:
-    """Call `write` once; whether it succeeded. Says so where it does not."""
+def write_or_skip(write: Callable[[], None], folder: Path, say: Say, consequence: str) -> bool:
+    """Call `write` once; whether it succeeded. Where it does not, that is said, and the consequence with it."""
     try:
         write()
         return True
     except OSError as error:
-        say(
-            f"cannot write to {folder}: {error.strerror}; {_remedy(error)}: "
-            f"without checkpoints, trials that are interrupted start afresh"
-        )
+        say(f"cannot write to {folder}: {error.strerror}; {_remedy(error)}: {consequence}")
         return False
 
 

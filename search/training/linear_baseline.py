@@ -1,7 +1,6 @@
 """The linear baseline: softmax regression on the pixels. A network that cannot beat it underfits."""
 
 import math
-import time
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,7 +11,7 @@ from search.training.evaluate import balanced_accuracy
 
 STRENGTHS = tuple(10.0**exponent for exponent in torch.linspace(0, -4.5, 10).tolist())  # L2, strongest first
 LARGEST_SIDE = 32
-SECONDS = 30.0
+WORK = {"cpu": 1e12, "cuda": 1e14}  # multiplications on a device, some 30 seconds of one core; others as a CPU
 EASY = 0.1  # of log(classes)
 STEPS = 100  # of L-BFGS for each strength, begun where the one before ended
 
@@ -27,33 +26,35 @@ class Baseline:
     val_balanced_accuracy: float | None = None  # where the classes are uneven
 
 
-def fit_baseline(data: DeviceData, seconds: float = SECONDS) -> Baseline:
+def fit_baseline(data: DeviceData, work: float | None = None) -> Baseline:
     """Fit softmax regression with each strength of `STRENGTHS` on the train split; keep the best on validation.
 
     Losses weigh the classes as those of a network do. Images are normalized, and averaged down to at most 32x32 pixels.
     Where it makes no mistake its loss says how sure it is and not how good, which no network need match: a loss of
     `EASY` times that of guessing counts in its place, if that is more.
 
-    Ends early, with the strengths tried so far, when `seconds` are over or when the validation loss has begun to rise.
+    Ends early, with the strengths tried so far, after `work` multiplications (None for `WORK`) or when the validation
+    loss has begun to rise. What it finds depends on no clock, so it repeats on a busy machine.
     """
-    deadline = time.monotonic() + seconds
     x, y = _features(data, data.train), data.labels[data.train]
     val_x, val_y = _features(data, data.val), data.labels[data.val]
     center, scale = x.mean(dim=0), x.std(dim=0).clamp_min(1e-2)
     x, val_x = (x - center) / scale, (val_x - center) / scale
+    work = WORK.get(x.device.type, WORK["cpu"]) if work is None else work
+    steps = max(1, int(work / (2 * x.numel() * data.classes)))  # forward and backward multiply once each
     weight = torch.zeros(data.classes, x.shape[1], device=x.device, requires_grad=True)
     bias = torch.zeros(data.classes, device=x.device, requires_grad=True)
     chance = 1 / data.classes
     best = Baseline(math.log(data.classes), chance, math.inf, chance if data.uneven else None)
     for l2 in STRENGTHS:
-        _minimize(x, y, data.class_weights, weight, bias, l2, deadline)
+        steps -= _minimize(x, y, data.class_weights, weight, bias, l2, steps)
         with torch.no_grad():
             logits = F.linear(val_x, weight, bias)
             loss = F.cross_entropy(logits, val_y, data.class_weights).item()
             correct = logits.argmax(dim=1) == val_y
         if loss < best.val_loss:
             best = Baseline(loss, correct.float().mean().item(), l2, balanced_accuracy(correct, val_y, data.uneven))
-        elif loss > 1.05 * best.val_loss or time.monotonic() > deadline:
+        if steps <= 0 or loss > 1.05 * best.val_loss:
             break
     if best.val_accuracy == 1:
         return replace(best, val_loss=max(best.val_loss, EASY * math.log(data.classes)))
@@ -77,11 +78,16 @@ def _minimize(
     weight: torch.Tensor,
     bias: torch.Tensor,
     l2: float,
-    deadline: float,
-) -> None:
+    most: int,
+) -> int:
+    """Change `weight` and `bias`. Returns how often the loss was computed, `most` times at most, a line search over."""
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=1, history_size=10, line_search_fn="strong_wolfe")
 
+    computed = 0
+
     def closure() -> float:
+        nonlocal computed
+        computed += 1
         optimizer.zero_grad()
         loss = F.cross_entropy(F.linear(x, weight, bias), y, class_weights) + l2 / 2 * weight.square().sum()
         loss.backward()
@@ -90,6 +96,7 @@ def _minimize(
     previous = math.inf
     for _ in range(STEPS):
         loss = float(optimizer.step(closure))
-        if previous - loss < 1e-6 * abs(previous) or time.monotonic() > deadline:
-            return
+        if previous - loss < 1e-6 * abs(previous) or computed >= most:
+            break
         previous = loss
+    return computed

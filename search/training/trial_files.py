@@ -9,6 +9,8 @@ from search.training.checkpoint import RunState, save_checkpoint, save_weights
 from search.training.file_faults import Say, write_or_skip, write_patiently
 from search.training.trainer import Trainer
 
+NO_CHECKPOINT = "without checkpoints, trials that are interrupted start afresh"
+NO_NETWORK = "the ensemble goes without that network"
 Written = Callable[[Path], None]  # told of a file that is complete; raises OSError where it cannot be kept
 
 
@@ -29,7 +31,7 @@ class TrialFiles:
             save_checkpoint(self.checkpoint, self.identity, trainer, state)
             self.written(self.checkpoint)
 
-        return write_or_skip(write, self.checkpoint.parent, self.say)
+        return write_or_skip(write, self.checkpoint.parent, self.say, NO_CHECKPOINT)
 
     def save_weights(self, state: RunState, interrupted: Callable[[], bool]) -> bool:
         """Those of the best epoch, if it has one; False where it was interrupted before there was room for them."""
@@ -40,7 +42,7 @@ class TrialFiles:
     def offer_weights(self, state: RunState) -> None:
         """Save them, if there are any, where there is room; without them the search goes on."""
         if state.best_weights is not None:
-            write_or_skip(lambda: self._write(state), self.weights.parent, self.say)
+            write_or_skip(lambda: self._write(state), self.weights.parent, self.say, NO_NETWORK)
 
     def _write(self, state: RunState) -> None:
         assert state.best_weights is not None

@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from search.files import replace_file
 from search.results.best_yaml import Best, load, read
 from search.show.model_card import model_card
 from search.use.formats import FORMATS, Format, Run, classifier_of, run
+from search.use.targets import check_target
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +36,7 @@ def export(path: Path, kind: str, out: Path | None) -> Path:
     form = FORMATS[kind]
     form.require()
     best, target = load(path), out or path.with_suffix(form.suffix)
-    if os.path.exists(target) and not os.path.isfile(target):
-        raise UserError(f"--out {target} is no file; name one")
+    check_target(target, path)
     content, difference = _checked(best, kind, form)
     replace_file(target, lambda scratch: scratch.write_bytes(content))
     logger.info(

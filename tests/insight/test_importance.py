@@ -8,7 +8,7 @@ from builders import numbers
 from ended_trials import ended, ended_trials
 from optuna.distributions import CategoricalDistribution
 
-from search.insight.importance import MOST, importances, judged, reached_best, sampled
+from search.insight.importance import MOST, importances, judged, reached_best, sampled, varying
 from search.stopping.stopped import Stopped
 
 
@@ -86,3 +86,23 @@ def test_a_space_may_choose_among_lists():
         trials.append(replace(made_up, params={"k": kernels.choices[number % 2]}, distributions={"k": kernels}))
     [share] = importances(trials, "val_loss").values()
     assert (share.value, share.low, share.high) == (1, 1, 1)
+
+
+def test_a_value_that_was_queued_outside_its_range_is_left_out(study):
+    outside = replace(study[0], params=study[0].params | {"dropout": 7.0})
+    assert importances([*study, outside], "val_loss") == importances(study, "val_loss")
+    assert importances([outside] * 30, "val_loss") == {}
+
+
+def test_a_parameter_of_one_value_is_no_rival_of_those_that_vary():
+    """Of two that vary, a half is an equal share. Noise alone gives one of them 0.31 at least, above a fifth."""
+
+    def importances_of(gap):
+        trials = ended_trials(gap, count=20, seed=7)
+        first = {name: value for name, value in trials[0].params.items() if name not in ("width", "dropout")}
+        fixed = [replace(one, params=one.params | first) for one in trials]
+        assert varying(fixed) == ["width", "dropout"]
+        return importances(fixed, "val_loss"), importances(fixed, "gap")
+
+    assert importances_of(lambda p: 0.1)[0] == {}
+    assert next(iter(importances_of(lambda p: 0.5 - p["dropout"])[1])) == "dropout"

@@ -118,11 +118,11 @@ def test_figures_at_the_best_epoch():
     [
         (
             {"tensorboard": True},
-            r"--tensorboard needs the package tensorboard; install it with pip install -e '\.\[t",
+            r"--tensorboard needs the package tensorboard; install it with pip install 'gapsearch\[t",
         ),
         (
             {"mlflow": "sqlite:///runs.db"},
-            r"--mlflow needs the package mlflow; install it with pip install -e '\.\[m",
+            r"--mlflow needs the package mlflow; install it with pip install 'gapsearch\[m",
         ),
     ],
 )

@@ -147,6 +147,11 @@ class TestCommand:
             (["run", "gone.png"], "there is no file or folder gone.png; name images, or a folder of images"),
             (["run", "empty"], "there are no images in empty; name images, or a folder of images"),
             (["run", "photos", "--out", "empty"], "--out empty is no file; name one"),
+            (["run", "photos", "--out", "photos/6.png"], "--out photos/6.png is one of the images; name another file"),
+            (
+                ["run", "photos", "--out", "photos/../run/best.yaml"],
+                "--out photos/../run/best.yaml would overwrite what",
+            ),
             (["run", "photos", "--out", "photos/6.png/a.csv"], "cannot use photos/6.png"),
             (["empty", "photos"], "empty has no best.yaml: its search has not ended"),
             (["run"], "the following arguments are required: IMAGE|FOLDER; see --help"),

@@ -1,0 +1,16 @@
+"""Where commands write: never over what a search has found."""
+
+import os
+from pathlib import Path
+
+from search.errors import UserError
+from search.results.ensemble import NAME
+
+
+def check_target(out: Path, best: Path) -> None:
+    """Raise UserError where writing to `out` would lose the best.yaml at `best` or its weights, or `out` is no file."""
+    if os.path.exists(out) and not os.path.isfile(out):
+        raise UserError(f"--out {out} is no file; name one")
+    ours = (best, best.with_suffix(".pt"), best.with_name(NAME))
+    if out.resolve() in [path.resolve() for path in ours]:
+        raise UserError(f"--out {out} would overwrite what the search found; name another file")
