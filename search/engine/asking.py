@@ -32,7 +32,7 @@ def next_trial(study: optuna.Study, suggest: Suggest, seed: int) -> tuple[Trial,
             if error.queued or not isinstance(error, Unwanted):
                 logger.warning(f"trial {trial.number} is left out: {error}")
             if not error.queued:
-                trial.set_user_attr(TURNED_DOWN, True)
+                trial.set_user_attr(TURNED_DOWN, str(error))
                 bad += 1
             study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
             if bad == MOST_BAD_DRAWS:
@@ -40,4 +40,4 @@ def next_trial(study: optuna.Study, suggest: Suggest, seed: int) -> tuple[Trial,
                     f"{bad} draws in a row were of no use, the last: {error}; a smaller --trials ends with the others"
                 ) from error
             if bad == FEW_BAD_DRAWS:
-                study.sampler = RandomSampler(seed)
+                study.sampler = RandomSampler(seed ^ 1)  # by `seed` itself the first draws would come again

@@ -42,7 +42,7 @@ LINEAGE = "lineage"  # of a trial: the place of its configuration in the order o
 QUEUED = "queued"  # of a trial that was queued again: all parameters that it has to draw
 REPLACES = "replaces"  # likewise: the number of the interrupted trial
 CONTINUES = "continues"  # of a trial that takes a finished one further, for more epochs: the number of that one
-TURNED_DOWN = "turned_down"  # of a trial that its space could not make a configuration of: it drew what is not wanted
+TURNED_DOWN = "turned_down"  # of a trial that its space could not make a configuration of: why
 START = "start"  # of a trial that is tried first: where its configuration comes from, its name in the study's START
 
 

@@ -195,6 +195,20 @@ def test_a_space_that_takes_nothing_ends_the_search(store, space):
         store.ask(space(never))
 
 
+def test_chance_does_not_draw_again_what_was_turned_down(store, space):
+    drawn = []
+
+    def seventh(trial):
+        drawn.append(trial.suggest_float("x", 0.0, 1.0))
+        if len(drawn) < 7:
+            raise optuna.TrialPruned
+        return {"x": drawn[-1]}
+
+    store.ask(space(seventh))
+    assert len(set(drawn)) == 7
+    assert store.study.trials[0].user_attrs["turned_down"] == f"suggest of the space own turns down x={drawn[0]!r}"
+
+
 def test_where_the_best_are_turned_down_the_search_goes_on_beside_them(store, space):
     """The larger a network the lower its loss, and none of more than 300 units is wanted."""
 
