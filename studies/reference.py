@@ -1,6 +1,6 @@
 """Train the networks of introductions to overfitting as a search measures its own: do they show what is said of them?
 
-    python studies/reference.py --data FashionMNIST --data-root ../shared/data --train-size 9000 --val-size 3000 --seeds 5
+    python studies/reference.py --data FashionMNIST --data-root ../shared/data --train-size 9000 --val-size 3000
     python studies/reference.py --data CIFAR10 --beside runs/cifar10/best.yaml --seeds 5
 
 `spaces/reference.py` holds the networks. Each is trained by the trainer of a search: AdamW at a constant learning rate
