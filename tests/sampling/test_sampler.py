@@ -195,3 +195,15 @@ def test_a_draw_keeps_to_one_thread(monkeypatch):
 def test_where_all_trials_are_alike_the_draws_are_not():
     alike = study_of([ended({"x": x, "y": 0.5, "z": 0.5}, 0.5, 0.1) for x in np.linspace(0, 1, RANDOM_FIRST)])
     assert len({drawn(alike, seed)["x"] for seed in range(5)}) == 5
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_keeps_away_from_what_the_space_has_turned_down(seed):
+    """A trial that failed for another reason teaches nothing."""
+    trials = random_trials(20, bowl)
+    here = drawn(study_of(trials), seed)
+    failed = ended(here, loss=None, state=TrialState.FAIL)
+    turned_down = ended(here, loss=None, state=TrialState.FAIL, turned_down="it is too large")
+    assert drawn(study_of([*trials, failed]), seed) == here
+    away = drawn(study_of([*trials, *[turned_down] * 3]), seed)
+    assert max(abs(away[name] - here[name]) for name in here) > 0.05
