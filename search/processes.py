@@ -33,7 +33,7 @@ def start_fork_server() -> None:
     Ctrl-C reaches the whole process group; in the middle of its imports it would end the server, so it is held back.
     """
     marked_temporary_folder()
-    forkserver.set_forkserver_preload(["search.engine.preload"])
+    forkserver.set_forkserver_preload(["search.workers.preload"])
     resource_tracker.ensure_running()  # the server would start it, which lets Ctrl-C through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the server inherits that
     try:

@@ -63,8 +63,8 @@ def digits(cache):
 def ray_here(cache):
     """Ray on this machine, for all tests that need it: its start takes seconds. It takes it to have a GPU."""
     ray = pytest.importorskip("ray", reason="Ray is not installed")
-    from search.engine.ray_cluster import connected
     from search.processes import environment
+    from search.workers.ray_cluster import connected
 
     with contextlib.ExitStack() as stack:
         with environment({"RAY_OVERRIDE_RESOURCES": json.dumps({"CPU": 4, "GPU": 1})}):

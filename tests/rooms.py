@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 FRONT = ("", "__main__", "api", "command", "study")  # what people call; "" is search/__init__.py
-LIBRARY = (  # what the engine may import
+LIBRARY = (  # what every room of a running search may import
     *("choice", "data", "insight", "results", "sampling", "show", "stopping", "tracking", "training"),
     *("balance", "errors", "files", "log", "measurement", "processes", "settings", "spaces", "start_weights"),
 )
+SEARCHING = (*LIBRARY, "checks", "workers", "recording", "finals")  # what the engine may
 MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or single modules of a room
     "balance": (),
     "errors": (),
@@ -45,9 +46,13 @@ MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or sing
         "start_weights",
         "stopping.stopped",
     ),
-    "engine": LIBRARY,
-    "use": (*LIBRARY, "engine"),
-    **dict.fromkeys(FRONT, (*LIBRARY, *FRONT, "engine", "use")),
+    "checks": LIBRARY,
+    "workers": (*LIBRARY, "checks"),
+    "recording": (*LIBRARY, "checks"),
+    "finals": (*LIBRARY, "workers", "recording"),
+    "engine": SEARCHING,
+    "use": (*LIBRARY, "workers.ray_cluster", "finals.pictures", "finals.predictions", "engine.interruption"),
+    **dict.fromkeys(FRONT, (*SEARCHING, *FRONT, "engine", "use")),
 }
 NEVER = {  # libraries that a room does not know, wherever the import stands
     "torch": ("choice", "insight", "sampling", "stopping"),
@@ -60,7 +65,7 @@ WRITING = (  # calls by which a study is changed
     *("create_study", "enqueue_trial", "set_constraint", "set_user_attr", "tell"),
     *("save_note", "save_plotly_graph_object", "upload_artifact"),
 )
-MAY_WRITE = ("engine", "show.dashboard")
+MAY_WRITE = ("recording", "show.dashboard")
 MAY_CREATE = "results.storage"  # a study, besides; one without a storage is in memory, and anybody's
 TYPE_CHECKING = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 300, 40  # the latter but for those that say why: `# long: <why>`

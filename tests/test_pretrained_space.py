@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from search.engine.corners import corners
+from search.checks.corners import corners
 from spaces import pretrained
 from spaces.pretrained import NAMES, NONE, PUBLISHED, WEIGHTS_FILE
 
@@ -219,7 +219,7 @@ def test_building_needs_no_network(hub):
 
 
 def test_every_named_start_is_drawn_as_it_is():
-    from search.engine.start import first_trials
+    from search.recording.start import first_trials
     from search.settings import Settings
 
     named = [trial.params for trial in first_trials(Settings("s", "digits", space="pretrained"), pretrained.suggest)]

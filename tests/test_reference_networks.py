@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from search.engine.start import first_trials
+from search.recording.start import first_trials
 from search.settings import Settings
 from search.training.recipe import Recipe
 from spaces import reference

@@ -12,11 +12,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search.checks.corners import corners
 from search.data import datasets
 from search.data.tensors import prepare
-from search.engine.corners import corners
-from search.engine.start import first_trials
 from search.measurement import measure
+from search.recording.start import first_trials
 from search.settings import Settings
 from search.spaces import BUILT_IN
 from search.training.linear_baseline import fit_baseline

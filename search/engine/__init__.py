@@ -1,5 +1,4 @@
-"""The search as it runs: asks, hands out, judges, tells, repeats, chooses, exports.
+"""The search as it runs: asks, hands out, judges, tells, and has the finals choose.
 
-It may import every other room but `use`, and `use` alone imports it. It alone writes to a study, the
-graphs and notes of the dashboard apart.
+It may import every other room but `use`, which takes a signal handler from it and no more.
 """

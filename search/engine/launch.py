@@ -12,29 +12,26 @@ import optuna
 import torch
 
 from search import start_weights
+from search.checks.corners_apart import check_apart
+from search.checks.memory_check import check_memory
 from search.choice.constraints import Constraints
 from search.data import cache, datasets
 from search.data.tensors import SearchData, prepare
-from search.engine import machine
-from search.engine.artifacts import settle_artifacts
-from search.engine.corners_apart import check_apart
-from search.engine.finals import stored_repeats
 from search.engine.folder import lock, make_folder
-from search.engine.memory_check import check_memory
-from search.engine.owner import Owner, claim
-from search.engine.pool import Pool
 from search.engine.pools import checkpoint_store, make_pool
-from search.engine.ray_cluster import connected
 from search.engine.runner import Runner, SearchFailed
-from search.engine.start import begin, first_trials
-from search.engine.store import Store
 from search.engine.time_limit import TimeLimit
-from search.engine.trackers import require_packages, tracked
-from search.engine.write_best import write_best
 from search.errors import UserError, described
 from search.files import remove_leftovers
+from search.finals.finals import stored_repeats
+from search.finals.write_best import write_best
 from search.insight.doubts import beside
 from search.insight.imbalance import imbalance
+from search.recording.artifacts import settle_artifacts
+from search.recording.owner import Owner, claim
+from search.recording.start import begin, first_trials
+from search.recording.store import Store
+from search.recording.trackers import require_packages, tracked
 from search.results.schema import StudyAttribute
 from search.results.storage import cause_of, close, told
 from search.settings import Settings, resolve_devices
@@ -47,6 +44,9 @@ from search.spaces import Suggest, imported_beside, suggester
 from search.training.linear_baseline import fit_baseline
 from search.training.precision import Precision, one_thread
 from search.training.trial import Conditions
+from search.workers import machine
+from search.workers.pool import Pool
+from search.workers.ray_cluster import connected
 
 logger = logging.getLogger(__name__)
 

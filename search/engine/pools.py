@@ -8,18 +8,18 @@ import joblib
 from search import start_weights
 from search.choice.race import Race
 from search.data.tensors import SearchData
-from search.engine import machine
-from search.engine.longer import queue_longer
-from search.engine.pool import Pool
-from search.engine.ray_cluster import LOCAL
-from search.engine.store import Store
-from search.engine.workers import WorkerPool, place_workers
 from search.errors import UserError
+from search.recording.longer import queue_longer
+from search.recording.store import Store
 from search.settings import MOST_WORKERS, Settings
 from search.show.text import plural
 from search.spaces import Suggest, keep, load_space
 from search.training.checkpoint_store import CheckpointStore
 from search.training.trial import Conditions
+from search.workers import machine
+from search.workers.pool import Pool
+from search.workers.process_pool import WorkerPool, place_workers
+from search.workers.ray_cluster import LOCAL
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def make_pool(
         ) from error
     if settings.ray is None:
         return WorkerPool(places[:most], space, data, conditions)
-    from search.engine.ray_pool import RayPool
+    from search.workers.ray_pool import RayPool
 
     return RayPool(len(places[:most]), places[0].partition(":")[0], packed, space, data, conditions)
 

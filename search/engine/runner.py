@@ -10,17 +10,15 @@ import numpy as np
 
 from search.choice.choose import Choice
 from search.choice.run import Run
-from search.engine.ending import result_of
-from search.engine.finals import Finals
-from search.engine.first_errors import FirstErrors, SearchFailed
 from search.engine.interruption import Interruption
-from search.engine.longer import KeptCheckpoints
-from search.engine.pool import Lost, Pool, Worker
-from search.engine.store import EndedOutside, Store
 from search.engine.time_limit import LAST_SECONDS, OUT_OF_TIME, TimeLimit, is_result
-from search.engine.weights import KeptWeights
-from search.engine.workers import STOP_SECONDS
+from search.finals.finals import Finals
 from search.measurement import History
+from search.recording.ending import result_of
+from search.recording.first_errors import FirstErrors, SearchFailed
+from search.recording.longer import KeptCheckpoints
+from search.recording.store import EndedOutside, Store
+from search.recording.weights import KeptWeights
 from search.results.trial_result import TrialResult
 from search.settings import Settings
 from search.show.dashboard import Publisher
@@ -29,6 +27,8 @@ from search.spaces import Suggest
 from search.stopping.hopeless import Curve, HopelessRule
 from search.stopping.stopped import Stopped
 from search.training.trial import Conditions, Job, Notice, Outcome, Report, Stop
+from search.workers.pool import Lost, Pool, Worker
+from search.workers.process_pool import STOP_SECONDS
 
 TURN_SECONDS = 0.25  # how long to wait for workers before looking at the clock and at Ctrl-C
 MOST_LOSSES = {Stopped.ERROR: 3, Stopped.HUNG: 2}  # of workers by one trial, which is set aside then
@@ -234,7 +234,7 @@ class Runner:
         if outcome.stopped == Stopped.CANCELLED:
             return None
         try:
-            return self._store.tell(outcome, self._constraints, device, self.runs)
+            return self._store.record_ended(outcome, self._constraints, device, self.runs)
         except EndedOutside:
             return None
 

@@ -31,7 +31,7 @@ class StudyAttribute(StrEnum):
     PRECISION = "precision"  # bf16, channels_last
     # trial, band (numbers), because, race (`choice.race.Placed`), expected, unrecognized (names of classes); None
     CHOICE = "choice"  # without a choice
-    OWNER = "owner"  # the search that runs on it, see `search.engine.owner.Sign`; None once it has ended
+    OWNER = "owner"  # the search that runs on it, see `search.recording.owner.Sign`; None once it has ended
     FOLDER = "folder"  # the run folder, absolute: where the files lie that the trials tell of
     ARTIFACTS = "artifacts"  # the URL of the bucket that holds the pictures of trials; missing for the run folder
     START = "start"  # what is tried first: the parameters of each, by its name, in that order

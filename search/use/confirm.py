@@ -19,11 +19,9 @@ import torch
 
 from search.balance import counted_alike
 from search.data.tensors import SearchData, held_out
-from search.engine.fresh import DIVERGED, Failure, Fresh, Job, Task, fingerprint_of, losses_of, train_fresh, trained
 from search.engine.interruption import Interruption
-from search.engine.predictions import keep_test_predictions
-from search.engine.ray_cluster import connected
 from search.errors import SearchInterrupted, UserError
+from search.finals.predictions import keep_test_predictions
 from search.insight.confirmed import table, verdicts
 from search.insight.fresh_seeds import Trained, difference, figures, luck
 from search.insight.per_class import per_class
@@ -35,9 +33,11 @@ from search.training.evaluate import evaluate
 from search.training.file_faults import write_patiently
 from search.training.precision import Precision
 from search.use.contenders import Contender, contenders, write_report_anew
+from search.use.fresh import DIVERGED, Failure, Fresh, Job, Task, fingerprint_of, losses_of, train_fresh, trained
 from search.use.kept_trainings import KeptTrainings
 from search.use.openings import Openings
 from search.use.retrain import images_of, load_sound, read_part, search_data
+from search.workers.ray_cluster import connected
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def confirm(
     data_root: None for where the images lay.
     top: configurations that are trained, the chosen one and those that it is held against, with the same seeds.
     storage: URL of the study's database, see `search.results.storage.storage_url`.
-    ray: address of a Ray cluster to train on, see `search.engine.ray_cluster`; None for processes of this machine.
+    ray: address of a Ray cluster to train on, see `search.workers.ray_cluster`; None for processes of this machine.
 
     What an earlier start has trained is not trained again. Raises UserError where images or best.pt are not those of
     best.yaml, where there is no study for `top`, and where a training fails; SearchInterrupted after Ctrl-C or SIGTERM.
@@ -237,7 +237,7 @@ def _trained_somewhere(
 ) -> Generator[Fresh | Failure, None, None]:
     if ray is None:
         return train_fresh(task, jobs, places(devices), go_on)
-    from search.engine import ray_fresh
+    from search.use import ray_fresh
 
     return ray_fresh.train_fresh(task, jobs, torch.device(devices[0]).type, go_on, trained)
 

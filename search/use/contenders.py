@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.engine.fresh import Candidate
 from search.errors import UserError, described
 from search.insight.runners_up import runners_up
 from search.results.best_yaml import Best
 from search.results.snapshot import StudySnapshot, read_snapshot
 from search.results.storage import open_study, storage_url
+from search.use.fresh import Candidate
 
 CHOICE = "choice"
 

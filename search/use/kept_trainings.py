@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from search.engine.fresh import Fresh
 from search.files import replace_file, set_aside
+from search.use.fresh import Fresh
 
 logger = logging.getLogger(__name__)
 

@@ -17,17 +17,17 @@ import numpy as np
 from search.balance import weighed_back
 from search.data.splits import Splits
 from search.data.tensors import SearchData
-from search.engine.fresh import Candidate, Failure, Fresh, Job, Task, fingerprint_of, losses_of, train_fresh
 from search.engine.interruption import Interruption
-from search.engine.pictures import MOST, pictures_of
 from search.errors import SearchInterrupted, UserError, printable
 from search.files import replace_file
+from search.finals.pictures import MOST, pictures_of
 from search.results.best_yaml import Best
 from search.results.suspects import Suspects, save
 from search.settings import resolve_devices
 from search.show.text import plural
 from search.use.confirm import places
 from search.use.contenders import contenders, write_report_anew
+from search.use.fresh import Candidate, Failure, Fresh, Job, Task, fingerprint_of, losses_of, train_fresh
 from search.use.retrain import images_of, load_sound, search_images, split_again
 
 logger = logging.getLogger(__name__)

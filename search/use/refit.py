@@ -19,8 +19,6 @@ import torch
 
 from search.data.splits import Splits
 from search.data.tensors import DeviceData, SearchData, held_out
-from search.engine.fresh import DIVERGED, Candidate, Failure, Task, fingerprint_of
-from search.engine.ray_cluster import connected
 from search.errors import UserError, described
 from search.insight.imbalance import balanced_accuracy
 from search.measurement import PerImage, standard_error
@@ -32,8 +30,10 @@ from search.training.annealed import AnnealedTrainer
 from search.training.evaluate import evaluate
 from search.training.precision import Precision
 from search.training.trainer import Trainer
+from search.use.fresh import DIVERGED, Candidate, Failure, Task, fingerprint_of
 from search.use.openings import Openings
 from search.use.retrain import images_of, load_sound, read_part, search_data
+from search.workers.ray_cluster import connected
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def refit(
     """Train with that many seeds, measure on the test split, write final.yaml and final.pt beside best.yaml.
 
     data_root: None for where the images lay.
-    ray: address of a Ray cluster to train on, see `search.engine.ray_cluster`; None for one training after the other.
+    ray: address of a Ray cluster to train on, see `search.workers.ray_cluster`; None for one training after the other.
 
     Returns the figures, `refit` in final.yaml. Raises UserError where the data is not what the configuration was found
     on, a training fails on the cluster, or a file cannot be written.
@@ -127,7 +127,7 @@ def train(best: Best, data: DeviceData, test: DeviceData, seed: int, epochs: int
 
 def _trained_on_ray(task: Task, best: Best, seeds: Sequence[int], device: str, *, anneal: bool) -> Iterator[Refitted]:
     """One training with each seed, in the order in which they end. Raises UserError for the first that fails."""
-    from search.engine import ray_fresh
+    from search.use import ray_fresh
 
     candidate = Candidate(best.trial, best.config, best.epochs)
     jobs, one = [(candidate, seed) for seed in seeds], functools.partial(_trained, anneal=anneal)

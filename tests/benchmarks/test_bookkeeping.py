@@ -5,7 +5,7 @@ from contextlib import closing
 
 import optuna
 
-from search.engine.store import Store
+from search.recording.store import Store
 from studies.benchmarks.overhead import bookkeeping, filled_study
 from studies.benchmarks.overhead.instant_workers import Clock
 

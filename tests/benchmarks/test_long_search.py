@@ -2,7 +2,7 @@
 
 import pytest
 
-from search.engine.store import Store
+from search.recording.store import Store
 from search.results.database import default_storage_url
 from search.results.storage import open_study
 from studies.benchmarks.overhead import long_search

@@ -11,8 +11,8 @@ from postgres import server  # noqa: F401
 from search.command.cli import main
 from search.engine import launch
 from search.engine.launch import run_search
-from search.engine.owner import claim
 from search.errors import UserError
+from search.recording.owner import claim
 from search.results.schema import SCHEMA
 from search.results.storage import create_study, open_storage, open_study
 from search.settings import Settings

@@ -6,8 +6,8 @@ import pytest
 from builders import settings, study_of
 
 from search import Search
-from search.engine.ray_cluster import connected
 from search.errors import UserError
+from search.workers.ray_cluster import connected
 
 COMPARED = ("config", "history", "val_loss", "gap", "stopped", "best_epoch")
 

@@ -3,11 +3,9 @@
 from builders import EASY, history, outcome
 
 from search.engine import launch
-from search.engine.pool import Message
 from search.engine.runner import Runner
-from search.engine.store import Store
 from search.engine.time_limit import TimeLimit
-from search.engine.workers import ProcessWorker, WorkerPool
+from search.recording.store import Store
 from search.settings import Settings
 from search.show.dashboard import Publisher
 from search.show.progress import Progress
@@ -16,6 +14,8 @@ from search.spaces import suggester
 from search.stopping.stopped import Stopped
 from search.training.precision import Precision
 from search.training.trial import Conditions, Outcome, Report
+from search.workers.pool import Message
+from search.workers.process_pool import ProcessWorker, WorkerPool
 
 EPOCHS = 3
 

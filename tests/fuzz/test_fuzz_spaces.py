@@ -5,7 +5,7 @@ from fuzzing import fuzzed, tried
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.engine.corners import check_corners
+from search.checks.corners import check_corners
 from search.errors import UserError
 from search.spaces import Suggest, full_name, keep, load_space, suggester
 

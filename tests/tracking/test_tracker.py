@@ -6,8 +6,8 @@ import time
 import pytest
 from builders import trial
 
-from search.engine.trackers import require_packages
 from search.errors import UserError
+from search.recording.trackers import require_packages
 from search.settings import Settings
 from search.show.progress import Progress
 from search.stopping.stopped import Stopped

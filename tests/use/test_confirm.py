@@ -14,7 +14,6 @@ import search
 from search.command.cli import main
 from search.data import datasets
 from search.data.tensors import held_out
-from search.engine.fresh import DIVERGED, Candidate, Failure, Fresh
 from search.engine.launch import run_search
 from search.errors import UserError
 from search.log import show_log
@@ -24,6 +23,7 @@ from search.use import confirm as confirmation
 from search.use import kept_trainings
 from search.use.confirm import FRESH, confirm, summarize
 from search.use.contenders import Contender
+from search.use.fresh import DIVERGED, Candidate, Failure, Fresh
 from search.use.kept_trainings import KeptTrainings
 
 

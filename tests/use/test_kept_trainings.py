@@ -7,8 +7,8 @@ import pytest
 from builders import best_content
 
 import search
-from search.engine.fresh import Candidate, Failure, Fresh, Task, fingerprint_of, train_fresh, trained
 from search.results.best_yaml import write
+from search.use.fresh import Candidate, Failure, Fresh, Task, fingerprint_of, train_fresh, trained
 from search.use.kept_trainings import KeptTrainings
 
 ONE, TWO = (Fresh(3, seed, *(bytes([seed, part, 0, 200]) for part in range(6))) for seed in (1, 2))
@@ -97,7 +97,7 @@ def test_other_images_or_an_edited_space_have_another_identity(best_yaml, task):
 
 
 def test_a_training_whose_process_is_killed_is_told(task, monkeypatch):
-    import search.engine.fresh as fresh
+    import search.use.fresh as fresh
 
     start = fresh._start
 
@@ -129,7 +129,7 @@ def test_a_training_that_diverges_has_failed(task):
 
 
 def test_on_ray_the_same_comes_of_it(task, ray_here):
-    from search.engine import ray_fresh
+    from search.use import ray_fresh
 
     wanted = jobs(1, learning_rate=1e30) + jobs(7)
     there = list(ray_fresh.train_fresh(task, wanted, "cpu", lambda: True, trained))

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from search.engine.write_best import _root
 from search.errors import UserError
+from search.finals.write_best import _root
 from search.settings import Settings
 from search.use.retrain import images_of
 

@@ -27,9 +27,9 @@ sys.path.insert(0, str(ROOT))
 
 from search.engine import launch  # noqa: E402
 from search.engine.runner import Runner  # noqa: E402
-from search.engine.store import Store  # noqa: E402
 from search.engine.time_limit import TimeLimit  # noqa: E402
 from search.measurement import History  # noqa: E402
+from search.recording.store import Store  # noqa: E402
 from search.results.database import study_url  # noqa: E402
 from search.sampling.sampler import ScalarizingSampler  # noqa: E402
 from search.settings import Settings  # noqa: E402

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from search.choice.run import run_at_best
-from search.engine.pool import Message, Pool, Worker
 from search.measurement import History
 from search.stopping.overfit import OverfitRule
 from search.stopping.stopped import Stopped
 from search.training.trial import Conditions, Job, Outcome, Report, Stop
+from search.workers.pool import Message, Pool, Worker
 
 Curves = Callable[[Job], tuple[History, float]]
 """What a job's curves are, and the seconds of one of its epochs."""

@@ -28,8 +28,8 @@ import optuna
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: modules are imported from there
 from search.engine import launch
 from search.engine.runner import Runner
-from search.engine.store import Store
 from search.engine.time_limit import TimeLimit
+from search.recording.store import Store
 from search.settings import Settings
 from search.show.dashboard import Publisher
 from search.show.progress import Progress

@@ -29,7 +29,7 @@ from optuna.trial import FrozenTrial
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: modules are imported from there
 from search.choice.constraints import Constraints
 from search.choice.run import run_at_best
-from search.engine.store import Store
+from search.recording.store import Store
 from search.results.trial_result import TrialResult
 from search.show.dashboard import Publisher
 from search.show.trial_svg import trial_svg

@@ -12,7 +12,7 @@ from search.choice.choose import candidates
 from search.choice.constraints import Constraints
 from search.choice.run import run_at_best
 from search.engine import launch
-from search.engine.store import Store
+from search.recording.store import Store
 from search.results.schema import StudyAttribute, run_attributes, storable_history
 from search.stopping.stopped import Stopped
 from search.training.checkpoint import save_weights

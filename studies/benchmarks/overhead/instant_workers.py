@@ -11,13 +11,13 @@ import numpy as np
 import optuna
 
 from search.choice.run import run_at_best
-from search.engine.pool import Message
-from search.engine.workers import ProcessWorker, WorkerPool
 from search.measurement import History
 from search.show.terminal import Terminal
 from search.stopping.stopped import Stopped
 from search.training.checkpoint import save_weights
 from search.training.trial import Conditions, Job, Outcome, Report, Stop
+from search.workers.pool import Message
+from search.workers.process_pool import ProcessWorker, WorkerPool
 from studies.benchmarks.overhead.filled_study import CONSTRAINTS, WEIGHTS, outcome
 
 OPTUNA_CALLS: tuple[tuple[Any, str], ...] = (

@@ -27,13 +27,13 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: modules are imported from there
 from search.engine import launch
 from search.engine.runner import Runner
-from search.engine.store import Store
-from search.engine.weights import KeptWeights
-from search.engine.workers import ProcessWorker, WorkerPool
 from search.processes import start_fork_server
+from search.recording.store import Store
+from search.recording.weights import KeptWeights
 from search.settings import Settings
 from search.show.dashboard import Publisher
 from search.training.trial import Job
+from search.workers.process_pool import ProcessWorker, WorkerPool
 
 TRIALS, EVERY = 3_000, 250
 RANGES = {"depth": (2, 2), "width": (8, 8), "kernel_size": (3, 3)}

@@ -9,9 +9,9 @@ import psutil
 from search.data import datasets
 from search.data.tensors import prepare
 from search.engine import launch
-from search.engine.workers import WorkerPool
 from search.training.precision import Precision
 from search.training.trial import Conditions, Job, Report
+from search.workers.process_pool import WorkerPool
 from spaces import cnn
 from studies.benchmarks.overhead.filled_study import CONSTRAINTS
 

@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 import numpy as np
 
 from search.choice.run import Run
-from search.engine.owner import Owner, claim
-from search.engine.store import Store
+from search.recording.owner import Owner, claim
+from search.recording.store import Store
 from search.results.schema import LINEAGE, StudyAttribute
 from search.sampling.sampler import ScalarizingSampler
 from search.spaces import suggester
@@ -90,7 +90,7 @@ class Search:
         assert ended.run is not None
         self._store.live(ended.number, ended.history)
         began = time.perf_counter()
-        result = self._store.tell(ended, CONSTRAINTS, "cpu", self._runs)
+        result = self._store.record_ended(ended, CONSTRAINTS, "cpu", self._runs)
         told = time.perf_counter() - began
         if result.complete:
             self._runs.append(ended.run)

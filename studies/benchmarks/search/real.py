@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from search import Search
 from search.data.tensors import held_out
-from search.engine import store
+from search.recording import store
 from search.results.best_yaml import Best
 from search.training.evaluate import evaluate
 from search.training.precision import Precision

@@ -14,8 +14,8 @@ from search.choice.choose import choose
 from search.choice.constraints import Constraints
 from search.choice.pareto import front
 from search.choice.run import Run, run_at_best
-from search.engine.ending import attributes_of, state_of, violations_of
 from search.measurement import History, Measurement
+from search.recording.ending import attributes_of, state_of, violations_of
 from search.stopping.hopeless import Curve, HopelessRule
 from search.stopping.overfit import OverfitRule
 from search.stopping.stopped import Stopped

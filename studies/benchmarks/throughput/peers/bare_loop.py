@@ -126,7 +126,7 @@ def main() -> None:
     task = parse()
     report = Report()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["search.engine.preload", "studies.benchmarks.throughput.peers.bare_loop"])
+    context.set_forkserver_preload(["search.workers.preload", "studies.benchmarks.throughput.peers.bare_loop"])
     os.environ |= ALLOCATOR
     with ProcessPoolExecutor(task.cores, context, initialize, (task,)) as pool:
         trained = list(pool.map(train, [task] * task.trials, range(task.trials)))

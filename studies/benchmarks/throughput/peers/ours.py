@@ -5,8 +5,8 @@ from dataclasses import asdict
 import search.engine.launch  # noqa: F401  the imports of a start, which are not timed
 from search import Search
 from search.engine.launch import make_folder
-from search.engine.store import Store
 from search.processes import start_fork_server
+from search.recording.store import Store
 from search.results.schema import StudyAttribute
 from search.results.storage import open_study
 from search.training.precision import Precision
