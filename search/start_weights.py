@@ -7,18 +7,17 @@ that the configuration can be trained again wherever the folder is taken.
 
 import hashlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.errors import UserError
 from search.files import replace_file
+from search.networks import Build
 from search.spaces import load_space
 
 if TYPE_CHECKING:
     import torch
-
-Build = Callable[..., "torch.nn.Module"]
 
 PUBLISHED, NONE = "published", "none"
 KEPT = "pretrained.pt"  # in the run folder

@@ -10,7 +10,18 @@ from dataclasses import dataclass
 FRONT = ("", "__main__", "api", "command", "study")  # what people call; "" is search/__init__.py
 LIBRARY = (  # what every room of a running search may import
     *("choice", "data", "insight", "results", "sampling", "show", "stopping", "tracking", "training"),
-    *("balance", "errors", "files", "log", "measurement", "processes", "settings", "spaces", "start_weights"),
+    *(
+        "balance",
+        "errors",
+        "files",
+        "log",
+        "measurement",
+        "networks",
+        "processes",
+        "settings",
+        "spaces",
+        "start_weights",
+    ),
 )
 SEARCHING = (*LIBRARY, "checks", "workers", "recording", "finals")  # what the engine may
 MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or single modules of a room
@@ -19,16 +30,17 @@ MAY_IMPORT = {  # of search, besides itself: rooms, modules beside them, or sing
     "files": (),
     "log": ("errors",),
     "measurement": (),
+    "networks": (),
     "processes": ("errors",),
     "spaces": ("errors",),
-    "start_weights": ("errors", "files", "spaces"),
+    "start_weights": ("errors", "files", "networks", "spaces"),
     "settings": ("data", "errors", "results", "spaces", "start_weights"),
     "stopping": ("measurement",),
     "choice": ("balance", "measurement"),
     "data": ("balance", "errors", "files", "processes"),
-    "training": ("balance", "choice", "data", "errors", "files", "measurement", "stopping"),
+    "training": ("balance", "choice", "data", "errors", "files", "measurement", "networks", "stopping"),
     "results": (
-        *("choice", "errors", "files", "measurement", "spaces", "start_weights", "stopping.stopped"),
+        *("choice", "errors", "files", "measurement", "networks", "spaces", "start_weights", "stopping.stopped"),
         *("data.pixels", "training.classifier", "training.ensemble", "training.precision"),  # what `Best.predict` needs
     ),
     "insight": ("balance", "choice", "measurement", "results", "stopping.stopped"),

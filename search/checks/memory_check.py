@@ -1,6 +1,5 @@
 """`gapsearch check`: can the largest and the smallest network of a space overfit at all?"""
 
-import copy
 import logging
 import warnings
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ import torch
 
 from search.checks.corners import Point, corners
 from search.data.tensors import SearchData
+from search.networks import build_network
 from search.show.text import short
 from search.spaces import Space, Suggest, load_space
 from search.start_weights import beginning_with
@@ -102,12 +102,10 @@ def verdict(extreme: Extreme, true: Memorized, random: Memorized) -> list[str]:
 
 def _parameters(space: Space, point: Point, shape: tuple[int, int, int], classes: int) -> int:
     """How many of a network are trained; it is built without memory for them where it can be."""
-    channels, height, width = shape
 
     def count(device: str) -> int:
         with torch.device(device):
-            config = copy.deepcopy(point.config)  # build may take entries out of it
-            model = space.build(config, channels=channels, image_size=(height, width), classes=classes)
+            model = build_network(space.build, point.config, shape, classes)
         return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
     try:

@@ -1,7 +1,6 @@
 """What the weights taken home say of the validation images: for the temperature, and for the report."""
 
 import contextlib
-import copy
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,6 +14,7 @@ from search.data.tensors import SearchData
 from search.errors import described
 from search.finals.pictures import MOST, pictures_of
 from search.insight.mistakes import worst_mistakes
+from search.networks import build_network
 from search.results.best_yaml import Best
 from search.results.predictions import TEST, Predictions, save
 from search.spaces import load_space
@@ -31,12 +31,8 @@ def predict_validation(
 
     None where the network cannot do it here, which is said: that is no reason to lose what was found.
     """
-    channels, height, width = data.shape
     try:
-        config = copy.deepcopy(content["config"])  # build may take entries out of it
-        model = load_space(space).build(
-            config, channels=channels, image_size=(height, width), classes=len(data.classes)
-        )
+        model = build_network(load_space(space).build, content["config"], data.shape, len(data.classes))
         model.load_state_dict(weights)
         logits = predict(model, data, Precision.of(content["environment"]), content["environment"]["device"])
     except Exception as error:  # of a user's network

@@ -3,12 +3,11 @@
 torch is imported where the network is built or its weights are written: it takes seconds.
 """
 
-import copy
 import functools
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from search import networks
 from search.errors import UserError, described
 from search.files import replace_file
+from search.networks import Build
 from search.results.best_schema import problem
 from search.spaces import Space, find_space
 from search.start_weights import KEPT, beginning_with
@@ -48,7 +49,7 @@ class Best:
     choice: dict[str, Any]  # why it was chosen, and over which trials
     data: dict[str, Any]  # what the figures were measured on
     environment: dict[str, Any]  # what they were measured with
-    build_network: Callable[..., "torch.nn.Module"]
+    build_network: Build
     weights_file: Path
     weights_sha256: str | None = None  # of best.pt; None in one of an older release
     expected: dict[str, Any] | None = None  # on new images, see `search.choice.expected`; None in an older release's
@@ -146,12 +147,8 @@ class Best:
         import torch
 
         with torch.device(device):
-            return self.build_network(
-                copy.deepcopy(self.config),  # build may take entries out of it
-                channels=self.data["channels"],
-                image_size=tuple(self.data["image_size"]),
-                classes=len(self.data["classes"]),
-            )
+            shape = self.data["channels"], *self.data["image_size"]
+            return networks.build_network(self.build_network, self.config, shape, len(self.data["classes"]))
 
     def _read_weights(self) -> bytes:
         try:

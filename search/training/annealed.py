@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from search.data.tensors import DeviceData
+from search.networks import Build
 from search.training.precision import Precision
-from search.training.trainer import Build, Trainer
+from search.training.trainer import Trainer
 
 LAST = 0.2  # of the steps, over which the learning rate falls
 

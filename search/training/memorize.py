@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from search.data.tensors import DeviceData
+from search.networks import Build
 from search.training.precision import Precision
-from search.training.trainer import Build, Trainer
+from search.training.trainer import Trainer
 
 IMAGES = 20
 MOST_STEPS = 300

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 
 from search.data.tensors import DeviceData
 from search.measurement import PerImage
+from search.networks import Build, build_network
 from search.training.augment import augment
 from search.training.cuda_graph import GraphedStep, Input, Step, graphed
 from search.training.evaluate import evaluate
@@ -26,8 +27,6 @@ from search.training.recipe import Recipe
 
 AVERAGED_EPOCHS = 1.5  # horizon of the moving average
 WARM_UP_EPOCHS = 1.0
-
-Build = Callable[..., torch.nn.Module]
 
 
 class Interrupted(Exception):
@@ -68,8 +67,7 @@ class Trainer:
         self._recipe = recipe = Recipe.of(config)
         torch.manual_seed(seed)
         _, channels, height, width = data.images.shape
-        own = copy.deepcopy(dict(config))  # build may take entries out of it
-        model = build(own, channels=channels, image_size=(height, width), classes=data.classes).to(device)
+        model = build_network(build, config, (channels, height, width), data.classes).to(device)
         load_pretrained(model, data)
         self.model = precision.place_model(model).train()
         self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)

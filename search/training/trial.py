@@ -14,6 +14,7 @@ from search.choice.constraints import Constraints
 from search.choice.run import STILL_IMPROVING, Run, best_epoch, last_gain, run_at_best
 from search.data.tensors import DeviceData
 from search.measurement import History, measure, paired_z
+from search.networks import Build
 from search.stopping.base import Decision
 from search.stopping.diverged import DivergedRule
 from search.stopping.overfit import OverfitRule
@@ -23,7 +24,7 @@ from search.training.checkpoint_store import CheckpointStore
 from search.training.file_faults import Say, discard_checkpoint
 from search.training.precision import Precision
 from search.training.tensor_files import DamagedFile
-from search.training.trainer import Build, Epoch, Interrupted, Trainer
+from search.training.trainer import Epoch, Interrupted, Trainer
 from search.training.trial_files import TrialFiles, Written
 
 CHECKPOINT_SECONDS = 15.0  # of training that an interruption costs at most, or else one epoch

@@ -1,7 +1,6 @@
 """What is found out by trying on the machine at hand, and remembered there: number format, workers on a GPU."""
 
 import contextlib
-import copy
 import functools
 import logging
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ import torch
 from search.checks.corners import HIGH, corners
 from search.data.tensors import SearchData
 from search.errors import BadTrial, UserError, described
+from search.networks import build_network
 from search.spaces import Suggest, fingerprint, load_space
 from search.training.precision import CANDIDATES, PLAIN, Precision, fastest_precision, try_out
 from search.training.recipe import Recipe
@@ -92,10 +92,7 @@ def workers_per_gpu(
 def _builder(space: str, data: SearchData) -> Callable[[dict[str, Any]], torch.nn.Module]:
     """Configuration -> network for these images."""
     build = load_space(space).build
-    channels, height, width = data.shape
-    return lambda config: build(
-        copy.deepcopy(config), channels=channels, image_size=(height, width), classes=len(data.classes)
-    )
+    return lambda config: build_network(build, config, data.shape, len(data.classes))
 
 
 def _medium_config(suggest: Suggest, network: Callable[[dict[str, Any]], torch.nn.Module]) -> dict[str, Any]:
