@@ -7,7 +7,7 @@ Greasidou and Borboudakis 2018, Machine Learning 107, 1895-1922). No test image 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -58,22 +58,23 @@ def expected(
     trainings: int = 1,
     seed: int = 0,
     labels: np.ndarray | None = None,
+    beat: Callable[[], None] = lambda: None,
 ) -> Expected:
     """The expected figures of the configuration `chosen` (its place in `among`).
 
     among: all that might have been chosen, with the figures that they were chosen by. unseen: trainings of the chosen
     one that were not selected on; without any its own figures take their place. seed_std: of a validation loss over
     seeds in nats, by so many degrees of `freedom`; trainings: whose means the figures in `among` are. seed: of the
-    bootstrap. labels: of the images, (n,), where the classes are uneven.
+    bootstrap. labels: of the images, (n,), where the classes are uneven. beat: called again and again meanwhile.
     """
     rng = np.random.default_rng(seed)
     measured = unseen or [among[chosen]]
     own, recorded = _figures(measured, labels), _figures(among, labels)
     own_losses = own[0].mean(axis=0)
-    shifts, spread = _bootstrap(rng, among, recorded, chosen, own_losses, seed_std, trainings)
+    shifts, spread = _bootstrap(rng, among, recorded, None if unseen else chosen, own_losses, seed_std, trainings, beat)
     if seed_std is not None:
         spread += seed_std / math.sqrt(len(unseen) or trainings) * rng.standard_t(max(freedom, 1), len(spread))
-    loss = float(own_losses.mean() + shifts[0])
+    loss = max(float(own_losses.mean() + shifts[0]), 0.0)
     accuracies = [float(np.clip(of.mean() + shift, 0, 1)) for of, shift in zip(own[1:], shifts[1:], strict=True)]
     low, high = np.quantile(spread, TAILS)
     return Expected(
@@ -90,12 +91,16 @@ def _bootstrap(
     rng: np.random.Generator,
     among: Sequence[Evaluated],
     recorded: Sequence[np.ndarray],
-    chosen: int,
+    beside: int | None,
     own_losses: np.ndarray,
     seed_std: float | None,
     trainings: int,
+    beat: Callable[[], None],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """By how much what is chosen on drawn images is worse on those left out than the chosen one is on all of them.
+    """By how much what is chosen on drawn images is worse on those left out than `beside` is on all of them.
+
+    Where `beside` is None, than it is itself on all of them. That is for one that other seeds have measured:
+    what else might have been chosen for a smaller gap or a lower loss differs from it by more than luck.
 
     recorded: the figures of `among`, losses first, see `_figures`. Returns that of each figure, and by how much the
     mean of `own_losses` differs from resample to resample, (resamples,). Where no image is left out, which takes a
@@ -103,16 +108,19 @@ def _bootstrap(
     """
     losses = recorded[0]
     images = losses.shape[1]
-    left_out, spread = np.empty((len(recorded), RESAMPLES)), np.empty(RESAMPLES)
+    worse, spread = np.empty((len(recorded), RESAMPLES)), np.empty(RESAMPLES)
     for part in np.array_split(np.arange(RESAMPLES), RESAMPLES // AT_ONCE):
         drawn = rng.multinomial(images, np.full(images, 1 / images), len(part))
         weights = np.where((drawn == 0).any(axis=1, keepdims=True), drawn == 0, drawn).astype(np.float64)
         weights /= weights.sum(axis=1, keepdims=True)
         picked = np.arange(len(part)), choose_on(drawn, among, losses, seed_std, trainings)
         for figure, values in enumerate(recorded):
-            left_out[figure, part] = (weights @ values.T)[picked]
+            means = values.mean(axis=1)
+            left_out = weights @ values.T
+            worse[figure, part] = (left_out - (means if beside is None else means[beside]))[picked]
         spread[part] = drawn @ (own_losses - own_losses.mean()) / images
-    return left_out.mean(axis=1) - [values[chosen].mean() for values in recorded], spread
+        beat()
+    return worse.mean(axis=1), spread
 
 
 def choose_on(

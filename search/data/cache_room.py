@@ -27,8 +27,12 @@ def entries() -> dict[Path, int]:
     """The entries and their sizes in bytes; the one used least recently first."""
     if not cache_folder().is_dir():
         return {}
-    found = [path for path in cache_folder().iterdir() if path.is_dir() and not path.name.startswith(".")]
-    return {path: _size(path) for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)}
+    found = list[tuple[int, Path, int]]()
+    for path in cache_folder().iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another process removes it now
+            if path.is_dir() and not path.name.startswith("."):
+                found.append((path.stat().st_mtime_ns, path, _size(path)))
+    return {path: size for _, path, size in sorted(found)}
 
 
 def make_room(limit: int = LIMIT) -> int:
@@ -46,7 +50,10 @@ def make_room(limit: int = LIMIT) -> int:
 
 def _removed(entry: Path) -> bool:
     """Whether the entry is gone: it stays where a process uses it."""
-    descriptor = os.open(entry, os.O_RDONLY)
+    try:
+        descriptor = os.open(entry, os.O_RDONLY)
+    except FileNotFoundError:  # another process was faster
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(entry)

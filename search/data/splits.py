@@ -3,6 +3,7 @@
 The test split is not among them: it is a part of its own from the beginning, see `search.data.datasets`.
 """
 
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,6 +49,7 @@ def split(
             f"there are {available} to train and validate on, of {least // 2} classes"
         )
     train, val = _stratified(np.arange(available), labels, training, validating, seed)
+    train, val = _with_every_class(train, val, labels)
     return _with_probe(*_copies_together(train, val, labels, copies), labels, seed)
 
 
@@ -78,6 +80,24 @@ def _with_probe(train: np.ndarray, val: np.ndarray, labels: np.ndarray, seed: in
     return Splits(train, val, probe)
 
 
+def _with_every_class(train: np.ndarray, val: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Splits of the same sizes that both have an image of each class, which proportions do not give to the smallest.
+
+    Each has at least two images for a class, and each class at least two. The largest classes make room.
+    """
+    parts = [train.tolist(), val.tolist()]
+    unused = np.setdiff1d(np.arange(len(labels)), np.concatenate([train, val])).tolist()
+    for part, other in (parts, parts[::-1]):
+        for missing in np.setdiff1d(labels, labels[part]).tolist():
+            source = next(those for those in (unused, other) if missing in labels[those])
+            moved = next(number for number in source if labels[number] == missing)
+            largest = np.bincount(labels[part]).argmax()
+            in_exchange = next(number for number in reversed(part) if labels[number] == largest)
+            for those, gone, come in ((source, moved, in_exchange), (part, in_exchange, moved)):
+                those[those.index(gone)] = come
+    return np.sort(parts[0]), np.sort(parts[1])
+
+
 def _copies_together(
     train: np.ndarray, val: np.ndarray, labels: np.ndarray, copies: Sequence[Sequence[int]]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -87,12 +107,14 @@ def _copies_together(
     """
     training, validating = set(train.tolist()), set(val.tolist())
     copied = {number for same in copies for number in same}
-    spare = [number for number in train.tolist() if number not in copied]
+    spare = defaultdict[int, deque[int]](deque)  # by class
+    for number in train.tolist():
+        if number not in copied:
+            spare[labels[number]].append(number)
     for same in copies:
         for number in validating.intersection(same) if training.intersection(same) else ():
-            other = next((other for other in spare if labels[other] == labels[number]), None)
-            if other is not None:
-                spare.remove(other)
+            if others := spare[labels[number]]:
+                other = others.popleft()
                 training ^= {number, other}
                 validating ^= {number, other}
     return np.array(sorted(training)), np.array(sorted(validating))

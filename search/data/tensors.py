@@ -10,8 +10,10 @@ import numpy as np
 import torch
 
 from search.balance import UNEVEN, inverse_frequency, ratio
-from search.data.cache import CHUNK, CachedImages, names_beside
+from search.data.cache import CachedImages, names_beside
 from search.data.splits import Splits, split, split_as_given
+
+CHUNK_BYTES = 2**24  # of images that are looked at at once
 
 
 @dataclass(frozen=True)
@@ -167,14 +169,15 @@ def _counts(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
 
 
 def _channel_statistics(images: np.ndarray, indices: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel in units of [0, 1], read a chunk at a time."""
-    count, total, squares = 0, np.zeros(images.shape[1]), np.zeros(images.shape[1])
-    for chunk in np.array_split(indices, -(-len(indices) // CHUNK)):
-        pixels = images[chunk].astype(np.float64) / 255
-        count += pixels.size // pixels.shape[1]
-        total += pixels.sum(axis=(0, 2, 3))
-        squares += (pixels**2).sum(axis=(0, 2, 3))
-    mean = total / count
-    deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    """Mean and standard deviation of each channel in units of [0, 1], from exact sums, read a chunk at a time."""
+    channels, values = images.shape[1], int(np.prod(images.shape[1:]))
+    total, squares = np.zeros(channels, np.uint64), np.zeros(channels, np.uint64)
+    for chunk in np.array_split(indices, -(-len(indices) * values // CHUNK_BYTES)):
+        pixels = images[chunk]
+        total += pixels.sum(axis=(0, 2, 3), dtype=np.uint64)
+        squares += np.square(pixels, dtype=np.uint16).sum(axis=(0, 2, 3), dtype=np.uint64)
+    count = len(indices) * values // channels
+    mean = total / count / 255
+    deviation = np.sqrt(np.maximum(squares / count / 255**2 - mean**2, 0))
     deviation[deviation < 1e-3] = 1.0  # a channel that never changes
     return tuple(mean.tolist()), tuple(deviation.tolist())

@@ -59,7 +59,7 @@ class Runner:
             self._remember(trial.number, trial.history, trial.stopped)
         self.runs: list[Run] = list(snapshot.runs)
         self.raced = not settings.race  # whether the race, where there is to be one, has come to its end
-        self._finals = Finals(store, pool, terminal, settings.seed)
+        self._finals = Finals(store, pool, terminal, settings.seed, self.interruption.beat)
         self._retries: deque[Job] = deque()  # out of memory: each to be tried once more with nothing beside it
         self._retried: set[int] = set()
         self._losses: Counter[tuple[int, Stopped]] = Counter()  # of workers, by the lineage of their trial

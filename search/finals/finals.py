@@ -29,7 +29,11 @@ from search.workers.pool import Pool
 class Finals:
     """The race among the runs of a search, and what comes of it."""
 
-    def __init__(self, store: Store, pool: Pool[Any], terminal: Terminal, seed: int) -> None:
+    def __init__(
+        self, store: Store, pool: Pool[Any], terminal: Terminal, seed: int, beat: Callable[[], None] = lambda: None
+    ) -> None:
+        """seed: of the search. beat: called again and again where figures take their time."""
+        self._beat = beat
         self._store, self._pool, self._terminal, self._seed = store, pool, terminal, seed
         self._constraints: Constraints = pool.conditions.constraints
         self._race = Race()
@@ -172,7 +176,7 @@ class Finals:
         data = self._pool.data
         return expected(
             evaluated, known.index(run), unseen, std, freedom, trainings=trainings, seed=self._seed,
-            labels=data.val_labels if data.uneven else None,
+            labels=data.val_labels if data.uneven else None, beat=self._beat,
         )  # fmt: skip
 
     def _of(self, number: int) -> list[Repeat]:

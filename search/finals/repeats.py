@@ -8,7 +8,7 @@ from search.choice.seed_noise import Repeat, failed_repeat, repeat_of
 from search.measurement import Measurement
 from search.show.terminal import Terminal
 from search.stopping.stopped import Stopped
-from search.training.trial import Job, Outcome, Report
+from search.training.trial import Job, Notice, Outcome, Report
 from search.workers.pool import Lost, Pool
 
 TURN_SECONDS = 0.25  # how long to wait for workers before asking whether to go on
@@ -42,13 +42,13 @@ def train_repeats(
             if isinstance(content, Report):
                 terminal.epoch(job.number, content.history, job.repeat)
                 pool.answer(worker, None)
+            elif isinstance(content, Notice):
+                terminal.notice(content.text)
             elif isinstance(content, Lost | Outcome):
                 terminal.dropped(job.number, job.repeat)
-                if isinstance(content, Lost) and content.with_machine:
-                    queue.append(job)
-                    continue
                 if isinstance(content, Lost) or content.stopped == Stopped.OUT_OF_MEMORY:
-                    losses[job.number, job.repeat] += 1
+                    if not (isinstance(content, Lost) and content.with_machine):
+                        losses[job.number, job.repeat] += 1
                     if losses[job.number, job.repeat] < MOST_LOSSES:
                         (queue if isinstance(content, Lost) else alone).append(job)
                         continue

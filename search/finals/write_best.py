@@ -55,26 +55,25 @@ def write_best(
     snapshot: with the choice. seed: its own. repeats: its trainings in the race. Raises OSError.
     """
     content = _content(settings, conditions, data, choice, snapshot, seed)
+    content |= _known_before(settings.folder, content)
     weights = _weights(conditions, choice.run, content)
-    if weights is None or in_haste:
+    found = None if weights is None or in_haste else predict_validation(settings.space, content, weights, data)
+    if weights is None or found is None:
         best_yaml.write(settings.folder, content, weights)
-        (settings.folder / ensemble.NAME).unlink(missing_ok=True)  # it may be of an earlier choice
+        if "ensemble" not in content:
+            (settings.folder / ensemble.NAME).unlink(missing_ok=True)  # it is of an earlier choice
         return
-    found = predict_validation(settings.space, content, weights, data)
-    calibration = None if found is None else calibrate(found.logits, found.labels, data.weights_of(found.labels))
-    if calibration is not None:
-        content["calibration"] = asdict(calibration)
-    together = (
-        None if found is None else write_ensemble(settings.space, conditions, content, weights, found, repeats, data)
-    )
+    calibration = calibrate(found.logits, found.labels, data.weights_of(found.labels))
+    together = write_ensemble(settings.space, conditions, content, weights, found, repeats, data)
+    content |= {"calibration": calibration and asdict(calibration), "ensemble": together}
     if together is not None:
-        content["ensemble"] = together
         logger.info(
             f"{together['networks']} networks of the chosen configuration as one, {settings.folder / ensemble.NAME}: "
             f"val_loss {together['val_loss']:.4f}, one alone {together['mean_val_loss']:.4f} on average"
         )
+    content = {name: value for name, value in content.items() if value is not None}
     sha256 = best_yaml.write(settings.folder, content, weights)
-    if found is not None and sha256 is not None:
+    if sha256 is not None:
         found = with_pictures(found, data, 1.0 if calibration is None else calibration.temperature)
         predictions.save(settings.folder, predictions.VALIDATION, replace(found, weights_sha256=sha256))
 
@@ -117,8 +116,9 @@ def _weights(conditions: Conditions, run: Run, content: Mapping[str, Any]) -> di
     try:
         return read_weights(conditions, run)[0]
     except DamagedFile as damage:
-        with contextlib.suppress(UserError, DamagedFile):
-            return _exported_before(conditions.folder, content)
+        with contextlib.suppress(DamagedFile):
+            if _earlier(conditions.folder, content) is not None:
+                return load_tensors(conditions.folder / "best.pt")
         logger.warning(
             f"best.pt could not be written, the weights of trial {run.number} are lost ({damage}); "
             f"gapsearch train {shlex.quote(str(conditions.folder / 'best.yaml'))} makes them again"
@@ -126,26 +126,42 @@ def _weights(conditions: Conditions, run: Run, content: Mapping[str, Any]) -> di
         return None
 
 
-def _exported_before(folder: Path, content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """The weights in best.pt, where an earlier start chose the same trial. Raises UserError or DamagedFile."""
-    before = best_yaml.read(folder / "best.yaml")
-    if any(before[name] != content[name] for name in ("study", "trial", "seed", "config", "epochs")):
-        raise DamagedFile("best.pt is of another trial")
-    return load_tensors(folder / "best.pt")
+def _known_before(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """What was found out about the same trial since an earlier start chose it."""
+    before = _earlier(folder, content) or {}
+    return {name: before[name] for name in ("calibration", "ensemble", "confirmation") if name in before}
+
+
+def _earlier(folder: Path, content: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The best.yaml of an earlier start that chose the same trial; None where there is none."""
+    with contextlib.suppress(UserError):
+        before = best_yaml.read(folder / "best.yaml")
+        if all(before[name] == content[name] for name in ("study", "trial", "seed", "config", "epochs")):
+            return before
+    return None
 
 
 def environment(precision: Precision, device: str) -> dict[str, Any]:
     """What figures may depend on besides the configuration."""
-    hardware = torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.machine()
     return {
         **asdict(precision),
         "device": device.partition(":")[0],
-        "hardware": hardware,
+        "hardware": _hardware(device),
         "threads": 1,
         "deterministic": device == "cpu",
         "python": platform.python_version(),
         **{name: version(name) for name in LIBRARIES},
     }
+
+
+def _hardware(device: str) -> str:
+    """The name of a device; its kind where this machine has no such one, since trials may have run on another."""
+    if not device.startswith("cuda"):
+        return platform.machine()
+    try:
+        return torch.cuda.get_device_name(device)
+    except (AssertionError, RuntimeError):  # no CUDA here, or fewer GPUs
+        return "cuda"
 
 
 def _metrics(choice: Choice) -> dict[str, Any]:

@@ -13,6 +13,7 @@ STRENGTHS = tuple(10.0**exponent for exponent in torch.linspace(0, -4.5, 10).tol
 LARGEST_SIDE = 32
 WORK = {"cpu": 1e12, "cuda": 1e14}  # multiplications on a device, some 30 seconds of one core; others as a CPU
 EASY = 0.1  # of log(classes)
+CHUNK_VALUES = 2**24  # of images that are averaged down at once, float32
 STEPS = 100  # of L-BFGS for each strength, begun where the one before ended
 
 
@@ -39,7 +40,8 @@ def fit_baseline(data: DeviceData, work: float | None = None) -> Baseline:
     x, y = _features(data, data.train), data.labels[data.train]
     val_x, val_y = _features(data, data.val), data.labels[data.val]
     center, scale = x.mean(dim=0), x.std(dim=0).clamp_min(1e-2)
-    x, val_x = (x - center) / scale, (val_x - center) / scale
+    for pixels in (x, val_x):
+        pixels.sub_(center).div_(scale)
     work = WORK.get(x.device.type, WORK["cpu"]) if work is None else work
     steps = max(1, int(work / (2 * x.numel() * data.classes)))  # forward and backward multiply once each
     weight = torch.zeros(data.classes, x.shape[1], device=x.device, requires_grad=True)
@@ -63,12 +65,13 @@ def fit_baseline(data: DeviceData, work: float | None = None) -> Baseline:
 
 def _features(data: DeviceData, indices: torch.Tensor) -> torch.Tensor:
     """Pixels of shape (n, d), read in chunks so that large images are never all in memory."""
-    height, width = data.images.shape[2:]
+    channels, height, width = data.images.shape[1:]
     size = (min(height, LARGEST_SIDE), min(width, LARGEST_SIDE))
-    chunks = [
-        F.adaptive_avg_pool2d(data.normalize(data.pixels(chunk)), size).flatten(1) for chunk in indices.split(1024)
-    ]
-    return torch.cat(chunks)
+    features = torch.empty(len(indices), channels * size[0] * size[1], device=data.images.device)
+    at_once = max(1, CHUNK_VALUES // (channels * height * width))
+    for place, chunk in zip(features.split(at_once), indices.split(at_once), strict=True):
+        place.copy_(F.adaptive_avg_pool2d(data.normalize(data.pixels(chunk)), size).flatten(1))
+    return features
 
 
 def _minimize(

@@ -59,8 +59,8 @@ def refit(
     data_root: None for where the images lay.
     ray: address of a Ray cluster to train on, see `search.workers.ray_cluster`; None for one training after the other.
 
-    Returns the figures, `refit` in final.yaml. Raises UserError where the data is not what the configuration was found
-    on, a training fails on the cluster, or a file cannot be written.
+    Returns the figures, `refit` in final.yaml; a later seed that fails is left out of the means. Raises UserError where
+    the data is not what the configuration was found on, the first training fails, or a file cannot be written.
     """
     best = load_sound(path)
     root = images_of(best, data_root)
@@ -75,14 +75,17 @@ def refit(
         f"in place of {len(data.splits.train):,}; measured on {len(test.labels):,} test images"
     )
     task, numbers = replace(task, data=everything), [best.seed + FIRST + number for number in range(seeds)]
-    if ray is None:
-        images, unseen = everything.to(where), test.to(where)
-        runs = [_guarded(best, images, unseen, seed, anneal=anneal) for seed in numbers]
-    else:
-        with connected(ray):
-            runs = sorted(_trained_on_ray(task, best, numbers, where.type, anneal=anneal), key=lambda run: run.seed)
-    found = summarize(runs, len(everything.splits.train), best.epochs, anneal=anneal) | {"openings": openings.count}
-    _write(path, found, runs[0])
+    done: list[Refitted] = []
+    with contextlib.nullcontext() if ray is None else connected(ray):
+        for run in (_trained_here if ray is None else _trained_on_ray)(task, best, numbers, where, anneal=anneal):
+            if isinstance(run, Failure):
+                _say_failed(run, first=run.seed == numbers[0])
+                continue
+            done = sorted([*done, run], key=lambda one: one.seed)
+            if done[0].seed == numbers[0]:  # written at once: no later training can cost it
+                found = summarize(done, len(everything.splits.train), best.epochs, anneal=anneal)
+                found |= {"openings": openings.count}
+                _write(path, found, done[0])
     openings.end()
     for line in told(found):
         logger.info(line)
@@ -97,13 +100,24 @@ def together(data: SearchData, probe: int) -> SearchData:
     return replace(data, splits=Splits(train=train, val=np.arange(0), probe=np.sort(some)))
 
 
-def _guarded(best: Best, data: DeviceData, test: DeviceData, seed: int, *, anneal: bool) -> Refitted:
-    """One training. Raises UserError where it fails, in a user's own network perhaps."""
-    try:
-        return train(best, data, test, seed, best.epochs, anneal=anneal)
-    except (Exception, SystemExit) as error:
-        reason = str(error) if isinstance(error, UserError) else described(error)
-        raise UserError(f"the training with seed {seed} failed: {reason}; nothing is written") from error
+def _trained_here(
+    task: Task, best: Best, seeds: Sequence[int], device: torch.device, *, anneal: bool
+) -> Iterator[Refitted | Failure]:
+    """One training with each seed, which may fail in a user's own network."""
+    data, test = task.data.to(device), task.test.to(device)
+    for seed in seeds:
+        try:
+            yield train(best, data, test, seed, best.epochs, anneal=anneal)
+        except (Exception, SystemExit) as error:
+            yield Failure(best.trial, seed, str(error) if isinstance(error, UserError) else described(error))
+
+
+def _say_failed(failure: Failure, *, first: bool) -> None:
+    """Raises UserError where it is the first training, whose weights are taken home."""
+    said = f"the training with seed {failure.seed} failed: {failure.reason}"
+    if first:
+        raise UserError(f"{said}; nothing is written")
+    logger.warning(f"{said}; it is left out of the means")
 
 
 def train(best: Best, data: DeviceData, test: DeviceData, seed: int, epochs: int, *, anneal: bool) -> Refitted:
@@ -125,17 +139,18 @@ def train(best: Best, data: DeviceData, test: DeviceData, seed: int, epochs: int
     return Refitted(seed, trainer.weights(), on_train, on_test)
 
 
-def _trained_on_ray(task: Task, best: Best, seeds: Sequence[int], device: str, *, anneal: bool) -> Iterator[Refitted]:
-    """One training with each seed, in the order in which they end. Raises UserError for the first that fails."""
+def _trained_on_ray(
+    task: Task, best: Best, seeds: Sequence[int], device: torch.device, *, anneal: bool
+) -> Iterator[Refitted | Failure]:
+    """One training with each seed, in the order in which they end."""
     from search.use import ray_fresh
 
     candidate = Candidate(best.trial, best.config, best.epochs)
     jobs, one = [(candidate, seed) for seed in seeds], functools.partial(_trained, anneal=anneal)
-    with contextlib.closing(ray_fresh.train_fresh(task, jobs, device, lambda: True, one)) as runs:
+    with contextlib.closing(ray_fresh.train_fresh(task, jobs, device.type, lambda: True, one)) as runs:
         for number, run in enumerate(runs, start=1):
-            if isinstance(run, Failure):
-                raise UserError(f"the training with seed {run.seed} failed: {run.reason}; nothing is written")
-            logger.info(f"[{number}/{len(jobs)}] seed {run.seed} is trained")
+            if not isinstance(run, Failure):
+                logger.info(f"[{number}/{len(jobs)}] seed {run.seed} is trained")
             yield run
 
 

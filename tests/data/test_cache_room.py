@@ -1,6 +1,7 @@
 """The limit of the image cache, and what is never removed."""
 
 import os
+import shutil
 
 import pytest
 from image_files import fill
@@ -53,3 +54,19 @@ def test_the_command(filled, capsys):
     assert capsys.readouterr().out.startswith(f"{filled}: 3 sets of images, 0.0 MB (at most 20 GB;")
     assert main(["cache", "--clear"]) == 0
     assert capsys.readouterr().out.startswith(f"{filled}: 0 sets of images, 0.0 MB (at")
+
+
+def test_what_another_process_removes_meanwhile_is_no_error(filled, monkeypatch):
+    gone = filled / "middle"
+    size = cache_room._size
+
+    def removed_before(entry):
+        if entry == gone and gone.exists():
+            shutil.rmtree(gone)
+        return size(entry)
+
+    monkeypatch.setattr(cache_room, "_size", removed_before)
+    assert names() == ["old", "new"]
+    monkeypatch.setattr(cache_room, "entries", lambda: {gone: 100, filled / "old": 100, filled / "new": 100})
+    assert cache_room.make_room(100) == 100
+    assert [entry.name for entry in filled.iterdir()] == ["new"]

@@ -1,6 +1,7 @@
 """Splits: disjoint, stratified, seeded."""
 
 import re
+import time
 
 import numpy as np
 import pytest
@@ -81,3 +82,25 @@ def test_a_class_that_trains_with_one_image_is_not_in_the_probe():
     assert np.bincount(labels[splits.train]).tolist() == [1999, 1]
     assert np.bincount(labels[splits.probe], minlength=2).tolist() == [1000, 0]
     assert set(splits.probe) <= set(splits.train)
+
+
+@pytest.mark.parametrize("sizes", [(None, None), (300, 300), (102, 102), (9000, 150)])
+def test_classes_too_small_for_a_share_are_on_both_sides(sizes):
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(51), [10_000, *[4] * 50]))
+    splits = split(labels, *sizes, seed=0)
+    for part, size in ((splits.train, sizes[0] or 8160), (splits.val, sizes[1] or 2040)):
+        assert set(labels[part]) == set(range(51))
+        assert len(part) == len(set(part)) == size
+    assert not set(splits.train) & set(splits.val)
+    assert np.bincount(labels[splits.val])[0] >= len(splits.val) - 50 * 3
+
+
+def test_many_copies_take_no_more_than_a_moment():
+    labels = np.arange(200_000) % 2
+    copies = np.random.default_rng(0).permutation(200_000).reshape(-1, 20)[:, :2].tolist()
+    began = time.process_time()
+    splits = split(labels, None, None, 0, copies)
+    assert time.process_time() - began < 20  # a scan of all images for each pair takes minutes
+    training, validating = set(splits.train.tolist()), set(splits.val.tolist())
+    assert not any((one in training) != (other in training) for one, other in copies)
+    assert len(validating) == 40_000

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from search.data import datasets
+from search.data import datasets, tensors
 from search.data.tensors import held_out, prepare
 
 
@@ -38,3 +38,15 @@ def test_what_is_sent_to_another_machine_needs_no_file(digits):
     ours, theirs = digits.to(torch.device("cpu")), sent.to(torch.device("cpu"))
     assert torch.equal(ours.images, theirs.images)
     assert torch.equal(ours.labels, theirs.labels)
+
+
+def test_the_figures_of_the_channels_are_the_same_however_few_images_are_read_at_once(monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (31, 3, 5, 4), np.uint8)
+    images[:, 2] = 7  # a channel that never changes
+    chosen = np.arange(3, 30)
+    pixels = images[chosen] / 255
+    for size in (10**6, 60, 1):
+        monkeypatch.setattr(tensors, "CHUNK_BYTES", size)
+        mean, std = tensors._channel_statistics(images, chosen)
+        assert mean == pytest.approx(pixels.mean(axis=(0, 2, 3)), rel=1e-12)
+        assert std == pytest.approx([*pixels[:, :2].std(axis=(0, 2, 3)), 1.0], rel=1e-12)

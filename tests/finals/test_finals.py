@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from builders import RANGES, settings, study_of
+from builders import RANGES, confirmation, settings, study_of
 
 import search
 from search.choice.race import FIRST_UNSEEN
 from search.choice.seed_noise import failed_repeat
+from search.engine import launch
 from search.engine.launch import load_data, run_search
 from search.errors import UserError
-from search.finals import finals
+from search.finals import finals, write_best
 from search.finals.finals import stored_repeats
 from search.finals.fresh_weights import MOST
 from search.finals.image_losses import ImageLosses
@@ -270,3 +271,41 @@ def test_weights_of_the_race_that_are_damaged_are_left_out(raced, tmp_path):
     run_search(settings(tmp_path / "run", **LONG))
     assert search.load(tmp_path / "run" / "best.yaml").ensemble is None
     assert not (tmp_path / "run" / "ensemble.pt").exists()
+
+
+def edited(folder, **entries):
+    """best.yaml as somebody left it, with those entries."""
+    content = yaml.safe_load((folder / "best.yaml").read_text()) | entries
+    (folder / "best.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def test_a_later_start_that_chooses_the_same_keeps_its_confirmation(raced, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(raced, folder)
+    edited(folder, confirmation=confirmation())
+    run_search(settings(folder, **LONG))
+    best = search.load(folder / "best.yaml")
+    assert best.confirmation == confirmation()
+    edited(folder, trial=best.trial + 1)  # the one chosen before was another
+    run_search(settings(folder, **LONG))
+    assert search.load(folder / "best.yaml").confirmation is None
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_in_haste_what_is_known_of_the_same_weights_stays(raced, tmp_path, monkeypatch, same):
+    folder = tmp_path / "run"
+    shutil.copytree(raced, folder)
+    before = search.load(folder / "best.yaml")
+    if not same:
+        edited(folder, trial=before.trial + 1)
+    write = launch.write_best
+    monkeypatch.setattr(launch, "write_best", lambda *given, in_haste: write(*given, in_haste=True))
+    run_search(settings(folder, **LONG))
+    after = search.load(folder / "best.yaml")
+    assert (after.calibration, after.ensemble) == ((before.calibration, before.ensemble) if same else (None, None))
+    assert (folder / "ensemble.pt").exists() == same
+
+
+def test_a_trial_of_a_gpu_that_is_not_here_is_described_all_the_same():
+    environment = write_best.environment(Precision(), "cuda:97")
+    assert (environment["device"], environment["hardware"]) == ("cuda", "cuda")

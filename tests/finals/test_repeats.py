@@ -6,7 +6,7 @@ import pytest
 
 from search.finals.repeats import MOST_LOSSES, train_repeats
 from search.stopping.stopped import Stopped
-from search.training.trial import Job, Outcome
+from search.training.trial import Job, Notice, Outcome
 from search.workers.pool import Lost
 
 
@@ -32,16 +32,19 @@ class ScriptedPool:
 
     def wait(self, seconds):
         for worker in self.busy():
-            job, worker.job = worker.job, None
-            end = self.script[job.number].pop(0)
+            job, end = worker.job, self.script[worker.job.number].pop(0)
+            if isinstance(end, Notice):
+                yield worker, job, end
+                continue
+            worker.job = None
             yield worker, job, Lost("has died") if end == "lost" else Outcome(job.number, end)
 
 
-def trained(script):
+def trained(script, notice=print):
     """The pool, and how each job ended."""
     pool, ends = ScriptedPool(script), {}
     jobs = [Job(number, {}, seed=1, epochs=1, lineage=number, repeat=1) for number in script]
-    terminal = SimpleNamespace(**dict.fromkeys(("started", "dropped", "epoch"), lambda *_: None))
+    terminal = SimpleNamespace(**dict.fromkeys(("started", "dropped", "epoch"), lambda *_: None), notice=notice)
 
     def ended(repeat, outcome):
         ends[repeat.trial] = outcome.stopped
@@ -61,3 +64,9 @@ def test_out_of_memory_is_tried_again_with_nothing_beside_it():
 @pytest.mark.parametrize("end", ["lost", Stopped.OUT_OF_MEMORY])
 def test_what_happens_again_and_again_is_told_as_no_fault_of_the_configuration(end):
     assert trained({1: [end] * MOST_LOSSES})[1] == {1: Stopped.OUT_OF_MEMORY}
+
+
+def test_what_a_worker_says_is_passed_on():
+    said = []
+    assert trained({1: [Notice(1, "no space left"), Stopped.ERROR]}, said.append)[1] == {1: Stopped.ERROR}
+    assert said == ["no space left"]

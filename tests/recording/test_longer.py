@@ -143,7 +143,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize(
     ("owner", "method", "recorded"),
-    [(Store, "further_first", 0), (Store, "tell", 0), (Runner, "_ended", 1), (KeptCheckpoints, "ended", 1)],
+    [(Store, "further_first", 0), (Store, "record_ended", 0), (Runner, "_ended", 1), (KeptCheckpoints, "ended", 1)],
     ids=["when all are queued", "before the end of one is recorded", "after it", "before its checkpoint is seen to"],
 )
 def test_killed_at_any_moment_no_result_is_lost_and_none_trained_twice(

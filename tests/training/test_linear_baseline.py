@@ -8,6 +8,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
+from search.training import linear_baseline
 from search.training.linear_baseline import STRENGTHS, fit_baseline
 
 
@@ -64,3 +65,10 @@ def test_where_it_makes_no_mistake_a_network_need_not_be_as_sure(digits):
     found = fit_baseline(replace(data, images=images, labels=labels, classes=2))
     assert found.val_accuracy == 1
     assert found.val_loss == pytest.approx(0.1 * np.log(2))
+
+
+def test_it_is_the_same_however_few_images_are_read_at_once(digits, monkeypatch):
+    data = digits.to(torch.device("cpu"))
+    whole = fit_baseline(data, work=1e8)
+    monkeypatch.setattr(linear_baseline, "CHUNK_VALUES", 7 * 64)
+    assert fit_baseline(data, work=1e8) == whole

@@ -1,5 +1,7 @@
 """Training on train and validation images together, for use."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,8 @@ from search.settings import Settings
 from search.training.annealed import AnnealedTrainer
 from search.training.precision import Precision
 from search.training.trainer import Trainer
+from search.use import refit
+from search.use.fresh import DIVERGED
 from search.use.openings import NAME
 from search.use.refit import FIRST, together
 from search.use.retrain import load_sound
@@ -130,3 +134,33 @@ def test_an_annealed_learning_rate_is_the_plain_one_until_the_last_fifth_and_the
     assert shares[:whole] == [plain.schedule(step) for step in range(whole)]
     assert shares[-1] == pytest.approx(1 / (0.2 * steps))
     assert all(later < earlier for earlier, later in zip(shares[whole:], shares[whole + 1 :], strict=False))
+
+
+def test_a_later_seed_that_fails_costs_nothing(run, monkeypatch, capsys):
+    seed, whole = search.load(run / "best.yaml").seed + FIRST, refit.train
+
+    def fails_once(best, data, test, number, epochs, *, anneal):
+        if number == seed + 1:
+            raise UserError(DIVERGED)
+        return whole(best, data, test, number, epochs, anneal=anneal)
+
+    monkeypatch.setattr(refit, "train", fails_once)
+    assert main(["refit", str(run), "--seeds", "3"]) == 0
+    said = capsys.readouterr()
+    assert f"the training with seed {seed + 1} failed: {DIVERGED}; it is left out of the means" in said.out + said.err
+    assert search.load(run / "final.yaml").refit["seeds"] == [seed, seed + 2]
+
+
+def test_what_the_first_seed_came_to_is_kept_whatever_comes_after(run, monkeypatch):
+    (run / "final.yaml").unlink(missing_ok=True)
+    seed, whole = search.load(run / "best.yaml").seed + FIRST, refit.train
+
+    def interrupted(best, data, test, number, epochs, *, anneal):
+        if number > seed:
+            raise KeyboardInterrupt
+        return whole(best, data, test, number, epochs, anneal=anneal)
+
+    monkeypatch.setattr(refit, "train", interrupted)
+    with contextlib.suppress(KeyboardInterrupt):
+        main(["refit", str(run), "--seeds", "2"])
+    assert search.load(run / "final.yaml").refit["seeds"] == [seed]

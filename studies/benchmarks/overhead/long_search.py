@@ -39,7 +39,7 @@ TRIALS, EVERY = 3_000, 250
 RANGES = {"depth": (2, 2), "width": (8, 8), "kernel_size": (3, 3)}
 STEPS: tuple[tuple[str, Any, str], ...] = (
     ("ask", Store, "ask"),
-    ("tell", Store, "tell"),
+    ("tell", Store, "record_ended"),
     ("weights", KeptWeights, "update"),
     ("choice", Runner, "choice"),
     ("dashboard", Publisher, "attach_curves"),
