@@ -11,6 +11,7 @@ from search.errors import UserError
 
 VARIABLE = "GAPSEARCH_STORAGE"  # names a database as --storage does, and does not show in a list of processes
 EXAMPLE = "write for example sqlite:///runs/digits/study.db"
+FILE = "study.db"  # in a run folder
 HIDDEN = "***"
 
 
@@ -27,7 +28,7 @@ def study_url(folder: Path, storage: str | None) -> str:
 def default_storage_url(folder: Path) -> str:
     """The SQLite database inside a run folder. Raises UserError where the folder's name is no text."""
     try:
-        return _text(sqlalchemy.engine.URL.create("sqlite", database=str(folder / "study.db")))
+        return _text(sqlalchemy.engine.URL.create("sqlite", database=str(folder / FILE)))
     except UnicodeEncodeError:
         raise UserError(f"the name of the run folder {folder} is no UTF-8; name another one") from None
 
