@@ -94,3 +94,10 @@ def test_the_command(tmp_path, capsys):
 def test_too_few_seeds_are_an_error_in_one_line(tmp_path, capsys, seeds):
     assert real_seeds.main([str(write_table(tmp_path, seeds))]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_no_choice_comes_below_the_best_finalist(trainings):
+    found = real_seeds.limits(map(trainings.search, range(5)))
+    lowest, best = found.values()
+    assert len(lowest) == len(best) == 5
+    assert (best <= lowest).all()

@@ -2,18 +2,18 @@
 
     python studies/benchmarks/choice/real_seeds.py TABLE.jsonl.gz [--searches N]
 
-TABLE holds configurations that were trained with six seeds each (pruning/record.py --again), TABLE.npz what each
+TABLE holds configurations that were trained with five seeds each or more (pruning/record.py --again), TABLE.npz what a
 training does on each validation and test image. No search and no rule read the test images, and the validation images
 only picked the best epoch; so both are shuffled together. A search draws four fifths of the configurations, as many
 images as there are validation images, and an order of the seeds of each configuration: the first is the recorded one,
 two are for the rounds of the race, one is unseen, and the rest tell on the images that were not drawn what the
 configuration is worth. Nothing is simulated but the order. `regret` is left out: the best of several measured worths
-would be a lucky one.
+would be a lucky one. So is the best finalist by its own worth, below which no choice can come.
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: modules are imported from there
 from search.choice.fit import Fit
-from search.choice.race import FIRST_UNSEEN, Race, Training
+from search.choice.race import FIRST_UNSEEN, Race, Training, mean_images
 from search.choice.run import Run
 from search.measurement import Measurement, standard_error
 from studies.benchmarks.choice.raced_search import NO_RACE, RUNS, Search, Trained, lines, measured, play
@@ -98,14 +98,30 @@ def _worth_se(spare: np.ndarray) -> float:
     return float(np.sqrt(by_seed + by_image))
 
 
+def limits(searches: Iterable[Search]) -> dict[str, np.ndarray]:
+    """The worth of what a race might have chosen, beside that of the lowest recorded loss, in each search."""
+    found: dict[str, list[float]] = {"lowest mean of those left": [], "best finalist, by its own worth": []}
+    for search in searches:
+        standing, _ = search.race(POLICIES[OURS])
+        means = mean_images(search.images, {placed.trial: placed.rounds for placed in standing.placed})
+        lowest = min(search.runs, key=lambda run: run.at_best.val_loss)
+        left = min(standing.left, key=lambda run: means[run.number].mean())
+        best = min(standing.finalists, key=lambda run: search.worth[run.number])
+        for worths, run in zip(found.values(), (left, best), strict=True):
+            worths.append(search.worth[run.number] / search.worth[lowest.number] - 1)
+    return {name: np.array(worths) for name, worths in found.items()}
+
+
 def report(table: Path, searches: int) -> None:
-    """Print both tables."""
+    """Print both tables, and what another choice would have come to."""
     trainings = Trainings.of(load_seeds(table))
     count, of_each, _ = trainings.losses.shape
     chosen, figures = play(map(trainings.search, range(searches)), POLICIES, OURS)
     drawn = f"{int(DRAWN * count)} of {count} configurations"
     print(f"{table.name}: {searches} searches of {drawn}, {of_each} seeds each\n")
     print("\n".join(lines(chosen, figures, regret=False)))
+    for name, worths in limits(map(trainings.search, range(searches))).items():
+        print(f"{name}: {worths.mean():+.2%} ± {standard_error(worths):.2%} beside the lowest loss")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
