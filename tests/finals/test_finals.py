@@ -12,6 +12,7 @@ import search
 from search.choice.race import FIRST_UNSEEN
 from search.choice.seed_noise import failed_repeat
 from search.engine import launch
+from search.engine.interruption import Interruption
 from search.engine.launch import load_data, run_search
 from search.errors import UserError
 from search.finals import finals, write_best
@@ -309,3 +310,16 @@ def test_in_haste_what_is_known_of_the_same_weights_stays(raced, tmp_path, monke
 def test_a_trial_of_a_gpu_that_is_not_here_is_described_all_the_same():
     environment = write_best.environment(Precision(), "cuda:97")
     assert (environment["device"], environment["hardware"]) == ("cuda", "cuda")
+
+
+def test_figures_that_take_their_time_give_signs_of_life(raced, tmp_path, monkeypatch):
+    shutil.copytree(raced, tmp_path / "run")
+    beats, whole = [], finals.expected
+
+    def noted(*given, beat, **others):
+        beats.append(beat)
+        return whole(*given, beat=beat, **others)
+
+    monkeypatch.setattr(finals, "expected", noted)
+    run_search(settings(tmp_path / "run", **LONG))
+    assert isinstance(beats[0].__self__, Interruption)
