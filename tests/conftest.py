@@ -7,6 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
@@ -17,6 +18,10 @@ from search.errors import UserError
 from search.log import console
 from search.training.precision import Precision
 from search.training.trial import Conditions
+
+# the same cases each time, however long they take on a busy machine
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session", autouse=True)

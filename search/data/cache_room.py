@@ -57,6 +57,8 @@ def _removed(entry: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(entry)
+    except FileNotFoundError:  # likewise
+        return True
     except OSError:
         return False
     finally:

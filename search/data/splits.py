@@ -85,17 +85,22 @@ def _with_every_class(train: np.ndarray, val: np.ndarray, labels: np.ndarray) ->
 
     Each has at least two images for a class, and each class at least two. The largest classes make room.
     """
-    parts = [train.tolist(), val.tolist()]
-    unused = np.setdiff1d(np.arange(len(labels)), np.concatenate([train, val])).tolist()
+    parts = set(train.tolist()), set(val.tolist())
+    members = np.split(np.argsort(labels, kind="stable"), np.cumsum(np.bincount(labels))[:-1])  # of each class
     for part, other in (parts, parts[::-1]):
-        for missing in np.setdiff1d(labels, labels[part]).tolist():
-            source = next(those for those in (unused, other) if missing in labels[those])
-            moved = next(number for number in source if labels[number] == missing)
-            largest = np.bincount(labels[part]).argmax()
-            in_exchange = next(number for number in reversed(part) if labels[number] == largest)
-            for those, gone, come in ((source, moved, in_exchange), (part, in_exchange, moved)):
-                those[those.index(gone)] = come
-    return np.sort(parts[0]), np.sort(parts[1])
+        counts = np.bincount(labels[list(part)], minlength=len(members))
+        last = [reversed(numbers.tolist()) for numbers in members]
+        for missing in [number for number in np.flatnonzero(counts == 0) if len(members[number])]:
+            moved = min(members[missing].tolist(), key=lambda number: number in other)  # one that is unused, if any is
+            largest = int(counts.argmax())
+            in_exchange = next(number for number in last[largest] if number in part)
+            counts[largest] -= 1
+            part.remove(in_exchange)
+            part.add(moved)
+            if moved in other:
+                other.remove(moved)
+                other.add(in_exchange)
+    return np.array(sorted(parts[0])), np.array(sorted(parts[1]))
 
 
 def _copies_together(

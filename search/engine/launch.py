@@ -175,7 +175,13 @@ def describe_search(settings: Settings, data: SearchData, store: Store) -> None:
         "data_root": str(settings.data_root),
     }
     store.describe(StudyAttribute.PLAN, plan)
-    store.describe(StudyAttribute.DATA, data.description())
+    described_now = data.description()
+    before = store.remember(StudyAttribute.DATA, lambda: described_now)
+    if before.get("val_counts", described_now["val_counts"]) != described_now["val_counts"]:
+        raise UserError(
+            "an earlier release split these images otherwise, so runs cannot be compared; start anew with another --out"
+        )
+    store.describe(StudyAttribute.DATA, described_now)
 
 
 def _announce(settings: Settings, data: SearchData) -> None:

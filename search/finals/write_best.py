@@ -1,6 +1,7 @@
 """What best.yaml says of the chosen trial, put together at the end of a search."""
 
 import contextlib
+import hashlib
 import logging
 import os
 import platform
@@ -55,8 +56,9 @@ def write_best(
     snapshot: with the choice. seed: its own. repeats: its trainings in the race. Raises OSError.
     """
     content = _content(settings, conditions, data, choice, snapshot, seed)
-    content |= _known_before(settings.folder, content)
-    weights = _weights(conditions, choice.run, content)
+    before, weights = _earlier(settings.folder, content), _weights(conditions, choice.run, content)
+    if before is not None and weights is not None:
+        content |= _known(before, content)
     found = None if weights is None or in_haste else predict_validation(settings.space, content, weights, data)
     if weights is None or found is None:
         best_yaml.write(settings.folder, content, weights)
@@ -65,12 +67,11 @@ def write_best(
         return
     calibration = calibrate(found.logits, found.labels, data.weights_of(found.labels))
     together = write_ensemble(settings.space, conditions, content, weights, found, repeats, data)
+    if "confirmation" in content and together != content.get("ensemble"):
+        content["confirmation"] = _of_one_network(content["confirmation"])
     content |= {"calibration": calibration and asdict(calibration), "ensemble": together}
     if together is not None:
-        logger.info(
-            f"{together['networks']} networks of the chosen configuration as one, {settings.folder / ensemble.NAME}: "
-            f"val_loss {together['val_loss']:.4f}, one alone {together['mean_val_loss']:.4f} on average"
-        )
+        logger.info(_told(together, settings.folder / ensemble.NAME))
     content = {name: value for name, value in content.items() if value is not None}
     sha256 = best_yaml.write(settings.folder, content, weights)
     if sha256 is not None:
@@ -116,9 +117,10 @@ def _weights(conditions: Conditions, run: Run, content: Mapping[str, Any]) -> di
     try:
         return read_weights(conditions, run)[0]
     except DamagedFile as damage:
-        with contextlib.suppress(DamagedFile):
-            if _earlier(conditions.folder, content) is not None:
-                return load_tensors(conditions.folder / "best.pt")
+        before, exported = _earlier(conditions.folder, content) or {}, conditions.folder / "best.pt"
+        with contextlib.suppress(DamagedFile, OSError):
+            if hashlib.sha256(exported.read_bytes()).hexdigest() == before.get("weights_sha256"):
+                return load_tensors(exported)
         logger.warning(
             f"best.pt could not be written, the weights of trial {run.number} are lost ({damage}); "
             f"gapsearch train {shlex.quote(str(conditions.folder / 'best.yaml'))} makes them again"
@@ -126,17 +128,33 @@ def _weights(conditions: Conditions, run: Run, content: Mapping[str, Any]) -> di
         return None
 
 
-def _known_before(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
-    """What was found out about the same trial since an earlier start chose it."""
-    before = _earlier(folder, content) or {}
-    return {name: before[name] for name in ("calibration", "ensemble", "confirmation") if name in before}
+def _known(before: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
+    """What was found out about the same trial since an earlier start chose it; beside others that may be others now."""
+    known = {name: before[name] for name in ("calibration", "ensemble", "confirmation") if name in before}
+    if "confirmation" in known and before["choice"] != content["choice"]:
+        known["confirmation"] = known["confirmation"] | {"others": []}
+    return known
+
+
+def _told(together: Mapping[str, Any], file: Path) -> str:
+    """An ensemble in words."""
+    return (
+        f"{together['networks']} networks of the chosen configuration as one, {file}: "
+        f"val_loss {together['val_loss']:.4f}, one alone {together['mean_val_loss']:.4f} on average"
+    )
+
+
+def _of_one_network(confirmation: Mapping[str, Any]) -> dict[str, Any]:
+    """A confirmation without what it says of an ensemble.pt that is gone."""
+    return {name: value for name, value in confirmation.items() if not name.startswith("ensemble_")}
 
 
 def _earlier(folder: Path, content: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The best.yaml of an earlier start that chose the same trial; None where there is none."""
+    """The best.yaml of an earlier start that chose the same trial on the same images; None where there is none."""
     with contextlib.suppress(UserError):
         before = best_yaml.read(folder / "best.yaml")
-        if all(before[name] == content[name] for name in ("study", "trial", "seed", "config", "epochs")):
+        same = [before[name] == content[name] for name in ("study", "trial", "seed", "config", "epochs", "metrics")]
+        if all(same) and before["data"] | {"root": None} == content["data"] | {"root": None}:
             return before
     return None
 

@@ -186,6 +186,7 @@ class _Refit(_Part):
     epochs: Count
     annealed: bool
     seeds: Annotated[list[Seed], Field(min_length=1)]
+    failed: list[Seed] = []  # whose training did, left out of the means
     openings: Count
     train_loss: Finite
     test_loss: Finite

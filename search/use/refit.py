@@ -75,21 +75,21 @@ def refit(
         f"in place of {len(data.splits.train):,}; measured on {len(test.labels):,} test images"
     )
     task, numbers = replace(task, data=everything), [best.seed + FIRST + number for number in range(seeds)]
-    done: list[Refitted] = []
+    done, failed = list[Refitted](), list[int]()
     with contextlib.nullcontext() if ray is None else connected(ray):
         for run in (_trained_here if ray is None else _trained_on_ray)(task, best, numbers, where, anneal=anneal):
             if isinstance(run, Failure):
                 _say_failed(run, first=run.seed == numbers[0])
-                continue
-            done = sorted([*done, run], key=lambda one: one.seed)
-            if done[0].seed == numbers[0]:  # written at once: no later training can cost it
+                failed.append(run.seed)
+            else:
+                done = sorted([*done, run], key=lambda one: one.seed)
+            if done and done[0].seed == numbers[0]:  # written at once: no later training can cost it
                 found = summarize(done, len(everything.splits.train), best.epochs, anneal=anneal)
-                found |= {"openings": openings.count}
+                found |= {"openings": openings.count, "failed": sorted(failed)}
                 _write(path, found, done[0])
     openings.end()
-    for line in told(found):
+    for line in (*told(found), f"written: {path.with_name(NAME + '.yaml')} and its weights, {NAME}.pt"):
         logger.info(line)
-    logger.info(f"written: {path.with_name(NAME + '.yaml')} and its weights, {NAME}.pt")
     return found
 
 
@@ -194,6 +194,8 @@ def told(found: dict[str, Any]) -> list[str]:
             f"± {found['mean_test_loss_se']:.4f}, accuracy {found['mean_test_accuracy']:.1%} "
             f"± {found['mean_test_accuracy_se']:.1%} (over seeds)"
         )
+    if found["failed"]:
+        lines.append(f"{plural(len(found['failed']), 'seed')} failed, left out of the means: it may fail you too")
     if found["openings"] > 1:
         lines.append(f"the test split has been opened {found['openings']} times for this run folder")
     return lines

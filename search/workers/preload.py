@@ -1,4 +1,4 @@
-"""Imported by the fork server, so that no worker has to: the engine, and what torch itself puts off.
+"""Imported by the fork server, so that no worker has to: the workers, and what torch itself puts off.
 
 The first optimizer of a process imports torch's compiler, whether it is used or not: 0.8 s.
 """

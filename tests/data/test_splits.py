@@ -104,3 +104,11 @@ def test_many_copies_take_no_more_than_a_moment():
     training, validating = set(splits.train.tolist()), set(splits.val.tolist())
     assert not any((one in training) != (other in training) for one, other in copies)
     assert len(validating) == 40_000
+
+
+def test_many_small_classes_take_no_more_than_a_moment():
+    labels = np.repeat(np.arange(2001), [100_000, *[2] * 2000])
+    began = time.process_time()
+    splits = split(labels, 50_000, 10_000, seed=0)
+    assert time.process_time() - began < 10
+    assert set(labels[splits.train]) == set(labels[splits.val]) == set(range(2001))

@@ -323,3 +323,51 @@ def test_figures_that_take_their_time_give_signs_of_life(raced, tmp_path, monkey
     monkeypatch.setattr(finals, "expected", noted)
     run_search(settings(tmp_path / "run", **LONG))
     assert isinstance(beats[0].__self__, Interruption)
+
+
+def test_a_confirmation_says_no_more_than_is_still_true(raced, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(raced, folder)
+    said = confirmation(ensemble_test_loss=0.1)
+    assert said["others"]
+    before = yaml.safe_load((folder / "best.yaml").read_text())
+    edited(folder, confirmation=said, choice=before["choice"] | {"because": "there were fewer trials"})
+    run_search(settings(folder, **LONG))
+    assert search.load(folder / "best.yaml").confirmation == said | {"others": []}
+    for path in (folder / "weights").glob(f"{before['trial']}.*.pt"):  # those of the race
+        path.unlink()
+    run_search(settings(folder, **LONG))
+    assert "ensemble_test_loss" not in search.load(folder / "best.yaml").confirmation
+
+
+@pytest.mark.parametrize("entry", ["data", "metrics"])
+def test_what_was_found_on_other_images_is_not_carried_over(raced, tmp_path, entry):
+    folder = tmp_path / "run"
+    shutil.copytree(raced, folder)
+    before = yaml.safe_load((folder / "best.yaml").read_text())
+    changed = {"data": {"fingerprint": "0" * 16}, "metrics": {"val_loss": 0.9}}[entry]
+    edited(folder, confirmation=confirmation(), **{entry: before[entry] | changed})
+    run_search(settings(folder, **LONG))
+    assert search.load(folder / "best.yaml").confirmation is None
+
+
+def test_weights_that_are_lost_come_back_from_a_best_pt_that_is_its_own_alone(raced, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(raced, folder)
+    best = search.load(folder / "best.yaml")
+    (folder / "weights" / f"{best.trial}.pt").unlink()
+    run_search(settings(folder, **LONG))
+    assert search.load(folder / "best.yaml").weights_sha256 == best.weights_sha256
+    shutil.copyfile(next((folder / "weights").glob(f"{best.trial}.*.pt")), folder / "best.pt")
+    run_search(settings(folder, **LONG))
+    assert search.load(folder / "best.yaml").weights_sha256 is None
+
+
+def test_a_study_that_was_split_otherwise_does_not_go_on(raced, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(raced, folder)
+    study = study_of(folder)
+    counts = study.user_attrs["data"]["val_counts"]
+    study.set_user_attr("data", study.user_attrs["data"] | {"val_counts": [counts[0] + 1, counts[1] - 1, *counts[2:]]})
+    with pytest.raises(UserError, match="an earlier release split these images otherwise"):
+        run_search(settings(folder, **LONG))

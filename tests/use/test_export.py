@@ -186,9 +186,9 @@ def test_a_missing_package_is_named_with_its_extra(tmp_path, capsys, monkeypatch
             ["run", "--format", "torch", "--out", "run/best.pt"],
             "--out run/best.pt would overwrite what the search found",
         ),
-        (
-            ["run", "--format", "torch", "--out", "run/study.db"],
-            "--out run/study.db would overwrite what the search found",
+        *(
+            (["run", "--format", "torch", "--out", f"run/{name}"], f"--out run/{name} would overwrite what the search")
+            for name in ("study.db", "final.yaml", "final.pt", "ensemble.pt")
         ),
         (["run", "--format", "torch", "--out", "run/best.pt/a"], "cannot use run/best.pt"),
         (["gone", "--format", "torch"], "cannot read gone: No such file or directory"),

@@ -148,7 +148,9 @@ def test_a_later_seed_that_fails_costs_nothing(run, monkeypatch, capsys):
     assert main(["refit", str(run), "--seeds", "3"]) == 0
     said = capsys.readouterr()
     assert f"the training with seed {seed + 1} failed: {DIVERGED}; it is left out of the means" in said.out + said.err
-    assert search.load(run / "final.yaml").refit["seeds"] == [seed, seed + 2]
+    found = search.load(run / "final.yaml").refit
+    assert (found["seeds"], found["failed"]) == ([seed, seed + 2], [seed + 1])
+    assert "1 seed failed, left out of the means: it may fail you too" in said.out + said.err
 
 
 def test_what_the_first_seed_came_to_is_kept_whatever_comes_after(run, monkeypatch):

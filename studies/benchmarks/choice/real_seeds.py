@@ -8,7 +8,8 @@ only picked the best epoch; so both are shuffled together. A search draws four f
 images as there are validation images, and an order of the seeds of each configuration: the first is the recorded one,
 two are for the rounds of the race, one is unseen, and the rest tell on the images that were not drawn what the
 configuration is worth. Nothing is simulated but the order. `regret` is left out: the best of several measured worths
-would be a lucky one. So is the best finalist by its own worth, below which no choice can come.
+would be a lucky one. The best finalist by its own worth, which is told, is lucky likewise: no choice among the
+finalists comes below it.
 """
 
 import argparse
