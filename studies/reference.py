@@ -10,8 +10,9 @@ accuracy is the running one, under dropout and augmentation, and early stopping 
 here, and their augmentation is the closest strength of ours, which has no vertical flips but changes colours and erases
 squares.
 
-With `--beside best.yaml` the configuration that a search chose is trained in the same way on the same images. Test
-figures come from up to 2,000 images of the data set's own test split, at the best epoch.
+With `--beside best.yaml` the configuration that a search chose is trained in the same way on the same images. Where
+that search had a ceiling for the gap (`--max-gap`), its result is the best epoch under that ceiling, as in the search.
+Test figures come from up to 2,000 images of the data set's own test split, at the best epoch.
 """
 
 import argparse
@@ -28,7 +29,9 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the repository: modules are imported from there
+from search.choice.constraints import Constraints
 from search.choice.fit import fit_regime
+from search.choice.run import best_epoch
 from search.data import datasets
 from search.data.tensors import DeviceData
 from search.errors import UserError
@@ -72,6 +75,7 @@ class Contender:
     name: str
     config: Mapping[str, Any]
     build: Build
+    max_gap: float | None = None  # the ceiling of the search that chose it
 
 
 @dataclass(frozen=True)
@@ -99,29 +103,31 @@ def contenders(options: argparse.Namespace, images: Images) -> list[Contender]:
             raise UserError(
                 f"{options.beside} was found on other images than those of --data {options.data}; name the same ones"
             )
-        found.append(Contender(f"trial {best.trial} of {best.study}", best.config, best.build_network))
+        name, max_gap = f"trial {best.trial} of {best.study}", best.choice["max_gap"]
+        found.append(Contender(name, best.config, best.build_network, max_gap))
     return found
 
 
 def train(contender: Contender, seed: int, images: Images, epochs: int) -> dict[str, Any]:
     """The curves of one training, and what the weights of its best epoch do on the test images."""
     trainer = Trainer(contender.build, contender.config, images.data, seed=seed, precision=PRECISION)
+    constraints = Constraints(images.baseline_loss, contender.max_gap)
     history: History = {}
-    lowest, weights = np.inf, trainer.weights()
+    weights = trainer.weights()
     began = time.process_time()
-    for _ in range(epochs):
+    for number in range(epochs):
         epoch = trainer.epoch()
-        now = measure(epoch.train, epoch.val)
-        for name, value in now.as_dict().items():
+        for name, value in measure(epoch.train, epoch.val).as_dict().items():
             history.setdefault(name, []).append(float(f"{value:.5g}"))
-        if now.val_loss < lowest:
-            lowest, weights = now.val_loss, trainer.weights()
+        if best_epoch(history["val_loss"], history["gap"], constraints) == number:
+            weights = trainer.weights()
     seconds = (time.process_time() - began) / epochs
     trainer.averaged.load_state_dict(weights)
     test = evaluate(trainer.averaged, images.test, images.test.val, PRECISION)
     return {
         "parameters": sum(p.numel() for p in trainer.model.parameters()),
         "history": history,
+        "best_epoch": best_epoch(history["val_loss"], history["gap"], constraints),  # from 0
         "test_loss": float(test.losses.mean()),
         "test_accuracy": float(test.correct.mean()),
         "seconds": seconds,  # of the processor, for an epoch
@@ -145,9 +151,9 @@ def missing(wanted: Sequence[Contender], seeds: int, runs: Sequence[Run]) -> Ite
 
 
 def read_runs(path: Path, conditions: Mapping[str, Any]) -> list[Run]:
-    """The trainings that were recorded under these conditions."""
+    """The trainings that were recorded under these conditions; those without a best epoch are of an earlier release."""
     lines = path.read_text().splitlines() if path.exists() else []
-    return [run for run in map(json.loads, lines) if run["conditions"] == conditions]
+    return [run for run in map(json.loads, lines) if run["conditions"] == conditions and "best_epoch" in run]
 
 
 HEADINGS = (
@@ -159,7 +165,7 @@ HEADINGS = (
 def row(name: str, runs: Sequence[Run], baseline_loss: float) -> str:
     """A line of the table: means over the seeds, with standard deviations where there are several."""
     told = TOLD.get(name, Told("-"))
-    best = [int(np.nanargmin(run["history"]["val_loss"])) for run in runs]
+    best = [run["best_epoch"] for run in runs]
     at_best = [Measurement.at(run["history"], epoch) for run, epoch in zip(runs, best, strict=True)]
     last = [Measurement.at(run["history"], -1) for run in runs]
     regimes = Counter(fit_regime(one, baseline_loss).value for one in at_best)

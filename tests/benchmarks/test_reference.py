@@ -4,6 +4,7 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -40,6 +41,7 @@ def a_run(network, seed, val_loss, **others):
     history = {"val_loss": val_loss, "train_loss": [0.4, 0.3, 0.1], "val_loss_se": [0.01] * 3, "gap_se": [0.01] * 3}
     history |= {"train_accuracy": [0.8, 0.9, 1.0], "val_accuracy": [0.7, 0.8, 0.75]}
     known = {"parameters": 1234, "test_accuracy": 0.7, "seconds": 1.5, "config": {"network": network}}
+    known["best_epoch"] = val_loss.index(min(val_loss))
     return {"network": network, "seed": seed, "history": history} | known | others
 
 
@@ -108,8 +110,8 @@ class Chosen:
 
     trial, study, config, build_network = 7, "digits", CONFIG, staticmethod(cnn.build)
 
-    def __init__(self, fingerprint):
-        self.data = {"fingerprint": fingerprint}
+    def __init__(self, fingerprint, max_gap=None):
+        self.data, self.choice = {"fingerprint": fingerprint}, {"max_gap": max_gap}
 
 
 def test_what_a_search_chose_is_trained_beside_them(run, monkeypatch):
@@ -120,6 +122,25 @@ def test_what_a_search_chose_is_trained_beside_them(run, monkeypatch):
     assert [one["network"] for one in recorded] == ["fashion_plain", "trial 7 of digits"]
     assert recorded[1]["config"] == CONFIG
     assert "| trial 7 of digits | - |" in said.out
+
+
+def test_what_a_search_chose_under_a_ceiling_is_taken_at_its_best_epoch_under_it(run, monkeypatch):
+    """A ceiling at the first gap lets the first epoch alone pass, where both beat the baseline. The losses fall."""
+    fingerprint = datasets.load("digits", "train", Path("data")).fingerprint
+    flags = ("--networks", "fashion_plain", "--seeds", "1", "--beside", "best.yaml", "--out")
+    monkeypatch.setattr(study, "fit_baseline", lambda data: SimpleNamespace(val_loss=100.0))
+    monkeypatch.setattr(study, "load_best", lambda path: Chosen(fingerprint))
+    *_, (_, free) = run(*flags, "reference.jsonl")
+    first, second = free["history"]["gap"]
+    assert free["best_epoch"] == 1
+    assert first < second
+    Path("reference.jsonl").unlink()
+    monkeypatch.setattr(study, "load_best", lambda path: Chosen(fingerprint, max_gap=(first + second) / 2))
+    _, said, (plain, held) = run(*flags, "reference.jsonl")
+    assert held["history"] == free["history"]
+    assert (plain["best_epoch"], held["best_epoch"]) == (1, 0)
+    assert held["test_loss"] != free["test_loss"]
+    assert f" {first:.3f} | " in said.out
 
 
 def test_a_search_on_other_images_is_refused(run, monkeypatch):
