@@ -15,6 +15,7 @@ from search import start_weights
 from search.checks.corners_apart import check_apart
 from search.checks.memory_check import check_memory
 from search.choice.constraints import Constraints
+from search.choice.race import Race
 from search.data import cache, datasets
 from search.data.tensors import SearchData, prepare
 from search.engine.folder import lock, make_folder
@@ -230,7 +231,15 @@ def _runner(
     done, further, runs = store.count(), len(store.queued_further()), store.snapshot().runs
     workers = min(pool.most, settings.trials - done + further)
     progress = Progress(
-        settings.trials, settings.epochs, workers, done=done, further=further, runs=runs, observers=observers
+        settings.trials,
+        settings.epochs,
+        workers,
+        done=done,
+        further=further,
+        runs=runs,
+        race_share=Race.share if settings.race else 0.0,
+        most_seconds=limit.left(),
+        observers=observers,
     )
     publisher = Publisher(store.study, settings.folder, pool.conditions.constraints, settings.epochs)
     return Runner(settings, store, pool, suggest, make_terminal(progress), publisher, limit, owner.beat)

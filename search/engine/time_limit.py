@@ -25,6 +25,10 @@ class TimeLimit:
         began, seconds = clock(), math.inf if timeout is None else timeout
         self._race_from, self._end = began + FOR_TRIALS * seconds, began + seconds
 
+    def left(self) -> float:
+        """Seconds until all has to end; infinity for any."""
+        return self._end - self._clock()
+
     def over(self) -> bool:
         """Whether all has to end."""
         return self._clock() >= self._end

@@ -1,5 +1,6 @@
 """Where a search stands: counted from what workers tell, shown by `search.show.terminal`."""
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -55,8 +56,9 @@ class Progress:
     """Trials done, running and missing.
 
     planned: trials of all starts. epochs: of a whole run. done, runs: trials that earlier starts have ended, and the
-    COMPLETE ones' runs. further: trials that take finished ones further, which `planned` does not count. clock:
-    seconds that only grow. observers: told too.
+    COMPLETE ones' runs. further: trials that take finished ones further, which `planned` does not count. race_share:
+    what the race at the end costs, of the time of all trials; 0 for none. most_seconds: that this start may take.
+    clock: seconds that only grow. observers: told too.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class Progress:
         done: int = 0,
         further: int = 0,
         runs: Sequence[Run] = (),
+        race_share: float = 0.0,
+        most_seconds: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
         observers: Sequence[Observer] = (),
     ) -> None:
@@ -80,6 +84,7 @@ class Progress:
         self._stopped: Counter[str] = Counter()  # trials of this start, by what ended them
         self._epochs_saved = 0  # at this start
         self.front: list[Run] = front(runs)  # so far, by validation loss
+        self._race_share, self._most_seconds = race_share, most_seconds
         self._clock = clock
         self._began = clock()
         self._missing_before = self._missing()
@@ -122,12 +127,14 @@ class Progress:
         return self.front[0] if self.front else None
 
     def seconds_left(self) -> float | None:
-        """By the pace of this start; None before there is one, and at the end."""
+        """By the pace of this start, race included; None before there is one, and when no trial is missing."""
         missing = self._missing()
         ended = self._missing_before - missing
         if ended < self._workers or missing <= 0:
             return None
-        return (self._clock() - self._began) / ended * missing
+        trial = self.seconds_gone() / ended
+        left = trial * (missing + self._race_share * self.planned)
+        return max(min(left, self._most_seconds - self.seconds_gone()), 0.0)
 
     def _missing(self) -> int:
         """Trials still to end, those that take finished ones further included."""

@@ -33,6 +33,7 @@ def test_a_fifth_of_the_time_is_the_race_s(seconds, race_is_due, over):
     limit = TimeLimit(120, race=True, clock=clock)
     clock.now += seconds
     assert (limit.race_is_due(THREE), limit.over()) == (race_is_due, over)
+    assert limit.left() == pytest.approx(120 - seconds)
 
 
 def test_trials_go_on_while_too_few_runs_may_be_chosen():

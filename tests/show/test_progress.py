@@ -1,5 +1,6 @@
 """Where a search stands: counts, time left, and an ended trial in half a line."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -35,6 +36,23 @@ def test_time_left_follows_the_pace_of_this_start(progress, clock):
     for number in range(4):
         progress.end(ended(number))
     assert progress.seconds_left() is None
+
+
+@pytest.mark.parametrize(
+    ("race_share", "most_seconds", "left"),
+    [
+        pytest.param(0.0, math.inf, 80, id="eight more trials of ten seconds"),
+        pytest.param(0.2, math.inf, 100, id="and a race of a fifth of all ten"),
+        pytest.param(0.2, 90, 70, id="a time limit of 90 seconds ends it before"),
+        pytest.param(0.2, 15, 0, id="the time is over"),
+    ],
+)
+def test_time_left_knows_of_the_race_and_of_the_time_limit(clock, race_share, most_seconds, left):
+    progress = Progress(10, 20, 2, race_share=race_share, most_seconds=most_seconds, clock=lambda: clock[0])
+    clock[0] = 20
+    for number in range(2):
+        progress.end(ended(number))
+    assert progress.seconds_left() == pytest.approx(left)
 
 
 def test_stops_and_saved_epochs(progress):
