@@ -172,6 +172,8 @@ def describe_search(settings: Settings, data: SearchData, store: Store) -> None:
     plan = {
         "trials": settings.trials,
         "epochs": settings.epochs,
+        "timeout": settings.timeout,
+        "race": settings.race,
         "out": str(settings.folder),
         "data_root": str(settings.data_root),
     }

@@ -23,7 +23,8 @@ class StudySnapshot:
 
     name: str
     settings: Mapping[str, Any]  # what all runs have in common, see `Settings.comparable`
-    plan: Mapping[str, Any]  # of the last start: `trials`, `epochs`, `out` and `data_root` (both as given)
+    # of the last start: `trials`, `epochs`, `timeout` (seconds, None), `race` (whether), `out`, `data_root` (as given)
+    plan: Mapping[str, Any]
     # `name`, `classes` (names), `shape` (channels, height, width), `train_size`, `val_size`, `train_counts` (by class),
     # `val_counts` (likewise)
     data: Mapping[str, Any]

@@ -176,6 +176,8 @@ def search_call(snapshot: StudySnapshot, place: str) -> str:
         "start": None if any(trial.start for trial in snapshot.trials) else False,
         "trials": snapshot.plan.get("trials"),
         "epochs": snapshot.plan.get("epochs"),
+        "timeout": snapshot.plan.get("timeout"),
+        "race": None if snapshot.plan.get("race", True) else False,
         "weights": _weights(settings.get("weights"), place),
         **{name: settings.get(name) for name in ("train_size", "val_size", "seed", "max_gap", "balance", "flip")},
         "out": "runs/again",

@@ -196,6 +196,14 @@ def test_the_code_to_search_anew_names_weights_and_balance():
         assert "balance=True" in code
 
 
+def test_the_code_to_search_anew_has_the_time_limit_and_no_race_where_there_was_none():
+    snapshot = read_snapshot(recorded_study(recorded_trials()))
+    code = report.search_call(replace(snapshot, plan={**snapshot.plan, "timeout": 60.0, "race": False}), "runs/fashion")
+    assert "    timeout=60.0,\n" in code
+    assert "    race=False,\n" in code
+    assert "race" not in report.search_call(replace(snapshot, plan={**snapshot.plan, "race": True}), "runs/fashion")
+
+
 @pytest.mark.parametrize("stopped", Stopped)
 def test_every_way_to_end_has_a_meaning(stopped):
     trials = [*recorded_trials(), recorded_trial(6, stopped)]
