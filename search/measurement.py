@@ -130,5 +130,13 @@ def recalls(labels: np.ndarray, correct: np.ndarray, classes: int) -> np.ndarray
     return np.divide(right, counts, out=np.full(classes, np.nan), where=counts > 0)
 
 
+def mean_recall(labels: np.ndarray, correct: np.ndarray) -> float:
+    """The balanced accuracy: the mean of the `recalls`, of the classes that have images.
+
+    At most 1, which the mean of weighed values is not: of sums of numbers up to 1 none is rounded above their count.
+    """
+    return float(np.nanmean(recalls(labels, correct, int(labels.max()) + 1)))
+
+
 def _mean(values: np.ndarray) -> float:
     return float(np.mean(values, dtype=np.float64))

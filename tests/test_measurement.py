@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from search.measurement import (
     Measurement,
     PerImage,
+    mean_recall,
     measure,
     over_seeds,
     paired_difference,
@@ -181,3 +182,17 @@ def test_the_recall_of_each_class():
     right = np.array([True, False, True, True, False, False, True])
     assert recalls(labels, right, 4)[:3].tolist() == [0.75, 1.0, 0.0]
     assert np.isnan(recalls(labels, right, 4)[3])  # a class without images
+
+
+def test_all_images_right_is_a_balanced_accuracy_of_one():
+    """Whatever the sizes of the classes: the mean of weighed hits is 1.0000000000000002 for some."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        labels = np.repeat(np.arange(4), rng.integers([1, 0, 1, 1], 300))
+        assert mean_recall(labels, np.ones(len(labels), bool)) == 1.0
+        assert mean_recall(labels, np.zeros(len(labels), bool)) == 0.0
+
+
+def test_the_balanced_accuracy_by_hand():
+    """Recalls 2/3, 1 and, of the class without images, none."""
+    assert mean_recall(np.array([0, 0, 0, 3]), np.array([True, True, False, True])) == pytest.approx((2 / 3 + 1) / 2)

@@ -86,7 +86,8 @@ class Finals:
     def _ended(self, repeat: Repeat, outcome: Outcome) -> None:
         """A training has ended: keep it at once, so that no kill costs it."""
         training = repeat.trial, repeat.index
-        self.images.add(training, outcome.val_losses, outcome.val_correct)
+        if not repeat.failed:
+            self.images.add(training, outcome.val_losses, outcome.val_correct)
         self._repeats = [one for one in self._repeats if (one.trial, one.index) != training] + [repeat]
         if outcome.stopped == Stopped.OUT_OF_MEMORY:
             self._unlucky.add(training)

@@ -37,7 +37,7 @@ class ImageLosses:
         self.correct: dict[Training, np.ndarray] = {}  # bool
         self._folder, self._note = folder / "losses", note
         recorded = {(run.number, 0): run.at_best.val_loss for run in runs}
-        known = recorded | {(repeat.trial, repeat.index): repeat.val_loss for repeat in repeats}
+        known = recorded | {(one.trial, one.index): one.val_loss for one in repeats if not one.failed}
         for path in self._folder.glob("*.pt"):
             if (found := OURS.fullmatch(path.name)) and path.is_file():
                 training = int(found[1]), int(found[2])

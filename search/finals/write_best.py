@@ -56,23 +56,22 @@ def write_best(
     snapshot: with the choice. seed: its own. repeats: its trainings in the race. Raises OSError.
     """
     content = _content(settings, conditions, data, choice, snapshot, seed)
-    before, weights = _earlier(settings.folder, content), _weights(conditions, choice.run, content)
-    if before is not None and weights is not None:
-        content |= _known(before, content)
+    before = _earlier(settings.folder, content)
+    weights = _weights(conditions, choice.run, before)
     found = None if weights is None or in_haste else predict_validation(settings.space, content, weights, data)
     if weights is None or found is None:
-        best_yaml.write(settings.folder, content, weights)
-        if "ensemble" not in content:
+        known = {} if weights is None else _known(before, content)
+        best_yaml.write(settings.folder, content | known, weights)
+        if "ensemble" not in known:
             (settings.folder / ensemble.NAME).unlink(missing_ok=True)  # it is of an earlier choice
         return
     calibration = calibrate(found.logits, found.labels, data.weights_of(found.labels))
     together = write_ensemble(settings.space, conditions, content, weights, found, repeats, data)
-    if "confirmation" in content and together != content.get("ensemble"):
-        content["confirmation"] = _of_one_network(content["confirmation"])
-    content |= {"calibration": calibration and asdict(calibration), "ensemble": together}
     if together is not None:
         logger.info(_told(together, settings.folder / ensemble.NAME))
-    content = {name: value for name, value in content.items() if value is not None}
+    now = {"calibration": calibration and asdict(calibration), "ensemble": together}
+    known = _confirmation(_earlier(settings.folder, content), content | now)  # one may have ended by now
+    content = {name: value for name, value in (content | now | known).items() if value is not None}
     sha256 = best_yaml.write(settings.folder, content, weights)
     if sha256 is not None:
         found = with_pictures(found, data, 1.0 if calibration is None else calibration.temperature)
@@ -112,14 +111,17 @@ def _content(
     }
 
 
-def _weights(conditions: Conditions, run: Run, content: Mapping[str, Any]) -> dict[str, torch.Tensor] | None:
-    """The weights of a run that `content` describes; None where they are lost, which is said."""
+def _weights(conditions: Conditions, run: Run, before: Mapping[str, Any] | None) -> dict[str, torch.Tensor] | None:
+    """The weights of a run, from best.pt where they are damaged and `before` is of it; None where lost, which is said.
+
+    before: the best.yaml of an earlier start that chose the same run.
+    """
     try:
         return read_weights(conditions, run)[0]
     except DamagedFile as damage:
-        before, exported = _earlier(conditions.folder, content) or {}, conditions.folder / "best.pt"
+        exported = conditions.folder / "best.pt"
         with contextlib.suppress(DamagedFile, OSError):
-            if hashlib.sha256(exported.read_bytes()).hexdigest() == before.get("weights_sha256"):
+            if before is not None and before.get("weights_sha256") == hashlib.sha256(exported.read_bytes()).hexdigest():
                 return load_tensors(exported)
         logger.warning(
             f"best.pt could not be written, the weights of trial {run.number} are lost ({damage}); "
@@ -128,12 +130,24 @@ def _weights(conditions: Conditions, run: Run, content: Mapping[str, Any]) -> di
         return None
 
 
-def _known(before: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
-    """What was found out about the same trial since an earlier start chose it; beside others that may be others now."""
-    known = {name: before[name] for name in ("calibration", "ensemble", "confirmation") if name in before}
-    if "confirmation" in known and before["choice"] != content["choice"]:
-        known["confirmation"] = known["confirmation"] | {"others": []}
-    return known
+def _known(before: Mapping[str, Any] | None, content: Mapping[str, Any]) -> dict[str, Any]:
+    """What was found out about the same trial since an earlier start chose it."""
+    if before is None:
+        return {}
+    known = {name: before[name] for name in ("calibration", "ensemble") if name in before}
+    return known | _confirmation(before, {**content, **known})
+
+
+def _confirmation(before: Mapping[str, Any] | None, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The confirmation of the same trial, without what is not true any more: other rivals, another ensemble.pt."""
+    if before is None or "confirmation" not in before:
+        return {}
+    confirmation: dict[str, Any] = before["confirmation"]
+    if before["choice"] != content["choice"]:
+        confirmation = confirmation | {"others": []}
+    if before.get("ensemble") != content.get("ensemble"):
+        confirmation = {name: value for name, value in confirmation.items() if not name.startswith("ensemble_")}
+    return {"confirmation": confirmation}
 
 
 def _told(together: Mapping[str, Any], file: Path) -> str:
@@ -142,11 +156,6 @@ def _told(together: Mapping[str, Any], file: Path) -> str:
         f"{together['networks']} networks of the chosen configuration as one, {file}: "
         f"val_loss {together['val_loss']:.4f}, one alone {together['mean_val_loss']:.4f} on average"
     )
-
-
-def _of_one_network(confirmation: Mapping[str, Any]) -> dict[str, Any]:
-    """A confirmation without what it says of an ensemble.pt that is gone."""
-    return {name: value for name, value in confirmation.items() if not name.startswith("ensemble_")}
 
 
 def _earlier(folder: Path, content: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -67,7 +67,8 @@ def _diverged(seeds: Sequence[int], others: Sequence[int]) -> list[str]:
 
 
 def _luck(recorded: float, found: Mapping[str, Any]) -> str:
-    figures = f"{_signed(found, 'optimism')} ({found['optimism'] / recorded:+.0%}) on the same images"
+    share = f" ({found['optimism'] / recorded:+.0%})" if recorded else ""
+    figures = f"{_signed(found, 'optimism')}{share} on the same images"
     if found["optimism_se"] is None:
         return f"the recorded val_loss differs from that of a fresh seed by {figures}"
     if not beyond_noise(found, "optimism"):

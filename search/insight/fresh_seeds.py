@@ -30,7 +30,7 @@ def figures(trained: Trained) -> dict[str, float | None]:
     `split_offset` is the test loss minus the validation loss of the same weights.
     """
     alike = {"val_balanced_accuracy": trained.val_alike, "test_balanced_accuracy": trained.test_alike}
-    return _with_errors(
+    found = _with_errors(
         {
             "train_loss": (trained.train_losses,),
             "val_loss": (trained.val_losses,),
@@ -43,6 +43,8 @@ def figures(trained: Trained) -> dict[str, float | None]:
             **{name: (values,) for name, values in alike.items() if values is not None},
         }
     )
+    shares = {name: min(max(value, 0.0), 1.0) for name in alike if (value := found.get(name)) is not None}
+    return found | shares  # rounding may take a mean of weighed values beyond
 
 
 def luck(recorded: float, trained: Trained) -> dict[str, float | None]:

@@ -65,10 +65,10 @@ def what_closed_the_gap(trials: Sequence[TrialResult]) -> list[str]:
 
 
 def _loss_change(driver: GapDriver) -> str:
-    change = driver.loss_inside / driver.loss_outside - 1
     if not driver.loss_differs:
         return "a difference within noise"
-    return f"{abs(change):.0%} {'higher' if change > 0 else 'lower'}"
+    by = f"{abs(driver.loss_inside / driver.loss_outside - 1):.0%} " if driver.loss_outside else ""
+    return f"{by}{'higher' if driver.loss_inside > driver.loss_outside else 'lower'}"
 
 
 def nothing_closed_the_gap(trials: Sequence[TrialResult]) -> list[str]:

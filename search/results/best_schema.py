@@ -9,7 +9,7 @@ LONGEST = 40  # signs of a value that are shown
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Error = Annotated[float, Field(ge=0, allow_inf_nan=False)]  # standard error
-Share = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1 + 1e-9)]  # in the files of an older release rounded up beyond 1
 Above = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]

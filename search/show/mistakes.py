@@ -13,7 +13,7 @@ from PIL import Image
 
 from search.insight.mistakes import Confusion, confusion_matrix, confusions
 from search.insight.per_class import ClassFigures, per_class
-from search.measurement import recalls
+from search.measurement import mean_recall
 from search.results.predictions import TEST, VALIDATION, Predictions, read
 from search.results.suspects import Suspects
 from search.results.suspects import read as suspects_of
@@ -72,7 +72,7 @@ def _of_split(split: str, found: Predictions, names: Sequence[str], temperature:
         split=split,
         images=len(correct),
         right=int(correct.sum()),
-        balanced_accuracy=float(np.nanmean(recalls(found.labels, correct, len(names)))),
+        balanced_accuracy=mean_recall(found.labels, correct),
         graph=confusion_graph(matrix, names),
         kinds=len(names),
         confusions=confusions(matrix, names, MOST_CONFUSIONS),

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from search.balance import counted_alike, reweighted
+from search.balance import reweighted
 from search.data.tensors import DeviceData
-from search.measurement import PerImage
+from search.measurement import PerImage, mean_recall
 from search.training.precision import Precision
 
 ON_A_CPU = 128  # images at once
@@ -75,4 +75,4 @@ def _by_class(of_images: PerImage, data: DeviceData, labels: torch.Tensor) -> Pe
 
 def balanced_accuracy(correct: torch.Tensor, labels: torch.Tensor, uneven: bool) -> float | None:
     """The mean recall of the classes; None where these are not uneven. correct: bool (n,); labels: int (n,)."""
-    return float(counted_alike(correct.cpu().numpy(), labels.cpu().numpy()).mean()) if uneven else None
+    return mean_recall(labels.cpu().numpy(), correct.cpu().numpy()) if uneven else None

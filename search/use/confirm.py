@@ -249,20 +249,19 @@ def _line(one: Fresh) -> str:
     )
 
 
-def _exported_figures(path: Path, best: Best, test: SearchData) -> dict[str, float]:
+def _exported_figures(path: Path, best: Best, test: SearchData) -> dict[str, Any]:
     """Of best.pt itself on the test images. What it says of each is kept beside best.yaml, for the report."""
     keep_test_predictions(best, test, path.parent)
     images = test.to(torch.device("cpu"))
     exported = evaluate(best.trained(), images, images.val, Precision.of(best.environment))
-    alike = counted_alike(exported.correct, test.labels)
     balanced = {
-        "exported_test_balanced_accuracy": float(alike.mean()),
-        "exported_test_balanced_accuracy_se": standard_error(alike),
+        "exported_test_balanced_accuracy": exported.balanced_accuracy,
+        "exported_test_balanced_accuracy_se": standard_error(counted_alike(exported.correct, test.labels)),
     }
     return {
         "test_images": len(test.labels),
         **_on_test("exported", exported),
-        **(balanced if test.uneven else {}),
+        **({} if exported.balanced_accuracy is None else balanced),
         **_ensemble_figures(best, test),
     }
 

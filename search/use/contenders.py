@@ -1,5 +1,6 @@
 """The configurations that a confirmation trains: the chosen one, and those of its study that it is held against."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,10 @@ from search.insight.runners_up import runners_up
 from search.results.best_yaml import Best
 from search.results.snapshot import StudySnapshot, read_snapshot
 from search.results.storage import open_study, storage_url
+from search.show.text import plural
 from search.use.fresh import Candidate
+
+logger = logging.getLogger(__name__)
 
 CHOICE = "choice"
 
@@ -41,6 +45,8 @@ def contenders(path: Path, best: Best, top: int, storage: str | None) -> Sequenc
         assert trial.run is not None
         candidate = Candidate(trial.number, trial.config, trial.run.best_epoch + 1)
         field.append(Contender(candidate, role, trial.run.at_best.val_loss, trial.run.at_best.gap))
+    if len(field) < top:
+        logger.info(f"--top {top}: no more than {plural(len(field) - 1, 'other trial')} may be chosen")
     return field
 
 

@@ -37,6 +37,8 @@ def export(path: Path, kind: str, out: Path | None) -> Path:
     form.require()
     best, target = load(path), out or path.with_suffix(form.suffix)
     check_target(target, path)
+    if target.name == CARD:
+        raise UserError(f"--out {target} is the name of the model card, which is written beside; name another file")
     content, difference = _checked(best, kind, form)
     replace_file(target, lambda scratch: scratch.write_bytes(content))
     logger.info(

@@ -3,11 +3,12 @@
 import contextlib
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypedDict
 
 from search.errors import UserError
-from search.files import replace_file, set_aside
+from search.files import locked, replace_file, set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -24,29 +25,34 @@ class Openings:
 
     def __init__(self, folder: Path, identity: str) -> None:
         """identity: of the confirmation that opens the test split now. Raises UserError where that cannot be kept."""
-        self.path = folder / NAME
-        self._all = self._read()
-        begun = [one for one in self._all if one["of"] == identity and not one["ended"]]
-        self._mine = begun[0] if begun else _Opening(of=identity, ended=False)
-        if not begun:
-            self._all.append(self._mine)
-            try:
-                self._write()
-            except OSError as error:
-                raise UserError(
-                    f"cannot write {self.path}: {error.strerror}; mend that and start again, the test split is unopened"
-                ) from None
-
-    @property
-    def count(self) -> int:
-        """This one included."""
-        return len(self._all)
+        self.path, self._identity = folder / NAME, identity
+        try:
+            with self._changed() as openings:
+                if not any(map(self._is_mine, openings)):
+                    openings.append(_Opening(of=identity, ended=False))
+                self.count = len(openings)  # this one included
+        except OSError as error:
+            raise UserError(
+                f"cannot write {self.path}: {error.strerror}; mend that and start again, the test split is unopened"
+            ) from None
 
     def end(self) -> None:
         """This confirmation has its figures: the next one of the same configuration is another opening."""
-        self._mine["ended"] = True
-        with contextlib.suppress(OSError):  # then the next one counts as going on with this one
-            self._write()
+        with contextlib.suppress(OSError), self._changed() as openings:  # else the next one goes on with this one
+            for one in filter(self._is_mine, openings):
+                one["ended"] = True
+
+    def _is_mine(self, one: _Opening) -> bool:
+        return one["of"] == self._identity and not one["ended"]
+
+    @contextlib.contextmanager
+    def _changed(self) -> Iterator[list[_Opening]]:
+        """The openings, to be changed: read anew each time, since other commands open the test split meanwhile."""
+        with locked(self.path.with_name(f".{NAME}.lock"), f"changes {self.path}"):
+            openings = self._read()
+            yield openings
+            text = json.dumps({"openings": openings}, indent=1)
+            replace_file(self.path, lambda scratch: scratch.write_text(text, encoding="utf-8"))
 
     def _read(self) -> list[_Opening]:
         try:
@@ -59,7 +65,3 @@ class Openings:
                 set_aside(self.path)
             logger.warning(f"{self.path} is damaged: it is set aside, and earlier openings of the test split are lost")
             return []
-
-    def _write(self) -> None:
-        text = json.dumps({"openings": self._all}, indent=1)
-        replace_file(self.path, lambda scratch: scratch.write_text(text, encoding="utf-8"))

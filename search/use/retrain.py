@@ -148,8 +148,9 @@ def _compare(best: Best, now: Measurement, device: torch.device) -> bool:
         logger.info(f"reproduced to the last digit: val_loss {again!r}, gap {now.gap!r}")
         return True
     tolerance = 0.0 if device.type == "cpu" else CUDA_TOLERANCE
-    logger.info(f"recorded val_loss {recorded!r}, now {again!r}: a difference of {again / recorded - 1:+.2%}")
-    if abs(again / recorded - 1) <= tolerance:
+    difference = f"{again / recorded - 1:+.2%}" if recorded else f"{again - recorded:+.2g}"
+    logger.info(f"recorded val_loss {recorded!r}, now {again!r}: a difference of {difference}")
+    if abs(again - recorded) <= tolerance * recorded:
         return True
     logger.warning(
         f"recorded on {best.environment['hardware']} with torch {best.environment['torch']}; another processor or "

@@ -203,6 +203,14 @@ def test_losses_that_are_damaged_or_another_run_s_are_set_aside(raced, tmp_path)
     assert not (folder / "999.0.pt").exists()
 
 
+def test_losses_of_a_training_that_failed_are_no_damage(tmp_path):
+    """It diverged at losses that are high, and finite."""
+    ImageLosses(tmp_path, [], [], print).add((3, 1), np.full(4, 41.0, np.float32), np.zeros(4, bool))
+    notes = []
+    kept = ImageLosses(tmp_path, [], [failed_repeat(3, 1, 5, 20)], notes.append)
+    assert (kept.losses, notes, list((tmp_path / "losses").iterdir())) == ({}, [], [])
+
+
 def test_losses_take_two_bytes_and_are_bounded(tmp_path, monkeypatch):
     from builders import exact_run
 
@@ -323,6 +331,20 @@ def test_figures_that_take_their_time_give_signs_of_life(raced, tmp_path, monkey
     monkeypatch.setattr(finals, "expected", noted)
     run_search(settings(tmp_path / "run", **LONG))
     assert isinstance(beats[0].__self__, Interruption)
+
+
+def test_a_confirmation_that_ends_while_best_yaml_is_written_stays(raced, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    shutil.copytree(raced, folder)
+    predict = write_best.predict_validation
+
+    def meanwhile(*given):
+        edited(folder, confirmation=confirmation())
+        return predict(*given)
+
+    monkeypatch.setattr(write_best, "predict_validation", meanwhile)
+    run_search(settings(folder, **LONG))
+    assert search.load(folder / "best.yaml").confirmation == confirmation()
 
 
 def test_a_confirmation_says_no_more_than_is_still_true(raced, tmp_path):

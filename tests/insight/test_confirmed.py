@@ -28,6 +28,11 @@ def test_luck_only_beyond_noise(optimism, error, words):
     assert ("optimism" in text) == (optimism > 0 and error == 0.02)
 
 
+def test_luck_has_no_share_of_a_loss_of_nothing():
+    said = "\n".join(verdicts(METRICS | {"val_loss": 0.0}, confirmation(optimism=0.05, optimism_se=0.02)))
+    assert "was lucky: fresh seeds have +0.0500 ± 0.0200 on the same images" in said
+
+
 @pytest.mark.parametrize(
     ("offset", "error", "words"),
     [

@@ -36,6 +36,12 @@ def test_balanced_accuracy_stands_beside_accuracy_where_it_is_known():
     assert found["test_balanced_accuracy_se"] == pytest.approx(math.hypot(0.1, 0.1))
 
 
+def test_a_balanced_accuracy_is_a_share_however_it_is_rounded():
+    alike = np.full((2, 2), 1.0000000000000002)
+    found = figures(replace(trained(), val_alike=alike, test_alike=-alike + 1))
+    assert (found["val_balanced_accuracy"], found["test_balanced_accuracy"]) == (1.0, 0.0)
+
+
 def test_luck_is_told_on_the_same_images():
     """0.24 +- 0.02 sqrt(2) in each seed, and the recorded one is such a seed too."""
     found = luck(0.20, trained(test=(9.0, 9.0)))

@@ -26,6 +26,17 @@ def test_one_that_goes_on_opens_nothing_anew(tmp_path):
     assert Openings(tmp_path, "mine").count == 3
 
 
+def test_openings_meanwhile_are_not_lost(tmp_path):
+    """A refit begins and ends while a confirmation is under way."""
+    first = Openings(tmp_path, "confirm")
+    other = Openings(tmp_path, "refit")
+    other.end()
+    first.end()
+    openings = json.loads((tmp_path / "test_split.json").read_text())["openings"]
+    assert openings == [{"of": "confirm", "ended": True}, {"of": "refit", "ended": True}]
+    assert Openings(tmp_path, "confirm").count == 3
+
+
 @pytest.mark.parametrize("content", ["", "{}", '{"openings": [{}]}', "[" * 100_000])
 def test_a_damaged_count_is_set_aside(tmp_path, said, content):
     (tmp_path / "test_split.json").write_text(content)
