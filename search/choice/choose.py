@@ -29,15 +29,19 @@ class Choice:
         return {"trial": self.run.number, "band": [run.number for run in self.band], "because": self.reason}
 
 
-def candidates(runs: Sequence[Run], most: int = 50) -> list[Run]:
-    """The feasible runs that may still be chosen: within 10% (or noise) of the best, the best `most` of them."""
+def candidates(runs: Sequence[Run], most: int = 50, *, seeds: float = 0.0) -> list[Run]:
+    """The feasible runs that may still be chosen: within 10% (or noise) of the best, the best `most` of them.
+
+    seeds: standard deviation of a difference in validation loss over seeds, in nats, where that was measured.
+    """
     feasible = [run for run in runs if run.feasible]
     if not feasible:
         return []
     best = min(feasible, key=lambda run: run.at_best.val_loss)
 
     def reach(run: Run) -> float:  # by the errors of both: a lucky run reports a small one of its own
-        return max(USEFUL * best.at_best.val_loss, 2 * math.hypot(run.at_best.val_loss_se, best.at_best.val_loss_se))
+        noise = math.hypot(run.at_best.val_loss_se, best.at_best.val_loss_se, seeds)
+        return max(USEFUL * best.at_best.val_loss, 2 * noise)
 
     close = [run for run in feasible if run.at_best.val_loss - best.at_best.val_loss <= reach(run)]
     return sorted(close, key=lambda run: run.at_best.val_loss)[:most]
@@ -68,11 +72,11 @@ def choose(
     3. Of these the smallest gap; gaps within a standard error of it tie, and ties go to the lower
        validation loss, then to fewer parameters.
     """
-    close = candidates(runs)
+    seeds = math.sqrt(2 / trainings) * (seed_std or 0.0)
+    close = candidates(runs, seeds=seeds)
     if not close:
         return None
     best = close[0]
-    seeds = math.sqrt(2 / trainings) * (seed_std or 0.0)
     band = [
         run
         for run in close

@@ -11,6 +11,7 @@ import torch
 
 from search.choice.choose import candidates, nearest
 from search.choice.constraints import Constraints
+from search.choice.race import Race
 from search.choice.run import Run
 from search.files import set_aside
 from search.training.checkpoint import load_weights
@@ -39,8 +40,14 @@ def to_be_kept(runs: Sequence[Run], constraints: Constraints) -> list[Run]:
     return [] if closest is None else [closest]
 
 
+def raced_anyway(runs: Sequence[Run]) -> list[Run]:
+    """The runs that a race takes however far ahead the first is, and may then choose."""
+    feasible = (run for run in runs if run.feasible)
+    return sorted(feasible, key=lambda run: (run.at_best.val_loss, run.number))[: Race.fewest]
+
+
 class KeptWeights:
-    """The weights in the run folder: those of the runs that may still be chosen, and of no other ended one."""
+    """The weights in the run folder: of the runs that may still be chosen, by a race too, and of no other ended one."""
 
     def __init__(self, conditions: Conditions, note: Callable[[str], None]) -> None:
         self.val_losses: dict[int, np.ndarray] = {}  # per image, float32 (n,), of the runs whose weights are kept
@@ -51,7 +58,7 @@ class KeptWeights:
 
         What is damaged is set aside and noted; that run is compared without its per-image losses.
         """
-        kept = {run.number: run for run in to_be_kept(runs, self._conditions.constraints)}
+        kept = {run.number: run for run in [*to_be_kept(runs, self._conditions.constraints), *raced_anyway(runs)]}
         for number, path in self._files():
             if number not in kept and number not in running:
                 path.unlink(missing_ok=True)

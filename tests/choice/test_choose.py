@@ -104,6 +104,13 @@ def test_seed_noise_widens_the_band():
     assert "seeds alone: 0.0220" in choice.reason
 
 
+def test_seed_noise_reaches_as_far_as_it_goes():
+    """Beyond a tenth of the lowest loss, and beyond the images' noise."""
+    best, other = run(0, 0.03, 0.02, se=0.001), run(1, 0.05, 0.00, se=0.001)
+    assert numbers(choose([best, other], {}, seed_std=0.01).band) == [0]
+    assert numbers(choose([best, other], {}, seed_std=0.015).band) == [0, 1]  # sqrt(2) * 0.015 = 0.0212
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_what_is_not_finite_in_an_image_does_not_hide_the_best(bad):
     runs = [run(0, 1.00, 0.5, se=bad, gap_se=bad), run(1, 1.01, 0.1, se=0.02, gap_se=bad)]
