@@ -75,7 +75,7 @@ def described(error: BaseException, file: str | None = None) -> str:
 
     With `file`, the last line inside that file: errors surface deep in libraries, their cause is the user's.
     """
-    message = (str(error).splitlines() or [""])[0]
+    message = (str(error).splitlines() or [""])[0].rstrip(".")
     text = f"{type(error).__name__}: {message}"
     frames = traceback.extract_tb(error.__traceback__)
     if file is not None:

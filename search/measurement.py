@@ -82,6 +82,15 @@ def standard_error(values: np.ndarray) -> float:
     return float(np.std(values, ddof=1, dtype=np.float64)) / math.sqrt(len(values))
 
 
+def share_error(share: float, count: float) -> float:
+    """Standard error of the share of `count` images that are right, with two hits and two misses added.
+
+    So 20 of 20 have an error too (Agresti and Coull, "Approximate is better than 'exact'", 1998).
+    """
+    added = (share * count + 2) / (count + 4)
+    return math.sqrt(added * (1 - added) / (count + 4))
+
+
 def over_seeds(*parts: np.ndarray) -> tuple[float, float | None]:
     """Mean over k seeds of the sum of the parts' means, and its standard error; None for one seed.
 

@@ -96,7 +96,7 @@ def suggester(space: str, ranges: Mapping[str, tuple[float, float]], weights: st
         changed["weights"] = weights
     if ranges:
         changed["ranges"] = _changed_ranges(space, module, ranges)
-    return functools.partial(_checked, space, functools.partial(module.suggest, **changed))
+    return functools.partial(_checked, space, ranges, functools.partial(module.suggest, **changed))
 
 
 def _changed_ranges(space: str, module: Space, ranges: Mapping[str, tuple[float, float]]) -> object:
@@ -202,8 +202,8 @@ def find_space(space: str, folder: Path) -> Space:
     return load_space(space)
 
 
-def _checked(space: str, suggest: Suggest, trial: "Trial") -> dict[str, Any]:
-    """What `suggest` draws for a trial, as JSON gives it back.
+def _checked(space: str, ranges: Mapping[str, tuple[float, float]], suggest: Suggest, trial: "Trial") -> dict[str, Any]:
+    """What `suggest` draws for a trial, as JSON gives it back. ranges: those that were changed.
 
     Raises BadTrial where it fails, Unwanted where it raises optuna.TrialPruned, and UserError where it returns anything
     but a dict for JSON.
@@ -226,7 +226,8 @@ def _checked(space: str, suggest: Suggest, trial: "Trial") -> dict[str, Any]:
                 f"{described(error, where)}",
                 queued=True,
             ) from error
-        raise BadTrial(f"suggest of the space {space} failed: {described(error, where)}; mend it") from error
+        what = f" with the ranges {_listed(ranges)}" if ranges else ""
+        raise BadTrial(f"suggest of the space {space} failed{what}: {described(error, where)}; mend that") from error
     if not isinstance(config, dict):
         raise UserError(
             f"suggest of the space {space} returned {_kind(config)}; it must return a dict of what it has drawn"

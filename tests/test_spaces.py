@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from search.checks.corners import corners
 from search.data import datasets
 from search.data.tensors import prepare
+from search.errors import BadTrial
 from search.measurement import measure
 from search.recording.start import first_trials
 from search.settings import Settings
-from search.spaces import BUILT_IN
+from search.spaces import BUILT_IN, suggester
 from search.training.linear_baseline import fit_baseline
 from search.training.precision import PLAIN
 from search.training.recipe import Recipe
@@ -209,3 +210,9 @@ def test_recipe_defaults_are_adamw_s():
 def test_recipe_refuses(key, value):
     with pytest.raises(ValueError, match=f"^{key} is "):
         Recipe.of({key: value})
+
+
+def test_a_range_that_cannot_be_drawn_from_is_named():
+    suggest = suggester("spaces.cnn", {"learning_rate": (0, 1)})
+    with pytest.raises(BadTrial, match=r"failed with the ranges learning_rate=\(0, 1\): ValueError: .*; mend that"):
+        suggest(optuna.create_study().ask())

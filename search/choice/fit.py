@@ -7,6 +7,7 @@ from search.measurement import Measurement
 MEMORIZED = 0.98  # train accuracy from which the training set counts as all but memorized
 FAR_BELOW = 0.05  # accuracy gap that is large beside a memorized training set
 PARTIAL = 0.03  # accuracy gap that is a gap at all
+ROUNDING = 1e-9  # 1.0 - 0.95 is more than 0.05
 NOISE = 2.0  # standard errors by which a gap must differ from 0
 
 
@@ -31,6 +32,6 @@ def fit_regime(epoch: Measurement, baseline_loss: float) -> Fit:
         return Fit.UNDERFIT
     if epoch.gap <= NOISE * epoch.gap_se:
         return Fit.GOOD
-    if epoch.train_accuracy >= MEMORIZED and epoch.accuracy_gap > FAR_BELOW:
+    if epoch.train_accuracy >= MEMORIZED and epoch.accuracy_gap > FAR_BELOW + ROUNDING:
         return Fit.TRUE_OVERFIT
-    return Fit.PARTIAL_OVERFIT if epoch.accuracy_gap > PARTIAL else Fit.GOOD
+    return Fit.PARTIAL_OVERFIT if epoch.accuracy_gap > PARTIAL + ROUNDING else Fit.GOOD

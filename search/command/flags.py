@@ -93,6 +93,7 @@ GROUPS = {
         Flag("hang-after", float, "SECONDS", "end a worker that gives no report for that long, and for 20 epochs"),
     ),
     RESULTS: (
+        Flag("name", str, "NAME", "of the study in its storage"),
         Flag("out", Path, "DIR", "run folder"),
         Flag("storage", read_storage, "URL", "Optuna storage, such as postgresql+psycopg://HOST/NAME", STORAGE_UNSET),
         Flag("artifacts", str, "URL", "pictures of trials in an S3-compatible store: s3://BUCKET/PREFIX", "run folder"),
@@ -146,7 +147,7 @@ def search_of(study: Mapping[str, Any], given: Mapping[str, Any]) -> Search:
     own = dict(chosen.pop("range", ()))
     if full_name(str(chosen.get("space", Search.space))) != full_name(str(study.get("space", Search.space))):
         chosen["ranges"] = {}  # the study's are meant for its own space
-    if study["dataset"] == study["name"] == FOLDER and "data_root" in given:
+    if study["dataset"] == study["name"] == FOLDER and "data_root" in given and "name" not in given:
         chosen["name"] = named_after(given["data_root"])
     return Search(**chosen | {"ranges": {**chosen.get("ranges", {}), **own}})
 

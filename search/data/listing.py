@@ -248,7 +248,9 @@ def _of_layout(
     nested = [name for found in scanned.values() for name in found.nested]
     if nested:
         inner = some(sorted({os.path.dirname(name) for name in nested}))
-        yield f"{number_of_images(len(nested))} in folders inside a class folder belong to that class: {inner}"
+        verb = "belongs" if len(nested) == 1 else "belong"
+        yield f"{number_of_images(len(nested))} in folders inside a class folder {verb} to that class: {inner}"
     others = [name for found in scanned.values() for name in found.others]
     if others:
-        yield f"left aside: {len(others):,} files that are no images, {some(others)}"
+        what = "file that is no image" if len(others) == 1 else "files that are no images"
+        yield f"left aside: {len(others):,} {what}, {some(others)}"

@@ -35,18 +35,21 @@ def make_pool(
     """Workers for the trials that are missing and for those that go on; interrupted ones are queued again."""
     interrupted, done = store.requeue_interrupted(), store.count()
     missing = max(settings.trials - done, 0)
-    jobs = missing + queue_longer(store, conditions, settings.epochs)
+    longer = queue_longer(store, conditions, settings.epochs)
+    jobs = missing + longer
     most = max(jobs, Race.most if settings.race else 1)
     packed = 1
     if settings.workers is None and devices[0].startswith("cuda") and jobs > len(devices):
         packed = machine.workers_per_gpu(settings.space, suggest, data, conditions.precision, devices)
     places = _places(settings, devices, packed, jobs)
     before = f"; {done} done before" if done else ""
+    further = f" and {plural(longer, 'finished one')}" if longer else ""
     again = f"; {interrupted} interrupted ones queued again" if interrupted else ""
     on_ray = "Ray, " if settings.ray else ""
     logger.info(
-        f"{plural(missing, 'trial')} of at most {plural(settings.epochs, 'epoch')} on {plural(len(places), 'worker')} "
-        f"({on_ray}{', '.join(dict.fromkeys(places))}; {conditions.precision}){before}{again}"
+        f"{plural(missing, 'trial')}{further} of at most {plural(settings.epochs, 'epoch')} "
+        f"on {plural(len(places), 'worker')} ({on_ray}{', '.join(dict.fromkeys(places))}; {conditions.precision})"
+        f"{before}{again}"
     )
     start_weights.keep(settings.weights, settings.folder)
     space = keep(settings.space, settings.folder)

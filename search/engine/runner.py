@@ -52,7 +52,6 @@ class Runner:
         self.interruption = Interruption(self.last_words)
         self._suggest, self._terminal, self._publisher = suggest, terminal, publisher
         self._conditions: Conditions = pool.conditions
-        self._constraints = self._conditions.constraints
         self._hopeless = HopelessRule(max_gap=settings.max_gap, total_epochs=settings.epochs)
         snapshot = store.snapshot()
         for trial in snapshot.ended:
@@ -188,7 +187,7 @@ class Runner:
             self._store.live(report.number, report.history)
         except EndedOutside:
             return Stop(Stopped.CANCELLED, "ended from outside, in the dashboard perhaps")
-        if self._out_of_time and is_result(report.history, self._constraints):
+        if self._out_of_time and is_result(report.history, self._conditions.constraints):
             return Stop(Stopped.FINISHED, OUT_OF_TIME)
         decision = self._hopeless.update(report.number, Curve.of(report.history))
         return Stop(Stopped.HOPELESS, decision.reason) if decision.stop else None
@@ -234,7 +233,7 @@ class Runner:
         if outcome.stopped == Stopped.CANCELLED:
             return None
         try:
-            return self._store.record_ended(outcome, self._constraints, device, self.runs)
+            return self._store.record_ended(outcome, self._conditions.constraints, device, self.runs)
         except EndedOutside:
             return None
 
@@ -267,7 +266,8 @@ class Runner:
         times = self._losses[job.lineage, stopped]
         if times < MOST_LOSSES[stopped]:
             self._requeue(job.number)
-            self._terminal.note(f"trial {job.number} is queued again: {cause}")
+            if self.interruption.signal is None:  # else that may have reached the worker too
+                self._terminal.note(f"trial {job.number} is queued again: {cause}")
         else:
             self._take_outcome(worker, job, Outcome(job.number, stopped, f"{cause}, {times} times"))
 

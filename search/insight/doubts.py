@@ -23,13 +23,26 @@ def held_against(accuracy: float, rivals: Rivals) -> str:
 
 
 def doubt(
-    recorded: Mapping[str, Any], expected: Mapping[str, Any] | None, rivals: Rivals, alike: int | None = None
+    recorded: Mapping[str, Any],
+    expected: Mapping[str, Any] | None,
+    rivals: Rivals,
+    baseline_loss: float,
+    alike: int | None = None,
 ) -> str:
     """`in accuracy (67.1%) no better than the linear baseline (71.1%)`; nothing where it is better than all rivals.
 
-    recorded, expected: figures of a network, see best.yaml; the lower accuracy counts. alike: how many classes there
-    are, where they weigh alike: balanced accuracy is what counts then.
+    recorded, expected: figures of a network, see best.yaml; the lower accuracy and the expected loss count.
+    baseline_loss: of the linear baseline, in nats. alike: how many classes there are, where they weigh alike: balanced
+    accuracy is what counts then.
     """
+    loss = (expected or {}).get("loss", 0.0)  # the recorded one is below the baseline's, or it would not be chosen
+    said = [f"in expected loss ({loss:.4f}) no better than the linear baseline ({baseline_loss:.4f})"]
+    return ", and ".join([*(said if loss >= baseline_loss else []), *_in_accuracy(recorded, expected, rivals, alike)])
+
+
+def _in_accuracy(
+    recorded: Mapping[str, Any], expected: Mapping[str, Any] | None, rivals: Rivals, alike: int | None
+) -> list[str]:
     kind = ""
     if alike is not None and rivals.baseline_balanced is not None:
         kind, rivals = "balanced_", rivals.balanced(alike)
@@ -37,7 +50,7 @@ def doubt(
     accuracy = min((one for one in found if one is not None), default=1.0)
     unbeaten = [f"the {name} ({rival:.1%})" for name, rival in rivals.unbeaten(accuracy).items()]
     what = f"{kind.replace('_', ' ')}accuracy ({accuracy:.1%})"
-    return f"in {what} no better than {' and '.join(unbeaten)}" if unbeaten else ""
+    return [f"in {what} no better than {' and '.join(unbeaten)}"] if unbeaten else []
 
 
 def because(snapshot: StudySnapshot) -> str:
@@ -45,7 +58,7 @@ def because(snapshot: StudySnapshot) -> str:
     chosen = snapshot.chosen_trial
     recorded = {} if chosen is None or chosen.run is None else chosen.run.at_best.as_dict()
     alike = len(snapshot.data["classes"]) if snapshot.settings.get("balance") else None
-    doubted = doubt(recorded, snapshot.expected, snapshot.rivals, alike)
+    doubted = doubt(recorded, snapshot.expected, snapshot.rivals, snapshot.constraints.baseline_loss, alike)
     return f"{doubted}; {snapshot.because}" if doubted else str(snapshot.because)
 
 

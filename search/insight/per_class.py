@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.measurement import standard_error
+from search.measurement import share_error, standard_error
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,10 @@ def _of(name: str, is_it: np.ndarray, taken: np.ndarray) -> ClassFigures:
 def _share(hits: np.ndarray, of: np.ndarray) -> tuple[float | None, float | None]:
     """Mean of hits / of over k trainings, and its standard error; both (k,). None where there is nothing to share.
 
-    The images' part is that of a share of `n` with two hits and two misses added (Agresti and Coull 1998), so that 20
-    of 20 have an error too. The seeds' part is left out for a single training.
+    The images' part is `share_error`. The seeds' part is left out for a single training.
     """
     if not len(of) or not of.all():
         return None, None
     shares, count = hits / of, float(of.mean())
-    added = (float(shares.mean()) * count + 2) / (count + 4)
-    images = math.sqrt(added * (1 - added) / (count + 4))
+    images = share_error(float(shares.mean()), count)
     return float(shares.mean()), math.hypot(images, standard_error(shares) if len(shares) > 1 else 0.0)

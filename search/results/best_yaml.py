@@ -7,6 +7,7 @@ import functools
 import hashlib
 import io
 import os
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,7 +155,9 @@ class Best:
         try:
             weights = self.weights_file.read_bytes()
         except OSError as error:
-            raise UserError(f"cannot read {self.weights_file}: {error.strerror}; {ANEW}") from None
+            lost = f"gapsearch train {shlex.quote(str(self.weights_file.with_suffix('.yaml')))} makes it again"
+            remedy = lost if self.weights_sha256 is None else ANEW
+            raise UserError(f"cannot read {self.weights_file}: {error.strerror}; {remedy}") from None
         if self.weights_sha256 not in (None, hashlib.sha256(weights).hexdigest()):
             raise UserError(f"{self.weights_file} is not the one that its best.yaml names; {ANEW}")
         return weights
@@ -223,6 +226,8 @@ def _parse(path: Path) -> object:
         raise UserError(
             f"cannot read {path}: {error.strerror}; a finished search writes it to its run folder"
         ) from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no best.yaml, it is no text; name one, or the run folder that it is in") from None
     except Exception as error:  # PyYAML fed with garbage raises nearly anything
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}; {ANEW}") from None
 

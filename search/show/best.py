@@ -19,6 +19,12 @@ def describe(content: Mapping[str, Any], path: Path) -> Iterator[str]:
     """Line by line. content: of the best.yaml at `path`."""
     choice, metrics, images = content["choice"], content["metrics"], content["data"]["val_size"]
     rivals = Rivals.recorded(choice)
+    if refit := content.get("refit"):
+        yield (
+            f"refit on {refit['images']:,} images, those that validated among them: "
+            f"test_loss {refit['test_loss']:.4f} ± {refit['test_loss_se']:.4f}, accuracy {refit['test_accuracy']:.1%}; "
+            f"what follows is of the search"
+        )
     yield from _figures(content, rivals)
     yield from (f"  {line}" for line in never_recognized(choice.get("unrecognized", ())))
     yield from (
@@ -38,7 +44,8 @@ def describe(content: Mapping[str, Any], path: Path) -> Iterator[str]:
     for name, value in content["config"].items():
         yield f"  {name:{width}}  {short(value)}"
     yield f"load it:         search.load({str(path)!r}).trained()"
-    yield f"train it again:  gapsearch train {shlex.quote(str(path))}{images_flag(content)}"
+    if "refit" not in content:
+        yield f"train it again:  gapsearch train {shlex.quote(str(path))}{images_flag(content)}"
 
 
 def images_flag(content: Mapping[str, Any]) -> str:
@@ -52,7 +59,7 @@ def _figures(content: Mapping[str, Any], rivals: Rivals) -> Iterator[str]:
     known = metrics.get("val_balanced_accuracy")
     balanced = "" if known is None else f" (balanced {known:.1%})"
     alike = len(content["data"]["classes"]) if content["data"].get("balance") else None
-    doubted = doubt(metrics, expected, rivals, alike)
+    doubted = doubt(metrics, expected, rivals, choice["baseline_loss"], alike)
     yield f"trial {content['trial']} of the study {content['study']}{f', {doubted}' if doubted else ''}"
     if expected:
         yield f"  expected    {expectation(expected, rivals)}"

@@ -117,7 +117,7 @@ def _limits(content: Mapping[str, Any]) -> Iterator[str]:
     rivals = Rivals.recorded(choice)
     expected, confirmation = content.get("expected"), content.get("confirmation")
     alike = len(content["data"]["classes"]) if content["data"].get("balance") else None
-    if doubted := doubt(metrics, expected, rivals, alike):
+    if doubted := doubt(metrics, expected, rivals, choice["baseline_loss"], alike):
         yield doubted
     yield f"fit: {judged(metrics['fit'], images)} (training accuracy {metrics['train_accuracy']:.1%})"
     yield from never_recognized(choice.get("unrecognized", ()))

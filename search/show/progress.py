@@ -75,7 +75,8 @@ class Progress:
         clock: Callable[[], float] = time.monotonic,
         observers: Sequence[Observer] = (),
     ) -> None:
-        self.planned, self.epochs, self._workers = planned, epochs, workers
+        self.planned = max(planned, done)  # fewer may be asked for than earlier starts have ended
+        self.epochs, self._workers = epochs, workers
         self.done = done  # over all starts
         self.running: dict[tuple[int, int], Running] = {}  # by number and repeat
         self.last: deque[TrialResult] = deque(maxlen=LAST)  # that ended at this start, in that order

@@ -33,7 +33,7 @@ def summary(snapshot: StudySnapshot, folder: Path, storage: str | None) -> str:
             *sentences(snapshot.ended),
             *raced(snapshot.race),
             *_chosen(snapshot, folder),
-            *_commands(folder, storage),
+            *_commands(folder, storage, snapshot.name),
         ]
     )
 
@@ -94,12 +94,13 @@ def _none_chosen(snapshot: StudySnapshot) -> list[str]:
     ]
 
 
-def _commands(folder: Path, storage: str | None) -> list[str]:
+def _commands(folder: Path, storage: str | None, study: str) -> list[str]:
     """Where to see all trials, and the dashboard. A database elsewhere may need its password, which is not shown."""
     place = shlex.quote(str(folder))
     commands = [("all trials", f"gapsearch list {place}"), ("dashboard", f"gapsearch dashboard {place}")]
     if storage is None:
         return [f"{purpose}: {command}" for purpose, command in commands]
+    commands[0] = commands[0][0], f"{commands[0][1]} --study {shlex.quote(study)}"  # there may be others
     if may_be_shown(storage):
         return [f"{purpose}: {command} --storage {shlex.quote(storage)}" for purpose, command in commands]
     return [f"{purpose}: {command}  (name the database as for the search)" for purpose, command in commands]

@@ -25,7 +25,7 @@ from search.finals.predictions import keep_test_predictions
 from search.insight.confirmed import table, verdicts
 from search.insight.fresh_seeds import Trained, difference, figures, luck
 from search.insight.per_class import per_class
-from search.measurement import PerImage, standard_error
+from search.measurement import PerImage, share_error, standard_error
 from search.results.best_yaml import Best, add_confirmation
 from search.settings import resolve_devices
 from search.show.text import plural
@@ -285,7 +285,7 @@ def _on_test(name: str, found: PerImage) -> dict[str, float]:
         f"{name}_test_loss": float(found.losses.mean(dtype="float64")),
         f"{name}_test_loss_se": standard_error(found.losses),
         f"{name}_test_accuracy": float(found.correct.mean()),
-        f"{name}_test_accuracy_se": standard_error(found.correct),
+        f"{name}_test_accuracy_se": share_error(float(found.correct.mean()), len(found.correct)),
     }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from search.data.layout import number_of_images, scan, shown
 from search.data.parallel_decoding import DecodingProgress, decode_batches
 from search.errors import UserError, printable
-from search.measurement import recalls, standard_error
+from search.measurement import recalls, share_error, standard_error
 from search.results.best_yaml import Best
 from search.training.classifier import Classifier
 
@@ -42,11 +42,12 @@ class Predicted:
         """Accuracy and loss of the images in class folders, with standard errors, in a line if there are any."""
         if not len(self.labels):
             return
-        of_classes = recalls(self.labels, self.correct, classes)
+        share, alike = self.correct.mean(), np.nanmean(recalls(self.labels, self.correct, classes))
+        loss_error = f" ± {standard_error(self.losses):.4f}" if len(self.losses) > 1 else ""
         yield (
-            f"{number_of_images(len(self.labels))} in class folders: accuracy {self.correct.mean():.1%}"
-            f"{_error(self.correct, '.1%')}, balanced accuracy {np.nanmean(of_classes):.1%}, "
-            f"loss {self.losses.mean():.4f}{_error(self.losses, '.4f')}"
+            f"{number_of_images(len(self.labels))} in class folders: accuracy {share:.1%} ± "
+            f"{share_error(share, len(self.labels)):.1%}, balanced accuracy {alike:.1%}, "
+            f"loss {self.losses.mean():.4f}{loss_error}"
         )
 
 
@@ -117,8 +118,3 @@ def _add_folder(files: Files, folder: Path, classes: Sequence[str]) -> None:
         raise UserError(f"there are no images in {folder}; name images, or a folder of images")
     files.paths += [str(folder / name) for name, _ in labelled]
     files.labels += [label for _, label in labelled]
-
-
-def _error(values: np.ndarray, form: str) -> str:
-    """The standard error of the mean of `values` after a figure; nothing for a single one."""
-    return f" ± {standard_error(values):{form}}" if len(values) > 1 else ""

@@ -21,7 +21,7 @@ from search.data.splits import Splits
 from search.data.tensors import DeviceData, SearchData, held_out
 from search.errors import UserError, described
 from search.insight.imbalance import balanced_accuracy
-from search.measurement import PerImage, standard_error
+from search.measurement import PerImage, share_error, standard_error
 from search.results import best_yaml
 from search.results.best_yaml import Best, load
 from search.settings import resolve_devices
@@ -173,7 +173,7 @@ def summarize(runs: Sequence[Refitted], images: int, epochs: int, *, anneal: boo
         "test_loss": _mean(first.test.losses),
         "test_loss_se": standard_error(first.test.losses),
         "test_accuracy": _mean(first.test.correct),
-        "test_accuracy_se": standard_error(first.test.correct),
+        "test_accuracy_se": share_error(_mean(first.test.correct), len(first.test.correct)),
         **({} if balanced is None else {"test_balanced_accuracy": balanced}),
         "test_gap": _mean(first.test.losses) - _mean(first.train.losses),
         **_over_seeds([_mean(run.test.losses) for run in runs], "test_loss"),

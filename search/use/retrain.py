@@ -26,6 +26,8 @@ CUDA_TOLERANCE = 0.05  # of the recorded loss: atomics and kernel choice differ 
 def retrain(path: Path, data_root: Path | None, device: str) -> bool:
     """Train for the recorded number of epochs and save the weights; whether the recorded figures came out.
 
+    Where they did and the search had lost the weights, best.pt is written too.
+
     data_root: None for where the images lay.
 
     Raises UserError where the data is not what the configuration was found on.
@@ -43,7 +45,11 @@ def retrain(path: Path, data_root: Path | None, device: str) -> bool:
     saved = path.with_name("retrained.pt")
     save_tensors(saved, trainer.weights())
     logger.info(f"weights: {saved}")
-    return _compare(best, result, where)
+    same = _compare(best, result, where)
+    if same and best.weights_sha256 is None and not best.weights_file.exists():
+        save_tensors(best.weights_file, trainer.weights())
+        logger.info(f"weights: {best.weights_file} too, which was missing")
+    return same
 
 
 def _trained(best: Best, data: DeviceData) -> tuple[Trainer, Measurement]:

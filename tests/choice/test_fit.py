@@ -20,6 +20,8 @@ def epoch(train_accuracy, val_accuracy, *, val_loss=0.5, gap=0.4, gap_se=0.1):
         (epoch(0.97, 0.60), "partial overfit"),
         (epoch(0.99, 0.95), "partial overfit"),
         (epoch(0.90, 0.86), "partial overfit"),
+        (epoch(1.00, 0.95), "partial overfit"),  # 1.0 - 0.95 is rounded to more than 0.05
+        (epoch(0.83, 0.80), "good"),  # 0.83 - 0.80 to more than 0.03
         (epoch(0.90, 0.88), "good"),
         (epoch(0.99, 0.97), "good"),
         (epoch(0.90, 0.95, gap=-0.4), "good"),

@@ -232,6 +232,13 @@ def test_ranges_are_set_one_by_one_beside_the_study_s_own():
     assert other.ranges == {"depth": (1, 2)}  # the study's are meant for its own space
 
 
+def test_a_study_may_have_a_name_of_its_own(tmp_path):
+    assert parse(["--name", "mine"], {"name": "n", "dataset": "digits"}).folder == Path("runs/mine")
+    folder = {"name": "folder", "dataset": "folder"}
+    assert parse(["--data-root", str(tmp_path / "photos")], folder).name == "photos"
+    assert parse(["--data-root", str(tmp_path / "photos"), "--name", "mine"], folder).name == "mine"
+
+
 @pytest.mark.parametrize("text", ["depth", "depth=2", "depth=2:4:6", "depth=a:b", "=:"])
 def test_what_is_no_range_is_refused(text):
     with pytest.raises(UserError, match=f"--range is {text}; write NAME=LOW:HIGH, as in depth=2:4"):

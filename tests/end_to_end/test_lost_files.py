@@ -17,9 +17,12 @@ import torch
 import yaml
 from builders import settings, study_of
 
+import search
 from search.engine.launch import run_search
+from search.errors import UserError
 from search.settings import Settings
 from search.training.checkpoint import save_weights
+from search.use.retrain import retrain
 
 START = """
 import sys
@@ -131,6 +134,11 @@ def test_weights_that_are_lost_are_said_to_be(run, said):
         f"gapsearch train '{run / 'best.yaml'}' makes them again\n"
     ) in said()
     assert f"written: {run / 'best.yaml'}\n" in said()
+    with pytest.raises(UserError, match=r"cannot read .*best\.pt: .*; gapsearch train '.*best\.yaml' makes it again"):
+        search.load(run / "best.yaml").trained()
+    assert retrain(run / "best.yaml", None, "cpu")
+    assert f"weights: {run / 'best.pt'} too, which was missing" in said()
+    search.load(run / "best.yaml").trained()
 
 
 def test_weights_of_another_trial_are_not_taken(run, said):

@@ -1,5 +1,6 @@
 """What the search does where a worker's job does not go as it should."""
 
+import pytest
 from builders import EASY, history, outcome
 
 from search.engine import launch
@@ -13,8 +14,8 @@ from search.show.terminal import Terminal
 from search.spaces import suggester
 from search.stopping.stopped import Stopped
 from search.training.precision import Precision
-from search.training.trial import Conditions, Outcome, Report
-from search.workers.pool import Message
+from search.training.trial import Conditions, Job, Outcome, Report
+from search.workers.pool import Lost, Message
 from search.workers.process_pool import ProcessWorker, WorkerPool
 
 EPOCHS = 3
@@ -63,6 +64,21 @@ def test_out_of_memory_lowers_the_packing_and_the_trial_is_tried_again(tmp_path,
     assert said().count(once) == 1  # and not for each trial
     assert store.count() == 4
     assert store.snapshot().trials[0].stopped == Stopped.FINISHED
+
+
+@pytest.mark.parametrize("signal", [None, 15])
+def test_a_signal_that_reached_the_workers_too_is_no_fault_of_theirs(tmp_path, said, signal):
+    launch.make_folder(tmp_path)
+    settings = Settings(name="digits", dataset="digits", trials=1, epochs=EPOCHS, out=tmp_path, race=False)
+    store, suggest = Store(settings.storage_url, settings.name, seed=0), suggester("spaces.cnn", {})
+    pool = Crowded(Conditions(EASY, Precision(), tmp_path, "study", "data"))
+    terminal, publisher = Terminal(Progress(1, EPOCHS, 1)), Publisher(store.study, tmp_path, EASY, EPOCHS)
+    runner = Runner(settings, store, pool, suggest, terminal, publisher, TimeLimit(None, race=False))
+    trial, config, lineage = store.ask(suggest)
+    runner.interruption.signal = signal
+    runner._lost(pool.workers[0], Job(trial.number, config, 0, EPOCHS, lineage), Lost("ended itself"))
+    assert ("trial 0 is queued again: its worker process ended itself" in said()) == (signal is None)
+    assert store.snapshot().trials[0].state == "FAIL"
 
 
 def test_a_trial_that_a_fault_ended_is_nothing_to_hold_others_against(tmp_path):

@@ -192,7 +192,7 @@ def test_every_field_is_needed(folder, name):
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        (b"study: \xff", "is not YAML: "),
+        (b"study: \xff", "is no best.yaml, it is no text; name one, or the run folder that it is in"),
         (b"a: [1, 2", "is not YAML: "),
         (b"[" * 5000, "is not YAML: "),
         (b"a: !!int ''", "is not YAML: "),

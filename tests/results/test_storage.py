@@ -77,11 +77,12 @@ def test_no_secret_in_what_a_driver_says():
 def test_no_secret_in_the_last_lines(url):
     lines = summary(snapshot(trial(0)), Path("run"), url)
     assert "secret" not in lines
-    assert "gapsearch list run  (name the database as for the search)" in lines
+    assert "gapsearch list run --study fashion  (name the database as for the search)" in lines
 
 
 def test_the_last_lines_name_a_database_without_secrets():
-    assert "gapsearch list run --storage sqlite:///x.db" in summary(snapshot(trial(0)), Path("run"), "sqlite:///x.db")
+    last = summary(snapshot(trial(0)), Path("run"), "sqlite:///x.db")
+    assert "gapsearch list run --study fashion --storage sqlite:///x.db" in last
 
 
 def test_no_secret_where_a_search_is_shown():

@@ -32,6 +32,16 @@ def test_the_first_line_says_what_is_more_accurate():
     assert "  never recognized on the validation images (recall 0): oak" in rest
 
 
+def test_the_weights_of_a_refit_are_told_by_their_own_figures():
+    first, *rest = lines(refit={"images": 500, "test_loss": 0.2, "test_loss_se": 0.01, "test_accuracy": 0.944})
+    assert first == (
+        "refit on 500 images, those that validated among them: test_loss 0.2000 ± 0.0100, accuracy 94.4%; "
+        "what follows is of the search"
+    )
+    assert not any("gapsearch train" in line for line in rest)  # which takes no final.yaml
+    assert any("gapsearch train" in line for line in lines())
+
+
 def test_a_result_from_few_images_is_called_that():
     shown = lines(choice=choice(baseline_accuracy=0.9, largest_class=0.5))
     assert "  fit         good as far as 50 images tell; best at epoch 2, stopped: finished" in shown

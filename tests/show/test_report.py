@@ -52,7 +52,7 @@ def test_the_whole_report_of_a_study_by_hand():
     assert "true overfit 1 0.5000 0.3000 0.1" in text  # a regime, and where it occurred
     assert "underfit 1 1.2000 0.0100 0.45" in text
     assert "400 images to train on and 200 to validate on" in text
-    assert "The chosen one is 48% below it." in text
+    assert "As recorded, the chosen one is 48% below it." in text
 
 
 def test_what_is_more_accurate_and_what_is_never_recognized_is_said():
