@@ -114,7 +114,7 @@ def test_checkpoints_are_kept_of_the_runs_that_may_go_on_alone(short, gone_on):
 def test_it_says_how_many_go_on_and_they_do_not_count(run, said):
     taken = searched(run, LONG, trials=4)
     assert ALL_GO_ON in said()
-    assert f"1 trial of at most {LONG} epochs on 2 workers" in said()
+    assert f"1 trial and 3 finished ones of at most {LONG} epochs on 2 workers" in said()
     assert Counter(trial.state for trial in taken.trials) == {"COMPLETE": 7}
     assert len(taken.ended) == 4
     assert len(searched(run, LONG, trials=4).trials) == 7  # and none goes on twice

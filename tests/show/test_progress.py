@@ -139,3 +139,8 @@ def test_a_run_that_goes_on_takes_the_place_of_the_shorter_one_and_is_not_counte
     progress.end(replace(ended(3, Stopped.HOPELESS, epochs=9, state="FAIL", loss=0.2), continues=1))
     assert (progress.done, progress.seconds_left()) == (2, pytest.approx(5))
     assert [run.number for run in progress.front] == [2]  # 0 would be on it with its smaller gap
+
+
+def test_fewer_trials_asked_for_than_have_ended_are_no_more_than_all(clock):
+    progress = Progress(planned=3, epochs=20, workers=1, done=4, further=2, clock=lambda: clock[0])
+    assert (progress.done, progress.planned) == (4, 4)
