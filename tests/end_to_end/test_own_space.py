@@ -230,7 +230,7 @@ def drawing(expression):
         (
             drawing("return trial.suggest_int('x', 5, 1)"),
             "suggest of the space mine.py failed: "
-            "ValueError: `low <= high` must hold, but got (low=5, high=1). (mine.py:1)",
+            "ValueError: `low <= high` must hold, but got (low=5, high=1) (mine.py:1)",
         ),
         (drawing("exit(3)"), "suggest of the space mine.py failed: SystemExit: 3 (mine.py:1)"),
         (drawing("return {'lr': 0.1}"), "nothing reads lr (did you mean learning_rate?), which suggest of the space"),
