@@ -135,6 +135,24 @@ def test_after_the_rounds_alone_the_chosen_one_is_expected_to_be_as_in_them(race
     assert expected["loss_interval"][0] < expected["loss"] < expected["loss_interval"][1]
 
 
+def test_a_training_that_diverged_leaves_no_losses(tmp_path, monkeypatch):
+    """They are finite: above the ceiling from which a run counts as diverged."""
+
+    def diverged(pool, jobs, hang_after, go_on, ended, terminal):
+        (first, *others) = jobs
+        failed = failed_repeat(first.number, first.repeat, first.seed, first.epochs)
+        losses = {"val_losses": np.full(100, 41.0, np.float32), "val_correct": np.zeros(100, bool)}
+        ended(failed, Outcome(first.number, Stopped.DIVERGED, **losses))
+        left.append(f"{first.number}.{first.repeat}.pt")
+        train_repeats(pool, others, hang_after, go_on, ended, terminal)
+
+    left = []
+    monkeypatch.setattr(finals, "train_repeats", diverged)
+    run_search(settings(tmp_path / "run", **LONG))
+    assert left
+    assert not {path.name for path in (tmp_path / "run" / "losses").iterdir()} & set(left)
+
+
 def test_a_training_that_lost_its_memory_too_often_is_tried_again_by_the_next_start(raced, tmp_path, monkeypatch):
     def without_memory(pool, jobs, hang_after, go_on, ended, terminal):
         (first, *others) = jobs

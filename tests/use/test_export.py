@@ -103,6 +103,14 @@ def test_torch(tmp_path, space):
     assert sorted(os.listdir(tmp_path / "a")) == ["b.pt2", "model_card.md"]
 
 
+def test_a_network_is_not_written_where_its_card_goes(tmp_path, capsys):
+    folder = run_folder(tmp_path / "run", "mlp")
+    out = tmp_path / "model_card.md"
+    assert main(["export", str(folder / "best.yaml"), "--format", "torch", "--out", str(out)]) == 2
+    assert "is the name of the model card, which is written beside; name another file" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_safetensors(tmp_path):
     safetensors = pytest.importorskip("safetensors")
     folder = run_folder(tmp_path / "run", "cnn")
