@@ -30,7 +30,7 @@ def classify(best: Best, places: Sequence[Path], out: Path | None) -> int:
     lines = [f"skipped {path}: {reason}" for path, reason in predicted.skipped]
     if files.strangers:
         lines.append(f"left out of accuracy and loss, since no class is called so: {some(files.strangers)}")
-    lines += predicted.figures(len(best.data["classes"]))
+    lines += predicted.figures()
     if out is not None:
         lines.append(f"written: {out}")
     for line in lines:

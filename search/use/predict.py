@@ -13,7 +13,7 @@ import numpy as np
 from search.data.layout import number_of_images, scan, shown
 from search.data.parallel_decoding import DecodingProgress, decode_batches
 from search.errors import UserError, printable
-from search.measurement import recalls, share_error, standard_error
+from search.measurement import mean_recall, share_error, standard_error
 from search.results.best_yaml import Best
 from search.training.classifier import Classifier
 
@@ -38,11 +38,11 @@ class Predicted:
     losses: np.ndarray  # float64 (n,): of the same, cross-entropy in nats
     correct: np.ndarray  # bool (n,): likewise
 
-    def figures(self, classes: int) -> Iterator[str]:
+    def figures(self) -> Iterator[str]:
         """Accuracy and loss of the images in class folders, with standard errors, in a line if there are any."""
         if not len(self.labels):
             return
-        share, alike = self.correct.mean(), np.nanmean(recalls(self.labels, self.correct, classes))
+        share, alike = self.correct.mean(), mean_recall(self.labels, self.correct)
         loss_error = f" ± {standard_error(self.losses):.4f}" if len(self.losses) > 1 else ""
         yield (
             f"{number_of_images(len(self.labels))} in class folders: accuracy {share:.1%} ± "
