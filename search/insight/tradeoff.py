@@ -8,7 +8,10 @@ ALLOWED = (0.0, 0.02, 0.05, 0.10)  # shares by which the validation loss may lie
 
 
 def tradeoff(trials: Sequence[TrialResult]) -> list[tuple[float, TrialResult]]:
-    """For each share in `ALLOWED`: the feasible COMPLETE trial of smallest gap whose loss is within it."""
+    """For each share in `ALLOWED`: the feasible COMPLETE trial of smallest gap whose loss is within it.
+
+    Gaps below zero are no smaller than zero: of those the lowest loss counts.
+    """
     feasible = {trial.run: trial for trial in trials if trial.complete and trial.run is not None and trial.run.feasible}
     if not feasible:
         return []
@@ -16,5 +19,5 @@ def tradeoff(trials: Sequence[TrialResult]) -> list[tuple[float, TrialResult]]:
     listed = []
     for allowed in ALLOWED:
         within = [run for run in feasible if run.at_best.val_loss <= (1 + allowed) * lowest]
-        listed.append((allowed, feasible[min(within, key=lambda run: run.objectives[1])]))
+        listed.append((allowed, feasible[min(within, key=lambda run: run.objectives[::-1])]))
     return listed

@@ -24,6 +24,8 @@ TRIALS = [
                      [(0, 0), (0.02, 1), (0.05, 1), (0.10, 3)], id="nor one that was pruned"),
         pytest.param([ended(0, 1, -0.5), ended(1, 1.01, -0.7)], [(0, 0), (0.02, 0), (0.05, 0), (0.10, 0)],
                      id="below zero a gap counts as zero"),
+        pytest.param([ended(0, 1.01, -0.5), ended(1, 1, -0.1)], [(0, 1), (0.02, 1), (0.05, 1), (0.10, 1)],
+                     id="of those below zero the lowest loss"),
         pytest.param([ended(5, 0.5, 0.0, fit=Fit.UNDERFIT)], [], id="nothing feasible"),
         pytest.param([], [], id="nothing"),
     ],
