@@ -1,17 +1,14 @@
 """What the weights taken home say of every image of a split, kept in the run folder for reports.
 
-`predictions/validation.npz` is written with best.yaml, `predictions/test.npz` by a confirmation. Arrays alone, so that
-reading them runs nothing.
+`predictions/validation.npz` is written with best.yaml, `predictions/test.npz` by a confirmation.
 """
 
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from search.files import replace_file
+from search.results.npz import read_arrays, write_arrays
 from search.results.pictures import Pictures
 
 VALIDATION, TEST = "validation", "test"
@@ -42,30 +39,21 @@ class Predictions:
 
 def save(folder: Path, split: str, predictions: Predictions) -> None:
     """Write those of a split into the run folder. Raises OSError where that fails."""
-
-    def write(scratch: Path) -> None:
-        with scratch.open("wb") as file:
-            arrays: dict[str, Any] = {name: getattr(predictions, name) for name in ("images", "labels", "logits")}
-            sha256 = np.array(predictions.weights_sha256)
-            np.savez_compressed(file, weights_sha256=sha256, **arrays, **predictions.pictures.arrays())
-
-    replace_file(_path(folder, split), write)
+    arrays = {name: getattr(predictions, name) for name in ("images", "labels", "logits")}
+    sha256 = np.array(predictions.weights_sha256)
+    write_arrays(_path(folder, split), {"weights_sha256": sha256, **arrays, **predictions.pictures.arrays()})
 
 
 def read(folder: Path, split: str, weights_sha256: str | None) -> Predictions | None:
     """Those of the weights with that hash; None where there are none that can be read."""
+    arrays = read_arrays(_path(folder, split))
     try:
-        with np.load(_path(folder, split), allow_pickle=False) as arrays:
-            found = Predictions(
-                str(arrays["weights_sha256"]),
-                arrays["images"],
-                arrays["labels"],
-                arrays["logits"],
-                Pictures.among(arrays, len(arrays["images"])),
-            )
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+        images, labels, logits = (arrays[name] for name in ("images", "labels", "logits"))
+        pictures = Pictures.among(arrays, len(images))
+        found = Predictions(str(arrays["weights_sha256"]), images, labels, logits, pictures)
+        sound = logits.ndim == 2 and len(images) == len(labels) == len(logits)
+    except (KeyError, TypeError):
         return None
-    sound = found.logits.ndim == 2 and len(found.images) == len(found.labels) == len(found.logits)
     return found if sound and found.weights_sha256 == weights_sha256 else None
 
 

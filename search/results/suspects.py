@@ -1,13 +1,11 @@
 """Images whose labels look wrong, kept in the run folder for reports: `predictions/labels.npz`."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from search.files import replace_file
+from search.results.npz import read_arrays, write_arrays
 from search.results.pictures import Pictures
 
 
@@ -31,27 +29,21 @@ ARRAYS = ("images", "labels", "suggested", "losses", "wrong", "networks", "exami
 
 def save(folder: Path, suspects: Suspects) -> None:
     """Write them into the run folder. Raises OSError where that fails."""
-    arrays: dict[str, Any] = {name: np.asarray(getattr(suspects, name)) for name in ("weights_sha256", *ARRAYS)}
-    arrays |= suspects.pictures.arrays()
-
-    def write(scratch: Path) -> None:
-        with scratch.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-
-    replace_file(_path(folder), write)
+    arrays = {name: np.asarray(getattr(suspects, name)) for name in ("weights_sha256", *ARRAYS)}
+    write_arrays(_path(folder), arrays | suspects.pictures.arrays())
 
 
 def read(folder: Path, weights_sha256: str | None) -> Suspects | None:
     """Those among the images of that best.pt; None where there are none that can be read."""
+    arrays = read_arrays(_path(folder))
     try:
-        with np.load(_path(folder), allow_pickle=False) as arrays:
-            *of_images, networks, examined = (arrays[name] for name in ARRAYS)
-            sha256, pictures = str(arrays["weights_sha256"]), Pictures.among(arrays, len(of_images[0]))
-            images, labels, suggested, losses, wrong = of_images
-            found = Suspects(sha256, images, labels, suggested, losses, wrong, int(networks), int(examined), pictures)
-    except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
+        *of_images, networks, examined = (arrays[name] for name in ARRAYS)
+        sha256, pictures = str(arrays["weights_sha256"]), Pictures.among(arrays, len(of_images[0]))
+        images, labels, suggested, losses, wrong = of_images
+        found = Suspects(sha256, images, labels, suggested, losses, wrong, int(networks), int(examined), pictures)
+        sound = all(len(array) == len(images) for array in of_images)
+    except (KeyError, ValueError, TypeError):
         return None
-    sound = all(len(array) == len(of_images[0]) for array in of_images)
     return found if sound and sha256 == (weights_sha256 or "") else None
 
 

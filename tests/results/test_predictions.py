@@ -33,6 +33,15 @@ def test_a_damaged_file_counts_as_none(tmp_path, content):
     assert read(tmp_path, VALIDATION, "a" * 64) is None
 
 
+def test_a_flipped_bit_anywhere_raises_nothing(tmp_path):
+    save(tmp_path, VALIDATION, ONE)
+    file = tmp_path / "predictions" / "validation.npz"
+    sound = file.read_bytes()
+    for at in range(len(sound)):
+        file.write_bytes(sound[:at] + bytes([sound[at] ^ 0x08]) + sound[at + 1 :])
+        read(tmp_path, VALIDATION, "a" * 64)
+
+
 def test_probabilities_are_those_of_the_divided_logits():
     assert ONE.probabilities()[0, 0] == pytest.approx(1 / (1 + np.exp(-2)))
     assert ONE.probabilities(2.0)[0, 0] == pytest.approx(1 / (1 + np.exp(-1)))
