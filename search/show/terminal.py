@@ -2,6 +2,7 @@
 
 import logging
 import math
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -129,8 +130,10 @@ class LiveTerminal(Terminal):
 
 
 def make_terminal(progress: Progress) -> Terminal:
-    """A live view on a terminal, plain lines elsewhere."""
-    return LiveTerminal(progress) if console().is_terminal else Terminal(progress)
+    """A live view on a terminal that can draw it, plain lines elsewhere: `FORCE_COLOR` makes a log no terminal."""
+    screen = console()
+    live = sys.stdout.isatty() and screen.is_terminal and not screen.is_dumb_terminal
+    return LiveTerminal(progress) if live else Terminal(progress)
 
 
 def view(progress: Progress, width: int) -> RenderableType:

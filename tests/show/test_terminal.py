@@ -85,14 +85,19 @@ def test_colours_and_movement_only_on_a_terminal(progress, monkeypatch):
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert type(make_terminal(progress)) is Terminal
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert type(make_terminal(progress)) is Terminal
+    monkeypatch.delenv("FORCE_COLOR")
 
     class Screen(io.StringIO):
         def isatty(self):
             return True
 
-    monkeypatch.setenv("TERM", "xterm")
     screen = Screen()
     monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setenv("TERM", "dumb")
+    assert type(make_terminal(progress)) is Terminal
+    monkeypatch.setenv("TERM", "xterm")
     terminal = make_terminal(progress)
     assert type(terminal) is LiveTerminal
     with terminal:
