@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 STUDY, TRIAL, PARENT = "gapsearch.study", "gapsearch.trial", "mlflow.parentRunId"  # tags
 MOST_METRICS, MOST_PARAMS = 1000, 100  # of a request
-MOST_SIGNS = 500  # of a parameter's value
+MOST_SIGNS, MOST_OF_NAME = 500, 250  # of a parameter's value, and of its name
 FAILED = (Stopped.ERROR, Stopped.HUNG, Stopped.OUT_OF_MEMORY)
 QUIET = {  # unless somebody has set them: few tries, no line on the screen for each run, nothing told to others
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -84,7 +85,7 @@ class Runs:
         self.epoch(trial.number, trial.history)
         run = self._run(trial.number)
         self._add_metrics(run, [at_best(trial)], trial.epochs_run)
-        params = [Param(name, str(value)[:MOST_SIGNS]) for name, value in trial.params.items()]
+        params = [Param(_taken(name), str(value)[:MOST_SIGNS]) for name, value in trial.params.items()]
         for first in range(0, len(params), MOST_PARAMS):
             self._client.log_batch(run, params=params[first : first + MOST_PARAMS])
         tags = {"gapsearch.stopped": str(trial.ending), "gapsearch.reason": (trial.reason or "")[:MOST_SIGNS]}
@@ -148,6 +149,11 @@ class Runs:
         ]
         for start in range(0, len(metrics), MOST_METRICS):
             self._client.log_batch(run, metrics=metrics[start : start + MOST_METRICS])
+
+
+def _taken(name: str) -> str:
+    """A parameter's name as MLflow takes it."""
+    return re.sub(r"[^\w./ :-]", "_", name)[:MOST_OF_NAME]
 
 
 def scrubbed(text: str, uri: str) -> str:

@@ -65,6 +65,12 @@ def test_a_run_for_each_trial_below_that_of_the_search(runs, recorded):
     assert (children[4].info.status, children[4].data.tags["gapsearch.reason"]) == ("FAILED", "ValueError: no")
 
 
+def test_names_that_it_does_not_take_are_written_otherwise(runs, recorded):
+    search = runs()
+    search.ended(trial(0, params={"lr (log)": 0.1, "l" * 300: 2}))
+    assert recorded()[1][0].data.params == {"lr _log_": "0.1", "l" * 250: "2"}
+
+
 def test_the_next_start_goes_on_in_the_same_run_and_has_nothing_twice(runs, recorded):
     search = runs()
     search.ended(trial(0))
