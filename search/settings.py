@@ -119,6 +119,13 @@ class Settings:
 
         return study_url(self.folder, self.storage)
 
+    @property
+    def storage_elsewhere(self) -> str | None:
+        """`storage_url`, where commands that are given the run folder alone do not find it."""
+        from search.results.database import default_storage_url
+
+        return None if self.storage_url == default_storage_url(self.folder) else self.storage_url
+
     def comparable(
         self, data_fingerprint: str, image_size: int, train_size: int, val_size: int, flip: bool
     ) -> dict[str, Any]:

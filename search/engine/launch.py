@@ -115,7 +115,7 @@ def _prepared(settings: Settings) -> tuple[Suggest, SearchData]:
 def _owned(settings: Settings, url: str) -> Iterator[tuple[Store, Owner]]:
     """The study of a search, which belongs to this process meanwhile."""
     with told(f"cannot open the study {settings.name}", url):
-        store = Store(url, settings.name, settings.seed)
+        store = Store(url, settings.name, settings.seed, settings.folder)
         owner = claim(store.study, settings.folder, url)
     try:
         with owner:
@@ -176,8 +176,9 @@ def describe_search(settings: Settings, data: SearchData, store: Store) -> None:
         "race": settings.race,
         "out": str(settings.folder),
         "data_root": str(settings.data_root),
+        "elsewhere": settings.storage_elsewhere is not None,
     }
-    store.describe(StudyAttribute.PLAN, plan)
+    store.plan(plan)
     described_now = data.description()
     before = store.remember(StudyAttribute.DATA, lambda: described_now)
     if before.get("val_counts", described_now["val_counts"]) != described_now["val_counts"]:
@@ -266,7 +267,7 @@ def _conclude(
                 f"no trial is trained anew"
             ) from error
     runner.publish()
-    logger.info(summary(snapshot, settings.folder, settings.storage))
+    logger.info(summary(snapshot, settings.folder, settings.storage_elsewhere))
     logger.info(f"report: {_report_command(settings.folder) if in_haste else _report(settings.folder, store)}")
     if stand := _cut_short(settings, store.count(), runner):
         logger.info(stand)

@@ -20,11 +20,12 @@ class Stops:
 def stops(snapshot: StudySnapshot) -> list[Stops]:
     """For each cause that occurred, most frequent first."""
     ended, planned = snapshot.ended, snapshot.planned_epochs
-    counts, trained = Counter(trial.ending for trial in ended), Counter[str]()
+    counts, trained, saved = Counter(trial.ending for trial in ended), Counter[str](), Counter[str]()
     for trial in ended:
         trained[trial.ending] += trial.epochs_run
+        saved[trial.ending] += (trial.epochs_planned or planned) - trial.epochs_run
     return [
-        Stops(ending, count, trained[ending], count * planned - trained[ending] if _saves(ending) else 0)
+        Stops(ending, count, trained[ending], saved[ending] if _saves(ending) else 0)
         for ending, count in counts.most_common()
     ]
 

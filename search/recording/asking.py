@@ -31,9 +31,8 @@ def next_trial(study: optuna.Study, suggest: Suggest, seed: int) -> tuple[Trial,
         except BadTrial as error:
             if error.queued or not isinstance(error, Unwanted):
                 logger.warning(f"trial {trial.number} is left out: {error}")
-            if not error.queued:
-                trial.set_user_attr(TURNED_DOWN, str(error))
-                bad += 1
+            trial.set_user_attr("reason" if error.queued else TURNED_DOWN, str(error))
+            bad += not error.queued
             study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
             if bad == MOST_BAD_DRAWS:
                 raise SearchFailed(

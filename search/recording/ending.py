@@ -37,13 +37,14 @@ def violations_of(run: Run | None, constraints: Constraints) -> dict[str, float]
     return constraints.violations(run.at_best.val_loss, run.at_best.gap)
 
 
-def attributes_of(outcome: Outcome, device: str) -> dict[str, Any]:
-    """The user attributes of a trial that has ended."""
+def attributes_of(outcome: Outcome, device: str, planned: int | None) -> dict[str, Any]:
+    """The user attributes of a trial that has ended. planned: epochs of a whole run."""
     at_best = {} if outcome.run is None else run_attributes(outcome.run)
     return at_best | {
         "stopped": outcome.stopped.value,
         "reason": outcome.reason,
         "epochs_run": len(outcome.history.get("val_loss", ())),
+        "epochs_planned": planned,
         "seconds": round(outcome.seconds, 2),
         "device": device,
         "history": storable_history(outcome.history),

@@ -13,6 +13,7 @@ from search.checks.drawing import Drawn, draw, nearest, value_at
 from search.errors import UserError
 from search.recording.store import Store
 from search.results.best_yaml import best_file, read
+from search.results.schema import FROM_BEST
 from search.settings import Settings
 from search.spaces import Suggest, named_start, short_name, suggester
 
@@ -91,7 +92,7 @@ def _from_best(path: Path, space: str, suggest: Suggest) -> FirstTrial:
     changes = [f"{key} from {wanted[key]!r} to {drawn.params[key]!r}" for key in _moved(wanted, drawn)]
     changes += [f"{key} drawn, since it is not there" for key in drawn.params if key not in wanted]
     remark = f"--start-from {path}, to suit the ranges of this search: {', '.join(changes)}" if changes else None
-    return FirstTrial("best.yaml", params, remark)
+    return FirstTrial(FROM_BEST, params, remark)
 
 
 def _draw_near(suggest: Suggest, wanted: Mapping[str, Any]) -> Drawn:

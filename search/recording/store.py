@@ -13,6 +13,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,12 +51,14 @@ class EndedOutside(Exception):
 class Store:
     """A study with two objectives, and the trials of it that are running.
 
-    Raises UserError where the storage cannot be opened.
+    folder: the run folder, where it writes files.
+
+    Raises UserError where the storage cannot be opened, or another study has its files in that folder.
     """
 
-    def __init__(self, url: str, name: str, seed: int) -> None:
+    def __init__(self, url: str, name: str, seed: int, folder: Path | None = None) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.study = create_study(url, name)
+        self.study = create_study(url, name, folder=folder)
         self.describe(StudyAttribute.SCHEMA, SCHEMA)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -69,6 +72,7 @@ class Store:
         self.identity = self.study.user_attrs[StudyAttribute.IDENTITY]["id"]
         ended = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
         self._ended = sum(CONTINUES not in trial.user_attrs for trial in ended)
+        self._planned: int | None = None  # epochs of a whole run
         self._running: dict[int, Trial] = {}
         self._continues: dict[int, int] = {}  # of the running trials those that take a finished one further, and which
         self._stored_at: dict[int, float] = {}
@@ -108,6 +112,11 @@ class Store:
         """Record `content` under `key` in place of what was there, for those who look at the study."""
         if self.study.user_attrs.get(key) != content:
             self.study.set_user_attr(key, content)
+
+    def plan(self, plan: Mapping[str, Any]) -> None:
+        """Record what this start is asked for, see `StudySnapshot`."""
+        self._planned = plan["epochs"]
+        self.describe(StudyAttribute.PLAN, plan)
 
     def begin_with(self, first: Mapping[str, Mapping[str, Any]]) -> bool:
         """Have a new search try these parameters first, in that order; False where it has begun already.
@@ -246,7 +255,7 @@ class Store:
         values = list(outcome.run.objectives) if outcome.run and state == TrialState.COMPLETE else None
         try:
             with together(self.study):
-                for key, value in attributes_of(outcome, device).items():
+                for key, value in attributes_of(outcome, device, self._planned).items():
                     trial.set_user_attr(key, value)
                 for key, violation in violations_of(outcome.run, constraints).items():
                     trial.set_constraint(key, violation)

@@ -24,7 +24,7 @@ class StudyAttribute(StrEnum):
     SCHEMA = "schema"
     IDENTITY = "identity"  # id: tells this study from another one of the same name
     SETTINGS = "settings"  # what all runs have in common, see `search.settings.Settings.comparable`
-    PLAN = "plan"  # of the last start: trials, epochs, out (the run folder as given), data_root (likewise)
+    PLAN = "plan"  # of the last start, see `search.results.snapshot.StudySnapshot`
     # name, classes, shape (channels, height, width), train_size, val_size, train_counts and val_counts (by class)
     DATA = "data"
     BASELINE = "baseline"  # val_loss, val_accuracy, l2
@@ -38,12 +38,14 @@ class StudyAttribute(StrEnum):
     REPEATS = "repeats"  # a list of `search.choice.seed_noise.Repeat`: trainings of the race
 
 
+CURVES = {"train_loss", "val_loss", "gap"}  # in every trial's `history`, which is kept under that name
 LINEAGE = "lineage"  # of a trial: the place of its configuration in the order of drawing, from 0
 QUEUED = "queued"  # of a trial that was queued again: all parameters that it has to draw
 REPLACES = "replaces"  # likewise: the number of the interrupted trial
 CONTINUES = "continues"  # of a trial that takes a finished one further, for more epochs: the number of that one
 TURNED_DOWN = "turned_down"  # of a trial that its space could not make a configuration of: why
 START = "start"  # of a trial that is tried first: where its configuration comes from, its name in the study's START
+FROM_BEST = "best.yaml"  # that name where `--start-from` gave it
 
 
 def check_schema(study: optuna.Study) -> None:
@@ -71,8 +73,8 @@ def stored_run(number: int, attributes: Mapping[str, Any], *, feasible: bool) ->
     return Run(
         number=number,
         at_best=Measurement.at(figures, 0),
-        best_epoch=attributes["best_epoch"],
-        parameters=attributes["parameters"],
+        best_epoch=int(attributes["best_epoch"]),
+        parameters=int(attributes["parameters"]),
         fit=Fit(attributes["fit"]),
         feasible=feasible,
     )
@@ -87,6 +89,8 @@ def storable_history(history: History) -> dict[str, list[float | None]]:
 
 
 def stored_history(attributes: Mapping[str, Any]) -> History:
-    """The curves behind `storable_history`; NaN where a value was not finite."""
+    """The curves behind `storable_history`; NaN where a value was not finite. Raises ValueError for damaged ones."""
     stored = attributes.get("history", {})
+    if stored and (not stored.keys() >= CURVES or len({len(values) for values in stored.values()}) > 1):
+        raise ValueError("curves that do not belong together")
     return {name: [math.nan if value is None else value for value in values] for name, values in stored.items()}

@@ -23,7 +23,8 @@ class StudySnapshot:
 
     name: str
     settings: Mapping[str, Any]  # what all runs have in common, see `Settings.comparable`
-    # of the last start: `trials`, `epochs`, `timeout` (seconds, None), `race` (whether), `out`, `data_root` (as given)
+    # of the last start: `trials`, `epochs`, `timeout` (seconds, None), `race` (whether), `out`, `data_root` (as given),
+    # `elsewhere` (whether its database is not that of the run folder)
     plan: Mapping[str, Any]
     # `name`, `classes` (names), `shape` (channels, height, width), `train_size`, `val_size`, `train_counts` (by class),
     # `val_counts` (likewise)
@@ -69,7 +70,7 @@ def read_snapshot(study: optuna.Study) -> StudySnapshot:
     """What the study says now. Raises UserError where its records are damaged."""
     try:
         return _snapshot(study)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise UserError(
             f"the study {study.study_name} holds records that are damaged ({described(error)}); go back to a copy of "
             f"its database, or start anew with another --out"

@@ -1,7 +1,9 @@
 """The database of a study: opened to search or to read, its errors told in one line."""
 
 import contextlib
+import json
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,25 +14,33 @@ import sqlalchemy
 from optuna.trial import TrialState
 
 from search.errors import UserError
-from search.results.database import EXAMPLE, is_sqlite, scrubbed, shown, study_url
+from search.results.database import EXAMPLE, FILE, is_sqlite, scrubbed, shown, sqlite_file, study_url
 from search.results.gathering import GatheringStorage
 from search.results.patience import Patience, is_busy
-from search.results.schema import check_schema
+from search.results.schema import StudyAttribute, check_schema
 from search.results.server import CONNECT_SECONDS, ServerStorage
 
 WRITER_SECONDS = 3600.0  # for another process to let go of an SQLite database, and for a server to come back
 READER_SECONDS = 20.0
 LOG_PAGES = 256  # 1 MB; at SQLite's own 1,000 the log outgrows a small database twentyfold, and fills small disks
-ERRORS = (sqlalchemy.exc.SQLAlchemyError, ImportError, optuna.exceptions.OptunaError, RuntimeError)
+ERRORS = (
+    sqlalchemy.exc.SQLAlchemyError,
+    ImportError,
+    optuna.exceptions.OptunaError,
+    RuntimeError,
+    json.JSONDecodeError,  # of an attribute that is damaged
+)
 REMEDY = "give a reachable database with --storage, or leave it out"
 
 
-def create_study(url: str, name: str, patience: Patience | None = None) -> optuna.Study:
+def create_study(url: str, name: str, patience: Patience | None = None, folder: Path | None = None) -> optuna.Study:
     """The study of a search with its two objectives, made where it is missing.
 
-    patience: of all that is read and written later on; by default an hour.
+    patience: of all that is read and written later on; by default an hour. folder: the run folder, where files are
+    written.
 
-    Raises UserError where the database cannot be opened, or another version has recorded the study.
+    Raises UserError where the database cannot be opened, another version has recorded the study, or another study has
+    its files in the run folder.
     """
     place = sqlalchemy.engine.make_url(url)
     patience = patience or Patience(shown(place), WRITER_SECONDS)
@@ -38,6 +48,8 @@ def create_study(url: str, name: str, patience: Patience | None = None) -> optun
         storage = _create_storage(url, patience)
         if is_sqlite(place):
             _write_ahead(storage.engine)
+        if folder is not None:
+            _require_alone(storage, url, name, folder)
         directions = [optuna.study.StudyDirection.MINIMIZE] * 2
         study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
         if study.directions != directions or (not study.user_attrs and _has_run(study)):
@@ -47,6 +59,22 @@ def create_study(url: str, name: str, patience: Patience | None = None) -> optun
             )
         check_schema(study)
     return study
+
+
+def _require_alone(storage: optuna.storages.RDBStorage, url: str, name: str, folder: Path) -> None:
+    """Raise UserError where a study of another name, or of another database, has its files in the run folder.
+
+    Weights are named by trial, so the two would delete each other's.
+    """
+    own, database = folder / FILE, sqlite_file(url)
+    inside = database is not None and database.resolve() == own.resolve()
+    if not inside and own.exists():
+        raise UserError(f"{folder} holds a search in its own {FILE}; leave --storage out, or give another --out")
+    for other in storage.get_all_studies():
+        here = inside or other.user_attrs.get(StudyAttribute.FOLDER) == str(folder.resolve())
+        if here and other.study_name != name and storage.get_n_trials(other._study_id):
+            known = other.study_name
+            raise UserError(f"{folder} holds the search {known}; go on with --name {known}, or give another --out")
 
 
 def _has_run(study: optuna.Study) -> bool:
@@ -81,6 +109,9 @@ def close(study: optuna.Study) -> None:
     """Let go of its database, as far as this process has it open: so an SQLite file is whole by itself."""
     storage: Any = study._storage  # Optuna's cache of the one that `create_study` has made
     _let_go(storage._backend)
+    file = sqlite_file(storage._backend.url)
+    if file is not None and file.is_file():
+        _leave_write_ahead(file)
 
 
 def _let_go(storage: optuna.storages.RDBStorage) -> None:
@@ -106,6 +137,8 @@ def told(problem: str, url: str, remedy: str | None = None) -> Iterator[None]:
         cause, hint = cause_of(error, url), f"; {remedy}" if remedy else ""
         if isinstance(error, ImportError) and "psycopg" in cause:
             hint = "; pip install 'gapsearch[postgres]'"
+        if "readonly database" in cause:  # a search that was killed leaves SQLite's log, which readers write to
+            hint = "; copy its folder to where you may write"
         if is_locked(error):
             cause, hint = "another process holds it all the time", "; end that one and start again"
         raise UserError(f"{problem}: {cause}{hint}") from None  # the driver's own words may hold the password
@@ -168,6 +201,12 @@ def _write_ahead(engine: sqlalchemy.Engine) -> None:
         connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
 
     engine.dispose()  # the connections opened so far have not been configured
+
+
+def _leave_write_ahead(file: Path) -> None:
+    """Let those read it who may not write to its folder. It stays as it is where another process has it open."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(file, timeout=0)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
 
 
 def _study_name(storage: optuna.storages.RDBStorage, name: str | None) -> str:

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 from search.choice.constraints import Constraints
 from search.choice.run import STILL_IMPROVING, Run, last_gain, run_at_best
 from search.measurement import History
-from search.results.schema import CONTINUES, LINEAGE, START, run_attributes, stored_history, stored_run
+from search.results.schema import CONTINUES, LINEAGE, START, TURNED_DOWN, run_attributes, stored_history, stored_run
 from search.stopping.stopped import Stopped
 
 
@@ -23,7 +23,7 @@ class TrialResult:
     state: str  # Optuna's; COMPLETE hides that a run overfitted, PRUNED that it finished: look at `stopped` too
     run: Run | None = None  # at its best epoch, or at the best so far where it has not ended
     stopped: Stopped | None = None  # what ended it
-    reason: str | None = None  # a sentence with the numbers, where a rule stopped it
+    reason: str | None = None  # a sentence: with the numbers where a rule stopped it, or why it was left out
     front: bool = False  # no other run beats it in both objectives
     chosen: bool = False  # at present
     history: History = field(default_factory=dict)
@@ -34,6 +34,7 @@ class TrialResult:
     start: str | None = None  # of one that was tried first: where its configuration comes from, `cnn 1` perhaps
     continues: int | None = None  # number of the finished trial that it takes further, for more epochs
     replaced_by: int | None = None  # number of the trial that stands for it, see `search.results.snapshot.stand_ins`
+    epochs_planned: int | None = None  # by the start that ended it
     seconds: float | None = None  # of training
     device: str | None = None
 
@@ -117,7 +118,7 @@ def trial_result(trial: FrozenTrial, constraints: Constraints, *, front: bool, c
         state=trial.state.name,
         run=_run(trial, history, constraints),
         stopped=None if stopped is None else Stopped(stopped),
-        reason=attributes.get("reason"),
+        reason=attributes.get("reason", attributes.get(TURNED_DOWN)),
         front=front,
         chosen=chosen,
         history=history,
@@ -127,6 +128,7 @@ def trial_result(trial: FrozenTrial, constraints: Constraints, *, front: bool, c
         lineage=attributes.get(LINEAGE),
         start=attributes.get(START),
         continues=attributes.get(CONTINUES),
+        epochs_planned=attributes.get("epochs_planned"),
         seconds=attributes.get("seconds"),
         device=attributes.get("device"),
     )

@@ -13,7 +13,8 @@ import plotly.graph_objects as go
 from optuna.artifacts import get_all_artifact_meta, upload_artifact
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial
-from optuna_dashboard import get_note, save_note, save_plotly_graph_object
+from optuna_dashboard import save_note, save_plotly_graph_object
+from optuna_dashboard._note import get_note_from_system_attrs
 from optuna_dashboard.artifact import get_artifact_path
 
 from search.choice.constraints import Constraints
@@ -35,6 +36,7 @@ GRAPHS = {"curves": learning_curves, "loss-against-gap": loss_against_gap, "epoc
 IMPORTANCE = "importance"  # the graph of importances: it costs more than all others together
 SHARE = 0.005  # of the time that each may take while trials run: graphs, importances, pictures that were not taken
 LEAST_SECONDS = 2.0  # between two refreshments
+CURVES = "\n\n![curves]"  # in the note of a trial, what comes after its text
 MOST_NOTES = 300  # for each trial the dashboard looks through the notes of all: 1,000 would cost its page 4 s
 
 logger = logging.getLogger(__name__)
@@ -147,13 +149,14 @@ class Publisher:
             self._notes[trial.number] = text
 
     def _trial_note(self, trial: TrialResult) -> str:
-        return trial_note(trial, self._planned, self._constraints)
+        return trial_note(trial, trial.epochs_planned or self._planned, self._constraints)
 
     def _notes_before(self) -> dict[int | None, str]:
-        """What an earlier start left. Reading every note back would take longer the more there are."""
-        if not get_note(self._study):
-            return {}
-        return {trial.number: self._trial_note(trial) for trial in read_snapshot(self._study).ended}
+        """What an earlier start left, without the curves: a kill may have come before the notes of others changed."""
+        stored = self._study._storage.get_study_system_attrs(self._study._study_id)  # `get_note` reads all for each
+        trials = self._study.get_trials(deepcopy=False)
+        bodies = {trial.number: get_note_from_system_attrs(stored, trial._trial_id)["body"] for trial in trials}
+        return {number: body.partition(CURVES)[0] for number, body in bodies.items() if body}
 
     def _attach(self, trial: Trial, svg: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -170,7 +173,7 @@ class Publisher:
     def _attached_curves(self, trial: Trial) -> str:
         """As Markdown, for the note: as an artifact the image has the size of a stamp."""
         attached = get_all_artifact_meta(trial)
-        return "".join(f"\n\n![curves]({get_artifact_path(trial, meta.artifact_id)})" for meta in attached)
+        return "".join(f"{CURVES}({get_artifact_path(trial, meta.artifact_id)})" for meta in attached)
 
     def _writable(self, frozen: FrozenTrial) -> Trial:
         """The trial that takes notes and artifacts; only a private attribute leads there. It draws no parameters."""

@@ -51,6 +51,8 @@ def _outcome(trial: TrialResult, planned: int, constraints: Constraints) -> str:
         return f"{_end(trial, trial.epochs_run)}\n\nTrial {trial.replaced_by} went on with it and stands for it."
     if trial.state == "FAIL" and trial.continues is not None and trial.stopped is not None:
         return f"{_end(trial, planned)}\n\nIt went on with trial {trial.continues}, which stays as it was."
+    if trial.state == "FAIL" and trial.stopped is None and trial.reason is not None:
+        return f"Left out before it was trained: {markdown(trial.reason).rstrip('.')}."
     if trial.state == "FAIL":
         return (
             f"Ended after {trial.epochs_run} of {planned} epochs without a result.\n\nIt was interrupted, and its "
@@ -202,7 +204,9 @@ def _further(snapshot: StudySnapshot) -> Iterator[str]:
         "With these tools:"
     )
     yield ""
-    yield f"    gapsearch list {_quoted(folder)}"
+    elsewhere = snapshot.plan.get("elsewhere", False)
+    study = f" --study {shlex.quote(snapshot.name)}  (name the database as for the search)" if elsewhere else ""
+    yield f"    gapsearch list {_quoted(folder)}{study}"
     if snapshot.chosen is not None:
         yield f"    gapsearch best {_quoted(folder)}"
         yield f"    gapsearch confirm {_quoted(folder / 'best.yaml')}"

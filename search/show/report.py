@@ -33,6 +33,7 @@ from search.insight.stops import stops
 from search.insight.tradeoff import tradeoff
 from search.insight.worth import calibrated, source
 from search.results import best_yaml
+from search.results.schema import FROM_BEST
 from search.results.snapshot import StudySnapshot
 from search.results.trial_result import TrialResult, ranked
 from search.settings import DEFAULT_SPACE, FOLDER
@@ -166,6 +167,7 @@ def search_call(snapshot: StudySnapshot, place: str) -> str:
     """Python code that starts the same search anew. place: the run folder."""
     settings = snapshot.settings
     folder = settings.get("dataset") == FOLDER
+    begun_with = {trial.start for trial in snapshot.trials} - {None}
     arguments = {
         "name": snapshot.name,
         "dataset": settings.get("dataset"),
@@ -173,7 +175,8 @@ def search_call(snapshot: StudySnapshot, place: str) -> str:
         "image_size": settings.get("image_size") if folder else None,
         "space": _space(snapshot, place),
         "ranges": {name: tuple(ends) for name, ends in settings.get("ranges", {}).items()} or None,
-        "start": None if any(trial.start for trial in snapshot.trials) else False,
+        "start": None if begun_with - {FROM_BEST} else False,
+        "start_from": "PATH/best.yaml" if FROM_BEST in begun_with else None,
         "trials": snapshot.plan.get("trials"),
         "epochs": snapshot.plan.get("epochs"),
         "timeout": snapshot.plan.get("timeout"),

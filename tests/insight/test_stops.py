@@ -37,5 +37,10 @@ def test_an_earlier_start_may_have_planned_more():
     assert [stop.saved for stop in stops(search)] == [0, 7]
 
 
+def test_a_trial_is_held_against_what_its_own_start_planned():
+    search = snapshot(replace(hopeless(0, 3), epochs_planned=10), replace(hopeless(1, 3), epochs_planned=40), epochs=40)
+    assert [stop.saved for stop in stops(search)] == [7 + 37]
+
+
 def test_of_no_trial_there_is_nothing_to_say():
     assert stops(snapshot()) == []

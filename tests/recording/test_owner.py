@@ -179,3 +179,19 @@ def test_what_goes_away_while_it_is_searched_is_named(tmp_path, monkeypatch, hap
     with pytest.raises(UserError) as told:
         run_search(Settings(**SMALL, out=folder))
     assert said in str(told.value)
+
+
+def test_a_run_folder_holds_one_search(shared):
+    url, a, b = shared
+    for place, folder in ((default_storage_url(a), a), (url, b)):
+        study = Store(place, "s", seed=0, folder=folder).study
+        claim(study, folder, place).release()
+        Store(place, "not begun", seed=0, folder=folder)  # has written nothing there
+        study.ask()
+        with pytest.raises(UserError, match=rf"{folder.name} holds the search s; go on with --name s, or .* --out"):
+            Store(place, "another", seed=0, folder=folder)
+        assert optuna.get_all_study_names(place) == ["s", "not begun"]
+        Store(place, "s", seed=0, folder=folder)
+    with pytest.raises(UserError, match=r"a holds a search in its own study\.db; leave --storage out"):
+        Store(url, "another", seed=0, folder=a)
+    Store(url, "another", seed=0, folder=a / "new")

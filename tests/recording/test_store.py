@@ -234,6 +234,7 @@ def test_a_trial_that_was_queued_and_is_turned_down_is_named(store, space, caplo
     assert store.ask(space(turning_down))[1]["number"] in (1, 5, 7)
     assert "trial 0 is left out: suggest of the space own turns down number=2" in caplog.text
     assert "turned_down" not in store.study.trials[0].user_attrs
+    assert store.snapshot().trials[0].reason == "suggest of the space own turns down number=2"
 
 
 def test_a_start_that_began_no_trial_binds_nobody(tmp_path):

@@ -1,6 +1,8 @@
 """What graphs, notes and the report read of a search."""
 
+import contextlib
 import math
+import sqlite3
 
 import optuna
 import pytest
@@ -134,6 +136,31 @@ def test_damaged_records_are_an_error_of_one_line(damage):
         study.set_user_attr(name, content)
     with pytest.raises(UserError, match=r"the study .* holds records that are damaged \(.*\); go back to a copy"):
         read_snapshot(study)
+
+
+@pytest.mark.parametrize(
+    "damage", [{"history": {"val_loss": [0.5]}}, {"history": "many"}, {"best_epoch": "first"}, {"parameters": None}]
+)
+def test_so_is_a_damaged_trial(damage):
+    study = recorded_study([replace_attributes(recorded_trial(0), **damage)])
+    with pytest.raises(UserError, match=r"holds records that are damaged"):
+        read_snapshot(study)
+
+
+def test_what_is_damaged_below_the_attributes(tmp_path):
+    file = tmp_path / "study.db"
+    recorded_study([recorded_trial(0)], storage=f"sqlite:///{file}")
+    for statement in (
+        "update trials set state = 'XX'",
+        "update study_user_attributes set value_json = '{' where key = 'data'",
+    ):
+        with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+            connection.execute(statement)
+        with (
+            pytest.raises(UserError, match=r"holds records that are damaged|cannot read"),
+            open_study(f"sqlite:///{file}", None) as study,
+        ):
+            read_snapshot(study)
 
 
 def test_the_epochs_of_the_race_are_those_of_all_its_trainings():

@@ -1,5 +1,6 @@
 """Databases: odd names of run folders, secrets in URLs, and waiting for one that is locked."""
 
+import contextlib
 import logging
 import shlex
 import signal
@@ -18,7 +19,7 @@ from search import Result, Search
 from search.command.cli import main
 from search.errors import UserError
 from search.results.database import VARIABLE, default_storage_url, scrubbed, study_url
-from search.results.storage import create_study, open_study
+from search.results.storage import close, create_study, open_study
 from search.settings import Settings
 from search.show.summary import summary
 
@@ -85,6 +86,16 @@ def test_the_last_lines_name_a_database_without_secrets():
     assert "gapsearch list run --study fashion --storage sqlite:///x.db" in last
 
 
+def test_a_database_elsewhere_is_named_whether_by_flag_or_by_variable(tmp_path, monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    inside = Settings(name="s", dataset="digits", out=tmp_path)
+    assert inside.storage_elsewhere is None
+    assert Settings(name="s", dataset="digits", out=tmp_path, storage=inside.storage_url).storage_elsewhere is None
+    assert Settings(name="s", dataset="digits", out=tmp_path, storage="sqlite:///x.db").storage_elsewhere is not None
+    monkeypatch.setenv(VARIABLE, "sqlite:///y.db")
+    assert inside.storage_elsewhere == "sqlite:///y.db"
+
+
 def test_no_secret_where_a_search_is_shown():
     assert "secret" not in repr(Search(name="s", dataset="digits", storage=SECRETS[0]))
     assert "secret" not in repr(Result("run", SECRETS[0]))
@@ -117,6 +128,28 @@ def test_the_log_of_a_small_database_stays_small(tmp_path):
     for number in range(600):
         study.set_user_attr("curve", "x" * 1000 + str(number))
     assert 0 < (tmp_path / "study.db-wal").stat().st_size < 1.5 * 2**20
+
+
+def test_a_search_that_has_ended_leaves_a_database_that_others_can_read(tmp_path):
+    url, file = default_storage_url(tmp_path), tmp_path / "study.db"
+    study = create_study(url, "s")
+    assert _journal(file) == "wal"
+    close(study)
+    assert _journal(file) == "delete"
+    assert [path.name for path in tmp_path.iterdir()] == ["study.db"]
+    again = create_study(url, "s")
+    with contextlib.closing(sqlite3.connect(file)) as reader:
+        reader.execute("begin")
+        reader.execute("select * from studies").fetchall()
+        began = time.monotonic()
+        close(again)  # as it is, while somebody reads
+        assert time.monotonic() - began < 5
+    assert _journal(file) == "wal"
+
+
+def _journal(file):
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        return connection.execute("pragma journal_mode").fetchone()[0]
 
 
 @pytest.fixture

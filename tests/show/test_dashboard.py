@@ -154,6 +154,17 @@ def test_a_later_start_writes_only_what_has_changed(study, tmp_path, monkeypatch
     assert [text[:3] for text in written] == ["# s"]
 
 
+def test_a_later_start_takes_back_what_a_killed_one_left(study, tmp_path):
+    study.set_user_attr("choice", {"trial": 0, "band": [0], "because": "by hand"})
+    Publisher(study, tmp_path, EASY, 20).close()
+    assert note_of(study, 0).endswith("It is the chosen one.")
+    study.set_user_attr("choice", None)  # and killed before it was published
+    study.add_trial(recorded_trial(3, epochs=3))  # likewise: it has no note
+    Publisher(study, tmp_path, EASY, 20).close()
+    assert note_of(study, 0).endswith("It is on the front.")
+    assert note_of(study, 3)
+
+
 def test_beyond_a_number_only_trials_that_matter_get_notes(study, tmp_path, monkeypatch):
     monkeypatch.setattr(dashboard, "MOST_NOTES", 0)
     Publisher(study, tmp_path, EASY, 20).close()

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 from builders import SCRIPT, drawn_trials, snapshot, trial
@@ -60,9 +61,24 @@ def test_two_sentences_for_a_trial(ended, constraints, first, second):
     assert trial_note(ended, 20, constraints) == f"{first}\n\n{second}"
 
 
+def test_a_trial_that_was_left_out_says_why():
+    left_out = trial(0, "FAIL", None, val=(), train=(), reason="suggest of the space own turns down width=30")
+    assert trial_note(left_out, 20, CEILING) == (
+        "Left out before it was trained: suggest of the space own turns down width=30."
+    )
+
+
 def test_a_third_sentence_for_one_of_those_tried_first():
     third = trial_note(trial(0, start="my_space.py 2"), 20, CEILING).split("\n\n")[2]
     assert third == r"One of those tried first: my\_space.py 2."
+
+
+def test_of_a_database_elsewhere_the_study_is_named():
+    search = snapshot(trial(0))
+    assert "    gapsearch list" in study_note(search)
+    assert "--study" not in study_note(search)
+    elsewhere = study_note(replace(search, plan={**search.plan, "elsewhere": True}))
+    assert f" --study {search.name}  (name the database as for the search)\n" in f"{elsewhere}\n"
 
 
 def test_the_study_note_says_what_which_and_why():

@@ -19,6 +19,8 @@ from builders import (
     recorded_study,
     recorded_trial,
     recorded_trials,
+    snapshot,
+    trial,
 )
 from page_text import Text
 
@@ -185,6 +187,23 @@ def test_the_code_to_search_anew_makes_the_same_search():
     search = namespace["search"]
     assert search.comparable("ab12", 8, 400, 200, False) == read_snapshot(recorded_study([])).settings
     assert (search.name, search.trials, search.epochs, search.start) == ("by hand", 20, 10, False)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([None], (False, None)),
+        (["cnn 1", None], (None, None)),
+        (["best.yaml", None], (False, "PATH/best.yaml")),
+        (["best.yaml", "cnn 1"], (None, "PATH/best.yaml")),
+    ],
+)
+def test_the_code_to_search_anew_says_what_is_tried_first(names, said):
+    first = snapshot(*(replace(trial(number), start=name) for number, name in enumerate(names)))
+    code = report.search_call(first, "runs/fashion")
+    start, start_from = said
+    assert ("    start=False,\n" in code) == (start is False)
+    assert (f"    start_from={start_from!r},\n" in code) == (start_from is not None)
 
 
 def test_the_code_to_search_anew_names_weights_and_balance():
