@@ -74,7 +74,7 @@ def _require_good(found: Found, entry: CachedImages, part: TrainOrTest, skip_bad
     if not problems:
         counts = np.bincount(np.load(entry.labels), minlength=len(entry.classes)).tolist()
         problems = too_few(dict(zip(entry.classes, counts, strict=True)), FEWEST_IMAGES[part])
-        problems = problems or list(_none_left(entry))
+        problems = problems or [*_none_left(entry), *_one_picture(entry, part)]
     if problems:
         raise UserError(told(found.train.root, problems))
 
@@ -89,6 +89,21 @@ def _none_left(entry: CachedImages) -> Iterator[str]:
             yield (
                 f"{'class' if len(missing) == 1 else 'classes'} {some(missing)}: no image is left to {part} with, "
                 f"since those there are copies of others, in two classes, or cannot be read; add some"
+            )
+
+
+def _one_picture(entry: CachedImages, part: TrainOrTest) -> Iterator[str]:
+    """What is wrong with classes whose images are all copies of one: it cannot both train and validate."""
+    if part == "test" or entry.first_val is not None:
+        return
+    labels = np.load(entry.labels)
+    counts = np.bincount(labels)
+    for same in entry.copies:
+        label = labels[same[0]]
+        if len(same) == counts[label]:
+            yield (
+                f"class {entry.classes[label]!r} has one picture alone to train and to validate on, "
+                f"{len(same)} times; add others, or remove its folder"
             )
 
 

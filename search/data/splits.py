@@ -31,7 +31,8 @@ def split(
     """Split images with these labels, int64 (n,), so that each split has the class proportions of the whole.
 
     By default a fifth of the images validates and all others train. Of images that are copies of each other, none
-    validates while another one trains, unless their class has no other images.
+    validates while another one trains. Where no choice of whole pictures fits, a few images fewer validate; the sizes
+    that come out give the same splits again.
 
     Raises UserError where the sizes do not fit the images.
     """
@@ -48,9 +49,13 @@ def split(
             f"{trains} and {validates} need {training + validating} images; "
             f"there are {available} to train and validate on, of {least // 2} classes"
         )
-    train, val = _stratified(np.arange(available), labels, training, validating, seed)
-    train, val = _with_every_class(train, val, labels)
-    return _with_probe(*_copies_together(train, val, labels, copies), labels, seed)
+    train, val = _apart(labels, training, validating, seed, copies)
+    if len(val) < least or len(np.unique(labels[val])) < least // 2:
+        raise UserError(
+            f"{validating} images to validate on are too few where copies stay together: {len(val)} of "
+            f"{len(np.unique(labels[val]))} classes would; add other images, remove copies, or pass a larger --val-size"
+        )
+    return _with_probe(train, val, labels, seed)
 
 
 def split_as_given(
@@ -68,6 +73,21 @@ def split_as_given(
                 f"leave {flag} out"
             )
     return _with_probe(train, val, labels, seed)
+
+
+def _apart(
+    labels: np.ndarray, training: int, validating: int, seed: int, copies: Sequence[Sequence[int]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Splits of those sizes, or with a few images fewer that validate, where no image validates while a copy trains."""
+    train, val = _stratified(np.arange(len(labels)), labels, training, validating, seed)
+    train, val = _copies_together(*_with_every_class(train, val, labels), labels, copies)
+    picture = _pictures(len(labels), copies)
+    if not np.isin(picture[val], picture[train]).any():
+        return train, val
+    train, val = _dealt(labels, picture, training, validating, seed)
+    if len(val) == validating or len(val) < len(np.unique(labels)):
+        return train, val
+    return _apart(labels, len(train), len(val), seed, copies)  # as those will be split who ask for these sizes
 
 
 def _with_probe(train: np.ndarray, val: np.ndarray, labels: np.ndarray, seed: int) -> Splits:
@@ -108,7 +128,7 @@ def _copies_together(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Splits of the same sizes, where an image that validates while a copy of it trains has moved to its copy.
 
-    Another image of its class takes its place; where there is none, it stays.
+    Another image of its class that has no copies takes its place; where there is none, it stays.
     """
     training, validating = set(train.tolist()), set(val.tolist())
     copied = {number for same in copies for number in same}
@@ -123,6 +143,52 @@ def _copies_together(
                 training ^= {number, other}
                 validating ^= {number, other}
     return np.array(sorted(training)), np.array(sorted(validating))
+
+
+def _pictures(count: int, copies: Sequence[Sequence[int]]) -> np.ndarray:
+    """Of each image the number of the one that stands for it and its copies, int64 (count,)."""
+    picture = np.arange(count)
+    for same in copies:
+        picture[list(same)] = same[0]
+    return picture
+
+
+def _dealt(
+    labels: np.ndarray, picture: np.ndarray, training: int, validating: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Splits of at most those sizes, drawn at random, where a picture validates with all its copies or not at all.
+
+    In each class the one with the most copies never does, so that something is left to train on.
+    """
+    draw = np.random.default_rng(seed)
+    numbers, sizes = np.unique(picture, return_counts=True)
+    kept = np.zeros(len(labels), bool)
+    order = draw.permutation(len(numbers))
+    by_size = order[np.argsort(-sizes[order], kind="stable")]
+    kept[numbers[by_size[np.unique(labels[numbers[by_size]], return_index=True)[1]]]] = True
+    order = order[np.argsort(kept[numbers[order]], kind="stable")]  # those that are kept come last in their class
+    numbers, sizes = numbers[order], sizes[order]
+    left, validates = validating, np.zeros(len(labels), bool)
+    for place in _in_proportion(labels[numbers], sizes).tolist():
+        if sizes[place] <= left and not kept[numbers[place]]:
+            validates[numbers[place]] = True
+            left -= sizes[place]
+    val, others = np.flatnonzero(validates[picture]), draw.permutation(np.flatnonzero(~validates[picture]))
+    in_turn = _in_proportion(labels[others], np.ones(len(others), np.int64))
+    return np.sort(others[in_turn[:training]]), val
+
+
+def _in_proportion(labels: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """An order in which what comes first has, by size, the class proportions of the whole; one of each class leads.
+
+    Within a class that smallest one leads, and the others keep their order.
+    """
+    share = np.empty(len(labels))
+    by_class = np.argsort(labels, kind="stable")
+    for own in np.split(by_class, np.flatnonzero(np.diff(labels[by_class])) + 1):
+        share[own] = (np.cumsum(sizes[own]) - sizes[own] / 2) / sizes[own].sum()
+        share[own[sizes[own].argmin()]] = 0
+    return np.argsort(share, kind="stable")
 
 
 def _stratified(

@@ -159,6 +159,16 @@ class TestCopies:
             "class 'red' has one picture alone, 10 times; add others, or remove its folder"
         )
 
+    def test_a_class_of_one_picture_to_train_and_validate_on_is_refused(self, tmp_path):
+        home = tmp_path / "data"
+        fill(home / "train", count=6)
+        fill(home / "test", count=2, first=300)
+        for copy in range(1, 6):
+            shutil.copy(home / "train" / "red" / "000.png", home / "train" / "red" / f"{copy:03d}.png")
+        assert refusal(lambda: datasets.load("folder", "train", home)) == (
+            "class 'red' has one picture alone to train and to validate on, 6 times; add others, or remove its folder"
+        )
+
     def test_between_folders_what_is_learned_from_loses_them(self, tmp_path, said):
         home = tmp_path / "data"
         fill(home / "train", count=6)

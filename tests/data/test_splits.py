@@ -70,6 +70,66 @@ def test_a_copy_moves_to_where_its_copy_trains():
     assert sorted([*splits.train, *splits.val]) == list(range(20))
 
 
+def pairs(*starts: int) -> list[tuple[int, int]]:
+    return [(start, start + 1) for start in starts]
+
+
+@pytest.mark.parametrize(
+    ("classes", "copies", "sizes", "val"),
+    [
+        ([20, 20], pairs(*range(0, 40, 2)), (32, 8), 8),  # every image is there twice
+        ([20, 20], pairs(*range(0, 40, 2)), (33, 7), 6),  # no choice of pairs makes seven
+        ([20, 20], pairs(*range(0, 40, 2)), (20, 8), 8),  # not all are used
+        ([10, 10], [range(9), range(10, 19)], (12, 8), None),  # two images are no copies, and four must validate
+        ([24, 8], [range(start, start + 4) for start in range(0, 32, 4)], (24, 8), 8),
+        ([12, 8], [*pairs(0, 2, 4, 6), (8, 9, 10)], (10, 10), 10),
+    ],
+)
+def test_copies_are_on_one_side_however_many_there_are(classes, copies, sizes, val):
+    labels = np.repeat(np.arange(len(classes)), classes)
+    for seed in range(10):
+        if val is None:
+            with pytest.raises(UserError, match="too few where copies stay together: 2 of 2 classes would"):
+                split(labels, *sizes, seed, copies)
+            continue
+        splits = split(labels, *sizes, seed, copies)
+        sides = [
+            {number for number, same in enumerate(copies) if set(same) & set(part)}
+            for part in (splits.train, splits.val)
+        ]
+        assert not sides[0] & sides[1]
+        assert not set(splits.train) & set(splits.val)
+        assert (len(splits.train), len(splits.val)) == (sizes[0], val)
+        assert set(labels[splits.train]) == set(labels[splits.val]) == {0, 1}
+
+
+def test_any_copies_are_on_one_side_and_the_sizes_that_come_out_give_the_same_split():
+    draw = np.random.default_rng(0)
+    for seed in range(60):
+        labels = draw.permutation(np.arange(80) % 3)
+        copies = []
+        for label in range(3):
+            own = draw.permutation(np.flatnonzero(labels == label))[: draw.integers(27)]
+            copies += [
+                same.tolist() for same in np.split(own, range(2, len(own), draw.integers(2, 5))) if len(same) > 1
+            ]
+        splits = split(labels, None, None, seed, copies)
+        training, validating = set(splits.train.tolist()), set(splits.val.tolist())
+        assert not any(training.intersection(same) and validating.intersection(same) for same in copies)
+        assert len(splits.train) == 64
+        assert 14 <= len(splits.val) <= 16
+        again = split(labels, len(splits.train), len(splits.val), seed, copies)
+        for one, other in zip(vars(splits).values(), vars(again).values(), strict=True):
+            assert one.tolist() == other.tolist()
+
+
+def test_the_classes_keep_their_shares_where_all_images_are_copied():
+    labels = np.repeat([0, 1, 2], [600, 300, 100])
+    splits = split(labels, None, None, 0, pairs(*range(0, 1000, 2)))
+    assert np.abs(np.bincount(labels[splits.val]) - [120, 60, 20]).max() <= 2
+    assert np.abs(np.bincount(labels[splits.train]) - [480, 240, 80]).max() <= 2
+
+
 def test_a_class_of_one_image_is_refused():
     with pytest.raises(UserError, match="cannot be split"):
         split(np.array([0] * 50 + [1] * 49 + [2]), 40, 20, seed=0)
@@ -104,6 +164,15 @@ def test_many_copies_take_no_more_than_a_moment():
     training, validating = set(splits.train.tolist()), set(splits.val.tolist())
     assert not any((one in training) != (other in training) for one, other in copies)
     assert len(validating) == 40_000
+
+
+def test_many_images_that_are_all_copied_take_no_more_than_a_moment():
+    labels = np.arange(200_000) // 2 % 1000
+    began = time.process_time()
+    splits = split(labels, None, None, 0, pairs(*range(0, 200_000, 2)))
+    assert time.process_time() - began < 20
+    assert (len(splits.train), len(splits.val)) == (160_000, 40_000)
+    assert not set(splits.train // 2) & set(splits.val // 2)
 
 
 def test_many_small_classes_take_no_more_than_a_moment():
