@@ -55,12 +55,13 @@ def parts_of(root: Path) -> Mapping[str, str]:
 
 def scan(root: Path, home: str) -> ClassFolders:
     """The class folders in `home`, a path below `root` that is empty or ends with `/`. Raises OSError."""
+    above = frozenset(map(os.path.realpath, (root, root / home)))
     loose = [f"{home}{name}" for name in _files(root / home) if is_image(name)]
     found = ClassFolders({}, [], loose, [], [])
     for folder in folders(root / home):
         if _is_run_folder(root / home / folder):
             continue
-        files = sorted(_below(root, f"{home}{folder}", frozenset()))
+        files = sorted(_below(root, f"{home}{folder}", above))
         images = [name for name in files if is_image(name)]
         if images:
             found.images[folder] = images

@@ -99,6 +99,17 @@ class TestNested:
         (home / "red" / "deep" / "again").symlink_to(home / "red")
         assert len(find_images(home).train.names) == 16
 
+    @pytest.mark.parametrize("part", ["", "train"])
+    def test_a_link_to_the_root_or_the_folder_of_a_part_ends(self, tmp_path, part):
+        home = fill(tmp_path / "data" / part)
+        if part:
+            fill(tmp_path / "data" / "test", count=2, first=300)
+            (home / "red" / "root").symlink_to(tmp_path / "data")
+        (home / "red" / "up").symlink_to("..")
+        found = find_images(tmp_path / "data")
+        assert len(found.train.names) == (20 if part else 16)
+        assert not found.contradictions
+
     def test_a_folder_too_deep_is_told(self, tmp_path):
         fill(tmp_path / "data" / "pictures")
         home = tmp_path / "data"
