@@ -69,6 +69,20 @@ def of_leaks(leaks: Sequence[ListedImage]) -> Iterator[str]:
             )
 
 
+def of_two_classes(images: Iterable[ListedImage]) -> Iterator[str]:
+    """Which pictures are in more than one class, saved anew. None is refused: two views may look as alike."""
+    pictures: dict[int, dict[str, str]] = defaultdict(dict)
+    for image in images:
+        pictures[image.picture].setdefault(image.label, image.name)
+    named = [" like ".join(names.values()) for names in pictures.values() if len(names) > 1]
+    if named:
+        what = "1 picture is" if len(named) == 1 else f"{len(named):,} pictures are"
+        yield (
+            f"{what} in more than one class, saved anew: {some(named)}; "
+            f"look which class is right and remove the others, or one of them counts as a mistake"
+        )
+
+
 def of_copies(images: Iterable[ListedImage]) -> Iterator[str]:
     """How many images are there more than once."""
     pictures = Counter(image.picture for image in images)

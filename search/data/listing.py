@@ -18,7 +18,15 @@ from search.data import TrainOrTest
 from search.data.copies import find_copies
 from search.data.decoding import BadImage, shorter_side
 from search.data.layout import ClassFolders, folders, number_of_images, parts_of, scan, shown, some
-from search.data.leaks import ListedImage, of_copies, of_leaks, only_leaks, same_pictures, without_leaks
+from search.data.leaks import (
+    ListedImage,
+    of_copies,
+    of_leaks,
+    of_two_classes,
+    only_leaks,
+    same_pictures,
+    without_leaks,
+)
 from search.errors import UserError
 
 TEST_SHARE = 0.2  # of each class, where there is no test folder
@@ -82,6 +90,7 @@ def find_images(root: Path, near: Callable[[Sequence[str]], Sequence[Sequence[in
     problems += _too_few(everything, scanned)
     images, contradictions = _without_contradictions(everything)
     images = same_pictures(root, images, near)
+    in_two_classes = list(of_two_classes(images))
     if "test" not in parts:
         problems += _one_picture(images)
         images = _with_a_test_part(images)
@@ -92,7 +101,7 @@ def find_images(root: Path, near: Callable[[Sequence[str]], Sequence[Sequence[in
         _listing(root, classes, [image for image in images if (image.part == "test") == wanted])
         for wanted in (False, True)
     )
-    remarks = [*_of_layout(parts, scanned, images), *of_leaks(leaks), *of_copies(images)]
+    remarks = [*_of_layout(parts, scanned, images), *of_leaks(leaks), *of_copies(images), *in_two_classes]
     return Found(train, test, problems, contradictions, empty, remarks)
 
 

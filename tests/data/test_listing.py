@@ -201,6 +201,25 @@ class TestCopies:
         found = find_images(home)
         assert not {"blue/also.png", "red/003.png"} & {*found.train.names, *found.test.names}
 
+    @pytest.mark.parametrize(
+        ("near", "said"),
+        [
+            ([[0, 1], [12, 13, 14]], None),  # of one class each
+            (
+                [[0, 1, 15]],
+                "1 picture is in more than one class, saved anew: blue/000.png like red/005.png; look which",
+            ),
+            (
+                [[3, 13], [4, 14]],
+                "2 pictures are in more than one class, saved anew: blue/003.png like red/003.png, blue",
+            ),
+        ],
+    )
+    def test_pictures_saved_anew_in_another_class_are_told(self, tmp_path, near, said):
+        home = fill(tmp_path / "data")
+        told = [remark for remark in find_images(home, lambda paths: near).remarks if "more than one class" in remark]
+        assert [remark.startswith(said or "?") for remark in told] == [True] * bool(said)
+
     def test_garbage_in_two_classes_is_no_copy(self, tmp_path):
         home = fill(tmp_path / "data")
         for name in ("red", "blue"):

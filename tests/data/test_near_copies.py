@@ -101,6 +101,7 @@ class TestFolder:
         pairs.append({"a/20.png", "b/other.jpg"})
         train, test = (datasets.load("folder", part, home) for part in ("train", "test"))
         assert "13 images are copies of others, 13 of them saved anew in another size, quality or format;" in said()
+        assert "1 picture is in more than one class, saved anew: a/20.png like b/other.jpg; look which class" in said()
         assert len(np.load(train.labels)) + len(np.load(test.labels)) == 61
         for seed in range(3):
             data = prepare(train, train_size=None, val_size=None, seed=seed, flip=False)
