@@ -125,6 +125,7 @@ def too_few(counts: Mapping[str, int], fewest: int) -> list[str]:
 
 def _misplaced(root: Path, parts: Mapping[str, str], scanned: Mapping[str, ClassFolders]) -> Iterator[str]:
     """What is wrong with where images lie. Raises UserError where there are none at all."""
+    _require_class_folders(root, parts, scanned)
     loose = [name for found in scanned.values() for name in found.loose]
     if not loose and not any(files for found in scanned.values() for files in found.images.values()):
         raise UserError(f"there are no images in {root}; give each class a folder of its own with its images")
@@ -139,6 +140,20 @@ def _misplaced(root: Path, parts: Mapping[str, str], scanned: Mapping[str, Class
         inner = [repr(name) for name in folders(home / classes[0])]
         instead = f", or name {home / classes[0]} if its folders {some(inner)} are the classes" if inner else ""
         yield f"{home} has one class folder alone, {classes[0]!r}; add one for each other class{instead}"
+
+
+def _require_class_folders(root: Path, parts: Mapping[str, str], scanned: Mapping[str, ClassFolders]) -> None:
+    """Raises UserError for a part that has images without labels alone, as the test images of a competition."""
+    for part, name in parts.items():
+        found = scanned[part]
+        if found.images or not found.loose:
+            continue
+        what = f"{root / name} has {number_of_images(len(found.loose))} and no class folders, so no labels"
+        if part == "train":
+            raise UserError(f"{what}; move each image into a folder of its class")
+        if len(parts) > 2:
+            raise UserError(f"{what}; move {name} out of {root}")
+        raise UserError(f"{what}; name {root / parts['train']} to have a fifth of each class set aside instead")
 
 
 def _different_classes(root: Path, parts: Mapping[str, str], scanned: Mapping[str, ClassFolders]) -> Iterator[str]:

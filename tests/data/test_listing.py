@@ -8,7 +8,7 @@ import pytest
 from image_files import fill, refusal, save
 from PIL import Image
 
-from search.data import datasets
+from search.data import datasets, listing
 from search.data.copies import find_copies
 from search.data.listing import find_images
 from search.data.tensors import prepare
@@ -226,6 +226,43 @@ class TestCopies:
             (home / name / "page.jpg").write_bytes(b"<html>not found</html>")
         message = refusal(lambda: datasets.load("folder", "train", home))
         assert message.startswith("cannot read ")
+
+
+class TestWithoutLabels:
+    """A part that has images in no class folder alone, as competitions hand out what is to be predicted."""
+
+    @pytest.fixture
+    def home(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(listing, "find_copies", lambda paths: pytest.fail("no image is to be read"))
+        fill(tmp_path / "data" / "train")
+        for number in range(3):
+            save(tmp_path / "data" / "test" / f"{number}.png", Image.new("RGB", (8, 8)))
+        return tmp_path / "data"
+
+    def test_beside_a_train_folder(self, home):
+        assert refusal(lambda: find_images(home)) == (
+            f"{home}/test has 3 images and no class folders, so no labels; "
+            f"name {home}/train to have a fifth of each class set aside instead"
+        )
+
+    def test_beside_a_val_folder_too(self, home):
+        fill(home / "val", count=2, first=300)
+        message = f"{home}/test has 3 images and no class folders, so no labels; move test out of {home}"
+        assert refusal(lambda: find_images(home)) == message
+
+    def test_to_train_on(self, home):
+        (home / "train").rename(home / "val")
+        (home / "test").rename(home / "train")
+        assert refusal(lambda: find_images(home)) == (
+            f"{home}/train has 3 images and no class folders, so no labels; move each image into a folder of its class"
+        )
+
+    def test_each_remedy_works(self, home, monkeypatch):
+        monkeypatch.undo()
+        assert find_images(home / "train").problems == []
+        fill(home / "val", count=2, first=300)
+        (home / "test").rename(home.parent / "test")
+        assert find_images(home).problems == []
 
 
 def test_a_folder_without_images_is_no_class(tmp_path, said):
