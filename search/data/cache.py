@@ -134,7 +134,7 @@ def _as_user_error() -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f"cannot write the image cache {cache_folder()}: {error.strerror}; "
+            f"cannot write the image cache {cache_folder()}: {error.strerror or described(error)}; "
             f"set XDG_CACHE_HOME to a folder with space"
         ) from error
 

@@ -57,14 +57,21 @@ def test_nothing_is_left_after_a_failure(tmp_path, monkeypatch):
     assert left() == []
 
 
-def test_full_disk(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError("4096 requested and 1024 written"), "OSError: 4096 requested and 1024 written"),  # NumPy's
+    ],
+)
+def test_full_disk(tmp_path, monkeypatch, error, reason):
     def full(*_arguments):
-        raise OSError(28, "No space left on device")
+        raise error
 
     monkeypatch.setattr(folder, "decode_all", full)
     home = fill(tmp_path / "data")
     message = refusal(lambda: datasets.load("folder", "train", home))
-    assert message.startswith(f"cannot write the image cache {cache.cache_folder()}: No space left on device; set")
+    assert message.startswith(f"cannot write the image cache {cache.cache_folder()}: {reason}")
 
 
 SLOW_START = """
