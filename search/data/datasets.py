@@ -5,6 +5,7 @@ Each has two parts. `train` is what a search splits into train and validation; `
 """
 
 import contextlib
+import errno
 import hashlib
 import importlib.metadata
 import pickle
@@ -20,6 +21,8 @@ from search.data import FOLDER, TrainOrTest, cache, cache_room, folder
 from search.data.cache import CachedImages, Contents
 from search.errors import UserError, described
 
+FULL = {errno.ENOSPC, errno.EDQUOT}
+CANNOT_WRITE = FULL | {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR}  # where a file is named
 Arrays = tuple[np.ndarray, np.ndarray, tuple[str, ...]]  # uint8 (n, c, h, w), int64 (n,), class names
 
 
@@ -169,6 +172,10 @@ def _download(make: Callable[..., Any], name: str, root: Path, which: dict[str, 
         with contextlib.redirect_stdout(None):
             return make(str(root), download=True, **which)
     except (OSError, RuntimeError) as error:  # torchvision tells of a failed download by either
+        if isinstance(error, OSError) and error.errno in (CANNOT_WRITE if error.filename else FULL):
+            raise UserError(
+                f"cannot write to --data-root {root}: {error.strerror}; name a folder that can be written"
+            ) from error
         raise UserError(
             f"{name} is not in {root} and could not be downloaded; go online once, "
             f"or point --data-root at a folder that torchvision has filled"

@@ -1,9 +1,11 @@
 """The data sets by name, and the wall around their test parts."""
 
+import errno
 import importlib.metadata
 import struct
 import sys
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -84,6 +86,28 @@ def test_missing_images_give_one_clear_line(tmp_path, monkeypatch, torchvision_d
     monkeypatch.setattr(torchvision_datasets.MNIST, "download", offline)
     with pytest.raises(UserError, match=r"MNIST is not in .* could not be downloaded; go online once"):
         datasets.load("MNIST", "train", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EROFS, "Read-only file system", "/data"), "Read-only file system"),
+        (PermissionError(errno.EACCES, "Permission denied", "/data"), "Permission denied"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/data"), "No such file or directory"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (PermissionError(errno.EACCES, "Permission denied"), None),  # no file: the network's
+        (URLError(OSError(errno.ENOSPC, "No space left on device")), None),
+    ],
+)
+def test_a_data_root_that_cannot_be_written_to_is_named(tmp_path, error, said):
+    def make(root, download):
+        raise error
+
+    message = refusal(lambda: datasets._download(make, "MNIST", tmp_path, {}))
+    expected = f"cannot write to --data-root {tmp_path}: {said}; name a folder that can be written"
+    assert message.startswith(
+        expected if said else f"MNIST is not in {tmp_path} and could not be downloaded; go online"
+    )
 
 
 def test_an_unknown_data_set_is_named():
