@@ -96,7 +96,7 @@ def _with_probe(train: np.ndarray, val: np.ndarray, labels: np.ndarray, seed: in
     several = train[np.bincount(labels[train])[labels[train]] > 1]  # of a class with one image there is no share
     if len(several) <= len(val):
         return Splits(train, val, several)
-    probe, _ = _stratified(several, labels, len(val), None, seed + 1)
+    probe, _ = _stratified(several, labels, len(val), None, (seed + 1) % 2**32)
     return Splits(train, val, probe)
 
 

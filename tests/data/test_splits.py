@@ -8,6 +8,7 @@ import pytest
 
 from search.data.splits import split
 from search.errors import UserError
+from search.settings import MOST_SEED
 
 LABELS = np.repeat(np.arange(5), [400, 300, 200, 70, 30])
 SHARES = np.bincount(LABELS) / len(LABELS)
@@ -31,6 +32,10 @@ def test_splits_depend_on_the_seed_alone():
     assert np.array_equal(one.train, same.train)
     assert np.array_equal(one.probe, same.probe)
     assert not np.array_equal(one.val, other.val)
+
+
+def test_the_largest_seed_splits():
+    assert len(split(LABELS, 300, 200, MOST_SEED).probe) == 200
 
 
 @pytest.mark.parametrize(
