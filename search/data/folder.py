@@ -18,6 +18,7 @@ from search.data.image_size import default_size
 from search.data.layout import number_of_images, shown, some
 from search.data.listing import FEWEST_IMAGES, Found, Listing, find_images, told, too_few
 from search.data.parallel_decoding import decode_all
+from search.data.plain import of_plain
 from search.data.resources import available_disk, available_memory, check_disk, memory_warning
 from search.errors import UserError
 
@@ -149,6 +150,8 @@ def _decode_into_cache(listing: Listing, size: int, channels: int | None, key: s
         first_val = int(validates[0]) if len(validates) else None
         copies = groups(listing.contents[good].tolist())
         names = [shown(name) for name, reason in zip(listing.names, reasons, strict=True) if reason is None]
+        for remark in of_plain(np.load(scratch / "images.npy", mmap_mode="r"), names):
+            logger.info(remark)
         return Contents(listing.labels[good], listing.classes, bad, first_val, copies, names)
 
     return cache.store(FOLDER, key, fill)
