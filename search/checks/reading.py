@@ -51,6 +51,21 @@ class Watched(dict[str, Any]):
         self._note(name)
         return super().pop(name, *default)
 
+    def setdefault(self, name: str, default: Any = None) -> Any:  # noqa: ANN401
+        """As of a dict."""
+        self._note(name)
+        return super().setdefault(name, default)
+
+    def popitem(self) -> tuple[str, Any]:
+        """As of a dict."""
+        name, value = super().popitem()
+        self._reads.found.add(name)
+        return name, value
+
+    def __reversed__(self) -> Iterator[str]:
+        self._note_all()
+        return super().__reversed__()
+
     def __iter__(self) -> Iterator[str]:
         self._note_all()
         return super().__iter__()

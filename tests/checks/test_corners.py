@@ -208,6 +208,7 @@ def test_plain_choices_are_let_be(write):
     [
         ("'learning_rate': 0.1, 'weight_decay': 0.1, 'batch_size': 8, 'augmentation': 0.5", ""),  # by training
         ("'foo': 1", "config.get('foo')"),
+        ("'foo': 1", "config.setdefault('foo', 2)"),
         ("'foo': 1", "(lambda foo, **rest: foo)(**config)"),
         ("'foo': 1", "dict(config)"),
         ("'foo': 1", "config | {}"),
