@@ -71,11 +71,13 @@ def set_aside(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def locked(path: Path, doing: str) -> Iterator[None]:
+def locked(path: Path, doing: str, go_on: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the lock file `path` meanwhile; its folder is made.
 
     Where another process holds it for more than 2 s, a line says that this one waits for it, and what it is `doing`.
     The system lifts the lock of a process that is killed. Raises OSError where the file cannot be made.
+
+    go_on: called every 2 s while this process waits; may raise.
     """
     import filelock  # takes a moment, which --help need not wait for
 
@@ -85,7 +87,10 @@ def locked(path: Path, doing: str) -> Iterator[None]:
         lock.acquire(timeout=PATIENCE_SECONDS)
     except filelock.Timeout:
         logger.info(f"waiting for another process that {doing}")
-        lock.acquire()
+        while not lock.is_locked:
+            go_on()
+            with contextlib.suppress(filelock.Timeout):
+                lock.acquire(timeout=PATIENCE_SECONDS)
     try:
         yield
     finally:

@@ -61,7 +61,7 @@ class Settings:
     mlflow: str | None = field(default=None, repr=False)
     seed: int = 0  # of splits, sampler and training
     timeout: float | None = None  # seconds
-    hang_after: float = 600.0  # seconds without a report, after which a worker is ended
+    hang_after: float = 600.0  # seconds without a sign of life, after which a worker is ended
     max_gap: float | None = None  # a ceiling for the gap, in nats
     check: bool = False  # first see whether the networks of the space can memorize a few images
     race: bool = True  # train the best again with fresh seeds before one of them is chosen

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from search.files import remove_leftovers, replace_file, set_aside
+from search.files import locked, remove_leftovers, replace_file, set_aside
 
 
 def dead_process() -> int:
@@ -69,3 +69,22 @@ def test_set_aside(tmp_path):
         (tmp_path / "7.pt").write_text(content)
         assert set_aside(tmp_path / "7.pt").read_text() == content
     assert [path.name for path in tmp_path.iterdir()] == ["7.pt.damaged"]
+
+
+def test_who_waits_for_a_lock_is_asked_whether_to_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("search.files.PATIENCE_SECONDS", 0.02)
+    asked = []
+
+    def go_on():
+        asked.append(1)
+        if len(asked) == 3:
+            raise InterruptedError
+
+    def take():
+        with locked(tmp_path / "lock", "works", go_on):
+            pass
+
+    with locked(tmp_path / "lock", "works"), pytest.raises(InterruptedError):
+        take()
+    take()  # it is free
+    assert len(asked) == 3

@@ -90,7 +90,7 @@ GROUPS = {
         Flag("device", str, "DEVICE", "auto, cpu, cuda, cuda:0,cuda:1 or mps"),
         Flag("ray", str, "ADDRESS|auto|local", "workers on a Ray cluster", "processes of this machine", "auto"),
         Flag("checkpoints", str, "URL", "on Ray: a folder that all nodes share, or s3://...", "run folder"),
-        Flag("hang-after", float, "SECONDS", "end a worker that gives no report for that long, and for 20 epochs"),
+        Flag("hang-after", float, "SECONDS", "end a worker that gives no sign of life for that long"),
     ),
     RESULTS: (
         Flag("name", str, "NAME", "of the study in its storage"),

@@ -62,7 +62,7 @@ class Runner:
         self._retries: deque[Job] = deque()  # out of memory: each to be tried once more with nothing beside it
         self._retried: set[int] = set()
         self._losses: Counter[tuple[int, Stopped]] = Counter()  # of workers, by the lineage of their trial
-        self._hung: set[int] = set()  # trials whose worker was ended, since its report was overdue
+        self._hung: set[int] = set()  # trials whose worker was ended, since it was silent
         self._first_errors = FirstErrors(snapshot.ended)
         self._out_of_time = False  # and running trials end with what they have
         self._uncaptured: str | None = None
@@ -261,10 +261,10 @@ class Runner:
     def _lost(self, worker: Worker, job: Job, lost: Lost) -> None:
         """A worker has died or was ended: its trial goes on elsewhere, unless that has happened too often."""
         stopped = Stopped.HUNG if job.number in self._hung else Stopped.ERROR
-        cause = f"its worker process {lost.end}" if stopped == Stopped.ERROR else "it gave no report for too long"
+        silence = f"no sign of life for {self._settings.hang_after:g} s (raise --hang-after if a batch takes longer)"
+        cause = f"its worker process {lost.end}" if stopped == Stopped.ERROR else silence
         self._losses[job.lineage, stopped] += not lost.with_machine
-        times = self._losses[job.lineage, stopped]
-        if times < MOST_LOSSES[stopped]:
+        if (times := self._losses[job.lineage, stopped]) < MOST_LOSSES[stopped]:
             self._requeue(job.number)
             if self.interruption.signal is None:  # else that may have reached the worker too
                 self._terminal.note(f"trial {job.number} is queued again: {cause}")

@@ -1,4 +1,4 @@
-"""A search whose first trials all end in an error has a fault of its own, and ends."""
+"""A search whose first trials all end in an error, or hang, has a fault of its own, and ends."""
 
 from collections.abc import Iterable
 
@@ -7,13 +7,15 @@ from search.stopping.stopped import Stopped
 
 FIRST = 3  # trials that fail without exception: then it is no single trial's fault
 
+FAULTS = (Stopped.ERROR, Stopped.HUNG)
+
 
 class SearchFailed(Exception):
-    """Every trial so far ended in an error, or the space takes nothing that is drawn."""
+    """Every trial so far ended in an error or hung, or the space takes nothing that is drawn."""
 
 
 class FirstErrors:
-    """Watches the first trials that are asked for, until any trial ends without an error.
+    """Watches the first trials that are asked for, until any trial ends without a fault.
 
     Those that come after them do not count: where many run side by side, the ones that fail are the first to end.
     Trials are named by their lineage, for one that lost its worker is queued again under another number.
@@ -21,7 +23,7 @@ class FirstErrors:
 
     def __init__(self, ended: Iterable[TrialResult]) -> None:
         """ended: the trials of earlier starts."""
-        self._watching = all(result.stopped == Stopped.ERROR for result in ended)
+        self._watching = all(result.stopped in FAULTS for result in ended)
         self._first: list[int] = []
         self._failed: set[int] = set()
 
@@ -32,7 +34,7 @@ class FirstErrors:
 
     def ended(self, lineage: int, result: TrialResult) -> None:
         """A trial has ended. Raises SearchFailed where the first ones have all failed by now, and no other has not."""
-        if result.stopped != Stopped.ERROR:
+        if result.stopped not in FAULTS:
             self._watching = False
         if self._watching and lineage in self._first:
             self._failed.add(lineage)

@@ -61,7 +61,7 @@ MEANING: dict[str, str] = {  # of each cause that ends a trial
     Stopped.HOPELESS: "could not reach the useful runs any more; stopped before its best",
     Stopped.DIVERGED: "a loss was not finite, or far above that of guessing",
     Stopped.OUT_OF_MEMORY: "twice, the second time with nothing beside it",
-    Stopped.HUNG: "twice no report for too long; set aside",
+    Stopped.HUNG: "twice no sign of life for too long (--hang-after); set aside",
     Stopped.CANCELLED: "ended by hand",
     Stopped.INTERRUPTED: "by Ctrl-C or the time limit; it is queued again",
     Stopped.ERROR: "the network or its training failed",

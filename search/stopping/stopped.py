@@ -11,7 +11,7 @@ class Stopped(StrEnum):
     HOPELESS = "hopeless"  # given up before its best: its figures are censored
     DIVERGED = "diverged"  # a loss is not finite, or far above that of guessing
     OUT_OF_MEMORY = "out_of_memory"  # twice, the second time with nothing beside it
-    HUNG = "hung"  # twice without a report for too long
+    HUNG = "hung"  # twice without a sign of life for too long
     CANCELLED = "cancelled"  # ended from outside, in the dashboard perhaps
     INTERRUPTED = "interrupted"  # by Ctrl-C or a deadline: it is queued again
     ERROR = "error"  # the network or its training failed

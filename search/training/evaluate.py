@@ -1,7 +1,7 @@
 """What a network does on each image of a split: the one function behind the losses of train probe and validation."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,14 +23,17 @@ def evaluate(
     indices: torch.Tensor,
     precision: Precision,
     batch_size: int | None = None,
+    go_on: Callable[[], None] = lambda: None,
 ) -> PerImage:
     """Losses, hits and predicted classes of `model` on `data.images[indices]`, in eval mode and without augmentation.
 
     The network runs in `precision`; the loss is taken in float32. Where `data` weighs the classes, so do the losses
     (`search.balance.reweighted`). Leaves the model's mode as it found it.
+
+    go_on: called before each batch; may raise.
     """
     losses, correct, predicted = [], [], []
-    for logits, labels in _outputs(model, data, indices, precision, batch_size):
+    for logits, labels in _outputs(model, data, indices, precision, batch_size, go_on):
         losses.append(torch.nn.functional.cross_entropy(logits, labels, reduction="none"))
         predicted.append(logits.argmax(dim=1))
         correct.append(predicted[-1] == labels)
@@ -40,11 +43,16 @@ def evaluate(
 
 def logits_of(model: torch.nn.Module, data: DeviceData, indices: torch.Tensor, precision: Precision) -> np.ndarray:
     """What `model` gives out for those images, float32 (n, classes); measured as in `evaluate`."""
-    return torch.cat([logits for logits, _ in _outputs(model, data, indices, precision, None)]).cpu().numpy()
+    return torch.cat([logits for logits, _ in _outputs(model, data, indices, precision)]).cpu().numpy()
 
 
 def _outputs(
-    model: torch.nn.Module, data: DeviceData, indices: torch.Tensor, precision: Precision, batch_size: int | None
+    model: torch.nn.Module,
+    data: DeviceData,
+    indices: torch.Tensor,
+    precision: Precision,
+    batch_size: int | None = None,
+    go_on: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Logits in float32 and labels, batch by batch, in eval mode; leaves the model's mode as it found it."""
     batch_size = batch_size or (on_a_gpu(data.images.shape[1:]) if indices.is_cuda else ON_A_CPU)
@@ -52,6 +60,7 @@ def _outputs(
     model.eval()
     with torch.inference_mode():
         for chunk in indices.split(batch_size):
+            go_on()
             images = precision.place(data.normalize(data.pixels(chunk)))
             with precision.autocast(images.device.type):
                 logits = model(images)

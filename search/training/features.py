@@ -39,10 +39,11 @@ def features_of(
 
     Read from the cache where they are there. Where the cache cannot be written they are computed each time.
 
-    go_on: called before each batch; may raise.
+    go_on: called before each batch, and while another process computes the same; may raise.
     """
     indices = torch.cat([data.train, data.val])
-    found = _cached(_key(body, data, indices, precision), lambda: _compute(body, data, indices, precision, go_on))
+    key = _key(body, data, indices, precision)
+    found = _cached(key, lambda: _compute(body, data, indices, precision, go_on), go_on)
     place = torch.empty(len(data.images), dtype=torch.long, device=indices.device)
     place[indices] = torch.arange(len(indices), device=indices.device)
     return Features(
@@ -86,16 +87,15 @@ def _key(body: torch.nn.Module, data: DeviceData, indices: torch.Tensor, precisi
     return digest.hexdigest()[:16]
 
 
-def _cached(key: str | None, compute: Callable[[], np.ndarray]) -> torch.Tensor:
+def _cached(key: str | None, compute: Callable[[], np.ndarray], go_on: Callable[[], None]) -> torch.Tensor:
     """What was computed under that key, by whichever process."""
     if key is None:
         return torch.from_numpy(compute())
     path = cache_folder() / f"features-{key}" / "features.npy"
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # where nothing can be written, each process computes for itself
-            stack.enter_context(
-                locked(path.parent.with_name(f".{path.parent.name}.lock"), "computes the same features")
-            )
+            lock = path.parent.with_name(f".{path.parent.name}.lock")
+            stack.enter_context(locked(lock, "computes the same features", go_on))
         found = _read(path)
         if found is None:
             found = compute()

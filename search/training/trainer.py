@@ -47,7 +47,7 @@ class Trainer:
 
     config: a `Recipe` is read from it here, the rest by `build(config, channels=, image_size=, classes=)`.
     seed: of the initial weights, dropout, shuffling and augmentation.
-    interrupted: asked before each batch; `Interrupted` is raised once it answers true.
+    interrupted: asked before each batch, measured ones too; `Interrupted` is raised once it answers true.
 
     What a network may offer besides is in `search.training.pretrained`. Raises UserError where it has pretrained
     weights that cannot be had.
@@ -90,10 +90,10 @@ class Trainer:
 
     def epoch(self) -> Epoch:
         """Train one epoch and measure it."""
-        started, data = time.perf_counter(), self._seen
+        started, data, go_on = time.perf_counter(), self._seen, self._require_going_on
         self.train_epoch()
-        train = evaluate(self._measured, data, data.probe, self.precision)
-        val = evaluate(self._measured, data, data.val, self.precision)
+        train = evaluate(self._measured, data, data.probe, self.precision, go_on=go_on)
+        val = evaluate(self._measured, data, data.val, self.precision, go_on=go_on)
         return Epoch(train, val, time.perf_counter() - started)
 
     def train_epoch(self) -> None:

@@ -127,7 +127,7 @@ def run_trial(
     """Train `job.config` and leave the weights of its best epoch in the run folder.
 
     report: told after each epoch; may answer with a reason to stop.
-    interrupted: asked before each batch, and while a full disk is waited for.
+    interrupted: asked before each batch, measured ones too, and while a full disk is waited for.
     say: told where files cannot be written or read.
     written: told of each file that lies in the run folder now; raises OSError where it cannot be kept.
     """

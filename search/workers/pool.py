@@ -17,7 +17,12 @@ from search.stopping.stopped import Stopped
 from search.training.trial import Conditions, Job, Notice, Outcome, Report, Stop, is_memory_error
 
 AWAY_SECONDS = 20.0  # between two looks at the workers, which otherwise come several times a second
-MOST_EPOCHS_SILENT = 20  # of a job's longest epoch, without a report
+SIGN_SECONDS = 2.0  # between two signs of life, or a batch if that takes longer
+
+
+@dataclass(frozen=True)
+class Alive:
+    """What a worker says between two batches now and then: it goes on, and has nothing to tell."""
 
 
 class Lost(NamedTuple):
@@ -34,20 +39,18 @@ class Worker:
     device: str
     place: object = field(default=None, kw_only=True)  # which device of that name, where there are several machines
     job: Job | None = field(default=None, kw_only=True)  # None while it is idle
-    heard_at: float = field(default_factory=time.monotonic, kw_only=True)  # when it got its job or reported last
-    longest: float = field(default=0.0, kw_only=True)  # seconds between two reports of this job, at most
+    heard_at: float = field(default_factory=time.monotonic, kw_only=True)  # when it got its job or spoke last
 
     def take(self, job: Job) -> None:
         """It has this job from now on."""
-        self.job, self.heard_at, self.longest = job, time.monotonic(), 0.0
+        self.job, self.heard_at = job, time.monotonic()
 
     def silent_for(self) -> float:
-        """Seconds since it got its job or reported last."""
+        """Seconds since it got its job or spoke last."""
         return time.monotonic() - self.heard_at
 
     def heard(self) -> None:
-        """It has reported."""
-        self.longest = max(self.longest, self.silent_for())
+        """It has spoken, be it a sign of life."""
         self.heard_at = time.monotonic()
 
 
@@ -84,25 +87,21 @@ class Pool(ABC, Generic[W]):
         return [worker for worker in self.workers if worker.job is not None]
 
     def end_silent(self, hang_after: float) -> list[W]:
-        """End by force the workers whose report is overdue; `wait` tells of each as of one that died.
+        """End by force the workers that were silent for `hang_after` seconds; `wait` tells of each as of one that died.
 
-        A report is due within `hang_after` seconds, or within 20 times the longest epoch of the same job. While nobody
-        looked, stopped by Ctrl-Z or waiting for a database, nobody could have heard.
+        However long an epoch takes, a sign of life is due after each batch. While nobody looked, stopped by Ctrl-Z or
+        waiting for a database, nobody could have heard.
         """
         now = time.monotonic()
         away, self._looked_at = now - self._looked_at, now
         if away > AWAY_SECONDS:
             for worker in self.busy():
                 worker.heard_at = min(worker.heard_at + away, now)
-        overdue = [
-            worker
-            for worker in self.busy()
-            if worker.silent_for() > max(hang_after, MOST_EPOCHS_SILENT * worker.longest)
-        ]
-        for worker in overdue:
+        silent = [worker for worker in self.busy() if worker.silent_for() > hang_after]
+        for worker in silent:
             self.end(worker)
-            worker.heard_at = time.monotonic()  # ended once
-        return overdue
+            worker.heard()  # ended once
+        return silent
 
     def shares_gpu(self, worker: W) -> bool:
         """Whether another worker is on the same GPU."""
@@ -131,7 +130,7 @@ class Pool(ABC, Generic[W]):
 
     @abstractmethod
     def wait(self, seconds: float) -> Iterator[Message]:
-        """What workers have said, waiting at most that long for the first to say something.
+        """What workers have said, signs of life aside, waiting at most that long for the first to say something.
 
         One after the other: a worker has its job until its outcome is handed over, so nobody who deals with another's
         takes it for idle, or what it left for orphaned. Of a job that was handed over nothing more is heard.
@@ -156,6 +155,20 @@ class Pool(ABC, Generic[W]):
     @abstractmethod
     def reopen(self) -> None:
         """After `interrupt`: drop the jobs that have not ended, and have workers for others."""
+
+
+def giving_signs(interrupted: Callable[[], bool], sign: Callable[[], object]) -> Callable[[], bool]:
+    """`interrupted`, as a training asks it before each batch; `sign` is called then, once in a while."""
+    last = time.monotonic()
+
+    def asked() -> bool:
+        nonlocal last
+        if (now := time.monotonic()) - last >= SIGN_SECONDS:
+            last = now
+            sign()
+        return interrupted()
+
+    return asked
 
 
 def guarded(run: Callable[[], Outcome], number: int) -> Outcome:

@@ -18,7 +18,7 @@ from search.processes import end_with_parent, hidden_main, how_it_ended, start_f
 from search.spaces import load_space
 from search.start_weights import KEPT, beginning_with
 from search.training.trial import Conditions, Job, Notice, Report, Stop, run_trial
-from search.workers.pool import Lost, Message, Pool, Worker, guarded, is_broken
+from search.workers.pool import Alive, Lost, Message, Pool, Worker, giving_signs, guarded, is_broken
 
 STOP_SECONDS = 3.0  # for workers to give up their jobs once told to
 HANG_UP_SECONDS = 1.0  # for idle ones to end once nobody is there to give them another
@@ -79,7 +79,7 @@ class WorkerPool(Pool[ProcessWorker]):
         by_connection = {worker.connection: worker for worker in busy if worker.connection is not None}
         if by_connection:
             for connection in multiprocessing.connection.wait(list(by_connection), timeout=seconds):
-                yield self._receive(by_connection[connection])  # type: ignore[index]
+                yield from self._receive(by_connection[connection])  # type: ignore[index]
 
     def answer(self, worker: ProcessWorker, stop: Stop | None) -> None:
         """Answer a report; the worker waits for it. Where it has died, `wait` tells so."""
@@ -148,12 +148,17 @@ class WorkerPool(Pool[ProcessWorker]):
             process.start()
         worker.process, worker.connection = process, ours
 
-    def _receive(self, worker: ProcessWorker) -> Message:
+    def _receive(self, worker: ProcessWorker) -> Iterator[Message]:
         assert worker.connection is not None
         try:
-            return self.said(worker, worker.connection.recv())
+            content = worker.connection.recv()
         except (EOFError, OSError):
-            return self._lost(worker)
+            yield self._lost(worker)
+            return
+        if isinstance(content, Alive):
+            worker.heard()
+        else:
+            yield self.said(worker, content)
 
     def _lost(self, worker: ProcessWorker) -> Message:
         """A worker has died: another one takes its place when it next gets a job."""
@@ -190,7 +195,7 @@ def _work(
         torch.cuda.set_device(device)
     on_device = functools.cache(lambda: data.to(torch.device(device)))  # where memory is short, a trial's error
     build = beginning_with(load_space(space).build, conditions.folder / KEPT)
-    interrupted = _readable(stop)
+    told_to_stop, sign = _readable(stop), functools.partial(_tell, connection, Alive())
 
     def report(content: Report) -> Stop | None:
         try:
@@ -202,7 +207,7 @@ def _work(
     while True:
         try:
             job = connection.recv()
-            say = functools.partial(_notify, connection, job.number)
+            say, interrupted = functools.partial(_notify, connection, job.number), giving_signs(told_to_stop, sign)
             train = functools.partial(run_trial, job, build, report=report, interrupted=interrupted, say=say)
             outcome = guarded(lambda: train(data=on_device(), conditions=conditions), job.number)  # noqa: B023
             connection.send(outcome)
@@ -221,8 +226,13 @@ def _readable(stop: Connection) -> Callable[[], bool]:
 
 def _notify(connection: Connection, number: int, text: str) -> None:
     """Tell the parent of the files of a trial."""
+    _tell(connection, Notice(number, text))
+
+
+def _tell(connection: Connection, content: Notice | Alive) -> None:
+    """Tell the parent what needs no answer."""
     try:
-        connection.send(Notice(number, text))
+        connection.send(content)
     except OSError as error:
         raise _ParentGone from error
 

@@ -19,7 +19,7 @@ from search.data.tensors import SearchData
 from search.spaces import find_space
 from search.start_weights import KEPT, beginning_with
 from search.training.trial import Conditions, Job, Notice, Outcome, Report, Stop, run_trial
-from search.workers.pool import guarded
+from search.workers.pool import Alive, giving_signs, guarded
 from search.workers.ray_cluster import Files
 
 ANSWERS = "answers"  # the concurrency group of what goes on while a trial is trained
@@ -68,7 +68,7 @@ class TrialActor:
         self._said.put(guarded(lambda: self._train(job, checkpoint), job.number))
 
     @ray.method(concurrency_group=ANSWERS)
-    def hear(self) -> Report | Notice | File | Outcome:
+    def hear(self) -> Report | Notice | Alive | File | Outcome:
         """What it says next, once it does. A report and a file wait for `answer`."""
         return self._said.get()
 
@@ -103,7 +103,8 @@ class TrialActor:
                     send(path)
 
             outcome = run_trial(
-                job, self._build, self._data(), conditions, report=self._ask, interrupted=self._interrupted.is_set,
+                job, self._build, self._data(), conditions, report=self._ask,
+                interrupted=giving_signs(self._interrupted.is_set, lambda: self._said.put(Alive())),
                 say=lambda text: self._said.put(Notice(job.number, text)), written=written,
             )  # fmt: skip
             if store is not None and outcome.stopped.reached_best and state.is_file():

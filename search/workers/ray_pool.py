@@ -16,7 +16,7 @@ from search.files import replace_file
 from search.spaces import portable
 from search.start_weights import KEPT
 from search.training.trial import Conditions, Job, Stop
-from search.workers.pool import Lost, Message, Pool, Worker
+from search.workers.pool import Alive, Lost, Message, Pool, Worker
 from search.workers.ray_actor import ANSWERS, File, Task, TrialActor
 from search.workers.ray_cluster import Files
 
@@ -147,6 +147,8 @@ class RayPool(Pool[RayWorker]):
         elif isinstance(content, File):
             worker.heard()
             worker.actor.answer.remote(self._keep(content))
+        elif isinstance(content, Alive):
+            worker.heard()
         else:
             yield self.said(worker, content)
 

@@ -1,10 +1,12 @@
 """What the search does where a worker's job does not go as it should."""
 
+import re
+
 import pytest
 from builders import EASY, history, outcome
 
 from search.engine import launch
-from search.engine.runner import Runner
+from search.engine.runner import Runner, SearchFailed
 from search.engine.time_limit import TimeLimit
 from search.recording.store import Store
 from search.settings import Settings
@@ -64,6 +66,35 @@ def test_out_of_memory_lowers_the_packing_and_the_trial_is_tried_again(tmp_path,
     assert said().count(once) == 1  # and not for each trial
     assert store.count() == 4
     assert store.snapshot().trials[0].stopped == Stopped.FINISHED
+
+
+class Silent(Crowded):
+    """Nothing is heard of any trial until its worker is ended."""
+
+    def end_silent(self, hang_after):
+        return self.busy()
+
+    def wait(self, seconds):
+        for worker in self.busy():
+            job, worker.job = worker.job, None
+            yield Message(worker, job, Lost("was killed"))
+
+    def reopen(self):
+        pass
+
+
+def test_where_the_first_trials_hang_the_search_ends_and_says_what_may_help(tmp_path, said):
+    launch.make_folder(tmp_path)
+    settings = Settings(name="digits", dataset="digits", trials=9, epochs=EPOCHS, out=tmp_path, race=False)
+    store = Store(settings.storage_url, settings.name, seed=0)
+    pool = Silent(Conditions(EASY, Precision(), tmp_path, "study", "data"))
+    terminal, publisher = Terminal(Progress(9, EPOCHS, 2)), Publisher(store.study, tmp_path, EASY, EPOCHS)
+    limit = TimeLimit(None, race=False)
+    silence = "no sign of life for 600 s (raise --hang-after if a batch takes longer)"
+    with pytest.raises(SearchFailed, match=re.escape(f"the last one with {silence}, 2 times")):
+        Runner(settings, store, pool, suggester("spaces.cnn", {}), terminal, publisher, limit).run()
+    assert f"trial 0 is queued again: {silence}" in said()
+    assert sum(trial.stopped == Stopped.HUNG for trial in store.snapshot().trials) == 4  # two at a time
 
 
 @pytest.mark.parametrize("signal", [None, 15])

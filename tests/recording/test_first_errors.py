@@ -6,8 +6,9 @@ from builders import trial
 from search.recording.first_errors import FirstErrors, SearchFailed
 from search.stopping.stopped import Stopped
 
-FAILED, GOOD, PRUNED = (
+FAILED, HUNG, GOOD, PRUNED = (
     trial(0, "FAIL", stopped=Stopped.ERROR, reason="no such layer"),
+    trial(3, "PRUNED", stopped=Stopped.HUNG, reason="no sign of life for 600 s"),
     trial(1),
     trial(2, "PRUNED", stopped=Stopped.HOPELESS),
 )
@@ -25,6 +26,15 @@ def test_the_first_three_that_fail_end_it():
     first.ended(0, FAILED)
     with pytest.raises(SearchFailed, match="the first 3 trials failed; the last one with no such layer"):
         first.ended(1, FAILED)
+
+
+@pytest.mark.parametrize("ends", [[HUNG, HUNG, HUNG], [FAILED, HUNG, HUNG], [HUNG, FAILED, HUNG]])
+def test_so_do_the_first_three_that_hang(ends):
+    first = asked(FirstErrors([HUNG]), 3)
+    for lineage, end in enumerate(ends[:2]):
+        first.ended(lineage, end)
+    with pytest.raises(SearchFailed, match="the first 3 trials failed; the last one with no sign of life for 600 s"):
+        first.ended(2, ends[2])
 
 
 def test_of_many_side_by_side_those_that_fail_end_first_and_count_for_nothing():

@@ -14,6 +14,7 @@ from builders import CONFIG
 from search.training import file_faults, tensor_files
 from search.training import trial as trials
 from search.training.checkpoint import load_weights, save_weights
+from search.training.evaluate import ON_A_CPU
 from search.training.tensor_files import DamagedFile, load_tensors, save_tensors
 from search.training.trial import Job, run_trial
 from spaces import cnn
@@ -51,8 +52,8 @@ class Watched:
 
     def interrupted_after(self, epochs):
         """Leaves a checkpoint; how a search that was killed ends."""
-        steps = iter(range(10**9))
-        return self.run(interrupted=lambda: next(steps) > epochs * math.ceil(400 / CONFIG["batch_size"]) + 1)
+        asked, each = iter(range(10**9)), math.ceil(400 / CONFIG["batch_size"]) + 2 * math.ceil(200 / ON_A_CPU)
+        return self.run(interrupted=lambda: next(asked) > epochs * each + 1)
 
 
 @pytest.fixture

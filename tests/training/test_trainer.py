@@ -46,6 +46,17 @@ def test_interruption_comes_between_batches(digits):
         trainer.epoch()
 
 
+def test_whether_to_go_on_is_asked_before_each_batch_and_each_measured_one(digits):
+    """400 images in batches of 50; 200 of them and 200 others are measured, 128 at a time."""
+    asked = []
+    trainer = Trainer(
+        cnn.build, CONFIG | {"batch_size": 50}, digits.to(CPU), seed=0, precision=Precision(),
+        interrupted=lambda: asked.append(1),
+    )  # fmt: skip
+    trainer.epoch()
+    assert len(asked) == 8 + 2 * 2
+
+
 def test_a_batch_weighs_its_images_as_their_classes():
     """Losses log 2 and log 4 of weights 3 and 1, over two images, whatever the weights sum to."""
     logits = torch.tensor([[0.0, 0.0], [0.0, float(np.log(3))]])

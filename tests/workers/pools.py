@@ -35,6 +35,15 @@ def process_of(worker):
     return ray.get(worker.actor.__ray_call__.options(concurrency_group="answers").remote(lambda actor: os.getpid()))
 
 
+def spoken(pool, seconds=60.0):
+    """What workers say, signs of life aside; no report is answered."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for message in pool.wait(0.1):
+            yield message.content
+    pytest.fail(f"nobody spoke for {seconds:g} s")
+
+
 def heard(pool, answer=None, seconds=60.0):
     """What workers say until one has no job any more; each report is answered like this."""
     deadline = time.monotonic() + seconds

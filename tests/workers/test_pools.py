@@ -10,7 +10,7 @@ import psutil
 import pytest
 import torch
 from builders import CONFIG
-from pools import heard, idle_workers, make_pool, process_of
+from pools import heard, idle_workers, make_pool, process_of, spoken
 
 from search.choice.constraints import Constraints
 from search.finals.repeats import train_repeats
@@ -66,7 +66,7 @@ def given(pool, job):
 def amid(pool, job):
     """The pool's worker, which has trained an epoch of this job and waits for an answer."""
     worker = given(pool, job)
-    assert isinstance(next(pool.wait(60.0)).content, Report)
+    assert isinstance(next(spoken(pool)), Report)
     return worker
 
 
@@ -139,10 +139,9 @@ def test_a_worker_that_died_while_idle_is_told_of_with_its_next_job(pool):
     assert isinstance(lost, Lost)
 
 
-def test_a_worker_that_is_stopped_is_ended_once_its_report_is_overdue(pool):
+def test_a_worker_that_is_stopped_is_ended_once_it_is_silent_for_too_long(pool):
     worker = amid(pool, job(11, epochs=10_000, repeat=1))
     os.kill(process_of(worker), signal.SIGSTOP)
-    worker.longest = 0.01
     assert pool.end_silent(hang_after=60.0) == []
     time.sleep(0.3)
     assert pool.end_silent(hang_after=0.25) == [worker]

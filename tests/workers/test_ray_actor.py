@@ -1,6 +1,7 @@
 """What an actor says while it trains, and what it waits for; without a cluster."""
 
 import errno
+import math
 import threading
 from dataclasses import replace
 
@@ -11,6 +12,8 @@ pytest.importorskip("ray", reason="Ray is not installed")
 
 from search.training.checkpoint_store import CheckpointStore
 from search.training.trial import Job, Notice, Outcome, Report
+from search.workers import pool
+from search.workers.pool import Alive
 from search.workers.ray_actor import File, Task, TrialActor
 from search.workers.ray_cluster import Files
 
@@ -18,8 +21,9 @@ JOB = Job(1, CONFIG | {"batch_size": 200}, seed=3, epochs=2, lineage=1)
 
 
 @pytest.fixture
-def actor_with(digits, conditions):
+def actor_with(digits, conditions, monkeypatch):
     """Call it with some conditions changed for an actor, which trains `JOB` in a thread of its own."""
+    monkeypatch.setattr(pool, "SIGN_SECONDS", math.inf)
     threads = []
 
     def make(**changes):
@@ -32,6 +36,12 @@ def actor_with(digits, conditions):
     yield make
     threads[0].join(10.0)
     assert not threads[0].is_alive()
+
+
+def test_it_gives_signs_of_life_between_batches(actor_with, monkeypatch):
+    monkeypatch.setattr(pool, "SIGN_SECONDS", 0.0)
+    said = kinds(actor_with(), {})
+    assert said.count(Alive) > said.count(Report) == 2
 
 
 def kinds(actor, answers):

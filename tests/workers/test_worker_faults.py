@@ -4,15 +4,16 @@ import contextlib
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
 from builders import CONFIG
-from pools import heard
+from pools import heard, spoken
 
 from search.stopping.stopped import Stopped
-from search.training.trial import Job, Outcome
-from search.workers.pool import Lost, guarded, is_broken
+from search.training.trial import Job, Outcome, Report
+from search.workers.pool import Lost, giving_signs, guarded, is_broken
 from search.workers.process_pool import WorkerPool
 
 SMALL = CONFIG | {"batch_size": 200}
@@ -33,7 +34,7 @@ def started(pool):
     """The pool's worker, amid a long job."""
     worker = pool.workers[0]
     pool.submit(worker, job(epochs=10_000))
-    next(pool.wait(60.0))
+    next(spoken(pool))
     return worker
 
 
@@ -46,13 +47,50 @@ def test_it_is_told_how_a_worker_died(pool):
     assert pool.idle() == [worker]
 
 
-def test_a_report_is_due_within_twenty_of_the_longest_epochs(pool):
-    worker = started(pool)
-    worker.longest = 10.0
-    worker.heard_at = time.monotonic() - 150
-    assert pool.end_silent(hang_after=1.0) == []
-    worker.heard_at = time.monotonic() - 250
-    assert pool.end_silent(hang_after=1.0) == [worker]
+def test_a_sign_of_life_is_given_once_in_a_while(monkeypatch):
+    now, signs = [10.0], []
+    monkeypatch.setattr("search.workers.pool.time.monotonic", lambda: now[0])
+    asked = giving_signs(lambda: now[0] == 17.0, lambda: signs.append(now[0]))
+    answers = [asked() for now[0] in (10.0, 11.9, 12.0, 13.5, 13.9, 17.0, 18.9, 19.0)]
+    assert signs == [12.0, 17.0, 19.0]
+    assert answers == [now == 17.0 for now in (10.0, 11.9, 12.0, 13.5, 13.9, 17.0, 18.9, 19.0)]
+
+
+SLOW = """
+import time
+from torch import nn
+from spaces.cnn import suggest
+
+class Slow(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.head = nn.Linear(64, classes)
+
+    def forward(self, images):
+        time.sleep(0.5 if len(images) > 1 else 9.0)
+        return self.head(images.flatten(1))
+
+def build(config, *, channels, image_size, classes):
+    return Slow(classes)
+"""
+
+
+def test_in_a_long_epoch_a_worker_is_not_silent_but_in_a_batch_that_hangs(digits, conditions, tmp_path):
+    """Eight batches of 0.5 s and four of them to measure, without a report; then batches of one image."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    pool = WorkerPool(["cpu"], str(tmp_path / "slow.py"), digits, conditions)
+    try:
+        for batch_size, ended in ((50, False), (1, True)):
+            pool.submit(pool.workers[0], replace(job(epochs=1), config=SMALL | {"batch_size": batch_size}))
+            silent = []
+            while pool.busy():
+                silent += pool.end_silent(hang_after=4.0)
+                for worker, _, content in pool.wait(0.1):
+                    if isinstance(content, Report):
+                        pool.answer(worker, None)
+            assert bool(silent) == ended
+    finally:
+        pool.close()
 
 
 LOOP = """
