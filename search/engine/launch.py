@@ -19,6 +19,7 @@ from search.choice.race import Race
 from search.data import cache, datasets
 from search.data.tensors import SearchData, prepare
 from search.engine.folder import lock, make_folder
+from search.engine.memory import enough_memory
 from search.engine.pools import checkpoint_store, make_pool
 from search.engine.runner import Runner, SearchFailed
 from search.engine.time_limit import TimeLimit
@@ -105,7 +106,8 @@ def _prepared(settings: Settings) -> tuple[Suggest, SearchData]:
     """The space and the images, which fit each other. Raises UserError where they do not."""
     suggest = suggester(settings.space, settings.ranges, settings.weights)
     cache.remove_leftovers()
-    data = load_data(settings)
+    with enough_memory("the images"):
+        data = load_data(settings)
     start_weights.fetch(settings.space, settings.weights)
     check_apart(settings.space, settings.ranges, data.shape, len(data.classes), settings.weights)
     return suggest, data
@@ -212,7 +214,8 @@ def _conditions(
     precision = store.remember(
         StudyAttribute.PRECISION, lambda: asdict(machine.precision(settings.space, suggest, data, device))
     )
-    with one_thread():  # where other programs compute too, several take twenty times as long
+    # one, since several take twenty times as long where other programs compute too
+    with enough_memory("the linear baseline"), one_thread():
         baseline = store.remember(StudyAttribute.BASELINE, lambda: asdict(fit_baseline(data.to(device))))
     torch.cuda.empty_cache()  # all of it is for the workers
     constraints, rivals = Constraints(baseline["val_loss"], settings.max_gap), store.snapshot().rivals
