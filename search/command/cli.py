@@ -256,7 +256,9 @@ def _add_cache(to: "Commands") -> None:
     text = "show or empty the image cache"
     about = f"{text}: what has been decoded, so that the next start need not."
     cache = _add(to, "cache", commands.cache, text, about, "--clear")
-    cache.add_argument("--clear", action="store_true", help="remove all that no search uses now")
+    cache.add_argument(
+        "--clear", action="store_true", help="remove all that no search uses now, and what was tried out here"
+    )
 
 
 def _add_study_flags(parser: Parser) -> None:

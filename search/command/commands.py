@@ -95,13 +95,15 @@ def dashboard(place: Path, storage: str | None, port: int) -> int:
 
 
 def cache(clear: bool) -> int:
-    """Show how much the image cache holds, or empty it."""
+    """Show how much the image cache holds, or empty it, with what was tried out on this machine."""
     from search.data.cache import cache_folder
     from search.data.cache_room import LIMIT, entries, make_room
     from search.show.text import plural
+    from search.workers.remembered import forget
 
     if clear:
         make_room(0)
+        forget()
     sizes = entries()
     kept = "; what a search uses now stays" if clear and sizes else ""
     print(

@@ -31,8 +31,13 @@ def pack(rate: Callable[[int], float], most: int) -> int:
     """Double the workers on a GPU as long as that pays.
 
     rate: of so many workers together, work per second; 0 where they do not run. most: how many memory and cores allow.
+    Returns 0 where not even one runs.
     """
-    workers, fastest = 1, rate(1) if most > 1 else 0.0
+    if most <= 1:
+        return 1
+    workers, fastest = 1, rate(1)
+    if fastest == 0:
+        return 0
     while 2 * workers <= most:
         faster = rate(2 * workers)
         if faster < GAIN * fastest or faster == 0:

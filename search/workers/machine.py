@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -71,22 +72,26 @@ def workers_per_gpu(
 ) -> int:
     """As many as pay for a network of medium size and as have room for the largest, tried out on the first GPU.
 
-    The GPUs are taken to be alike. What others take of its memory is looked at anew each time.
+    The GPUs are taken to be alike. What others take of its memory is looked at anew each time. Where it cannot be tried
+    out, for want of memory perhaps, it is one this time, and the next start tries again.
     """
     network, device, cores = _builder(space, data), torch.device(devices[0]), joblib.cpu_count() // len(devices)
     probe = ThroughputProbe(space, data, precision, devices[0])
     config, free = _medium_config(suggest, network), free_memory(device)
     sizes = data.shape, len(data.splits.train), len(data.splits.val)
-    key = (torch.__version__, torch.cuda.get_device_name(device), cores, sizes, precision, space, config)
+    gpu, of_space = torch.cuda.get_device_name(device), (space, fingerprint(space))
+    key = (torch.__version__, gpu, cores, sizes, precision, of_space, config)
 
     def measured() -> dict[str, float]:
         logger.info("trying out how many workers share a GPU")
         each = probe.memory(_largest_config(suggest, network))
-        most = min(MOST, cores, fitting(free, each))
-        return {"workers": pack(lambda workers: probe.rate(config, workers), most), "memory": each}
+        if not 0 < each < math.inf:  # it failed, or others gave memory back meanwhile
+            return {}
+        workers = pack(lambda workers: probe.rate(config, workers), min(MOST, cores, fitting(free, each)))
+        return {"workers": workers, "memory": each} if workers else {}
 
     found = remembered("packing", key, measured)
-    return int(min(found["workers"], fitting(free, found["memory"])))
+    return int(min(found["workers"], fitting(free, found["memory"]))) if found else 1
 
 
 def _builder(space: str, data: SearchData) -> Callable[[dict[str, Any]], torch.nn.Module]:

@@ -9,6 +9,7 @@ from image_files import fill
 from search.command.cli import main
 from search.data import cache_room, datasets
 from search.data.cache import cache_folder
+from search.workers.remembered import remembered
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -50,10 +51,12 @@ def test_loading_images_makes_room(tmp_path, filled, monkeypatch):
 
 
 def test_the_command(filled, capsys):
+    remembered("packing", "key", lambda: {"workers": 1})
     assert main(["cache"]) == 0
     assert capsys.readouterr().out.startswith(f"{filled}: 3 sets of images, 0.0 MB (at most 20 GB;")
     assert main(["cache", "--clear"]) == 0
     assert capsys.readouterr().out.startswith(f"{filled}: 0 sets of images, 0.0 MB (at")
+    assert list(filled.glob("*.json")) == []
 
 
 def test_what_another_process_removes_meanwhile_is_no_error(filled, monkeypatch):

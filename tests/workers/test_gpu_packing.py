@@ -23,7 +23,8 @@ GB = 1e9
         ({1: 100, 2: 190, 4: 380}, 7, 4),  # no room for eight
         ({1: 100, 2: 190}, 3, 2),
         ({}, 1, 1),  # nothing to try out
-        ({1: 0, 2: 0}, 8, 1),  # not even one runs: let the search tell why
+        ({1: 0}, 8, 0),  # not even one runs: let the search tell why
+        ({}, 0, 1),  # more GPUs than cores
     ],
 )
 def test_workers_are_doubled_while_that_pays(rates, most, workers):

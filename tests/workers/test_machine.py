@@ -1,6 +1,7 @@
 """What is tried out on the machine at hand, and remembered there."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -72,28 +73,58 @@ def test_a_network_that_cannot_be_trained_is_told_in_one_line(tmp_path, digits, 
         machine.precision(space, suggester(space, {}), digits, CPU)
 
 
-def test_the_decision_is_remembered_but_memory_is_looked_at_anew(digits, monkeypatch):
-    free, tried = [80 * GB], []
+@pytest.fixture
+def gpu(monkeypatch, own_cache):
+    """A stand-in with 80 GB, of which a worker takes 2; up to four on it pay. `tried`: numbers of workers."""
+    gpu = SimpleNamespace(free=80 * GB, each=2 * GB, speeds={1: 100, 2: 200, 4: 390, 8: 400}, tried=[])
 
     def rate(self, config, workers):
-        tried.append(workers)
-        return {1: 100, 2: 200, 4: 390, 8: 400}[workers]
+        gpu.tried.append(workers)
+        return gpu.speeds[workers]
 
-    monkeypatch.setattr(machine, "free_memory", lambda device: free[0])
+    monkeypatch.setattr(machine, "free_memory", lambda device: gpu.free)
     monkeypatch.setattr(ThroughputProbe, "rate", rate)
-    monkeypatch.setattr(ThroughputProbe, "memory", lambda self, config: 2 * GB if config["width"] == 48 else math.inf)
+    monkeypatch.setattr(ThroughputProbe, "memory", lambda self, config: gpu.each)
     monkeypatch.setattr(machine.joblib, "cpu_count", lambda: 32)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    return gpu
+
+
+def test_the_decision_is_remembered_but_memory_is_looked_at_anew(digits, monkeypatch, gpu):
+    monkeypatch.setattr(ThroughputProbe, "memory", lambda self, config: 2 * GB if config["width"] == 48 else math.inf)
 
     def workers(devices):
         return machine.workers_per_gpu("spaces.cnn", suggester("spaces.cnn", {}), digits, Precision(), devices)
 
     assert workers(["cuda:0", "cuda:1"]) == 4
-    assert tried == [1, 2, 4, 8]
-    free[0] = 5 * GB
+    assert gpu.tried == [1, 2, 4, 8]
+    gpu.free = 5 * GB
     assert workers(["cuda:0", "cuda:1"]) == 2
-    assert tried == [1, 2, 4, 8]
+    assert gpu.tried == [1, 2, 4, 8]
     assert workers(["cuda:0"] * 32) == 1  # one core for each
+
+
+@pytest.mark.parametrize("broken", [{"each": math.inf}, {"each": 0.0}, {"speeds": {1: 0}}])
+def test_what_could_not_be_tried_out_is_tried_again_at_the_next_start(digits, gpu, broken):
+    def workers():
+        return machine.workers_per_gpu("spaces.mlp", suggester("spaces.mlp", {}), digits, Precision(), ["cuda:0"])
+
+    usual = {name: getattr(gpu, name) for name in broken}
+    vars(gpu).update(broken)
+    assert workers() == 1
+    vars(gpu).update(usual)
+    gpu.tried.clear()
+    assert workers() == 4
+    assert gpu.tried == [1, 2, 4, 8]
+
+
+def test_another_build_of_the_same_space_is_tried_out_anew(tmp_path, digits, gpu):
+    space = tmp_path / "mine.py"
+    for edit, workers in (("", 4), ("# another build", 2)):
+        space.write_text(SPACE.replace("HOW", "['flatten']") + edit)
+        found = machine.workers_per_gpu(str(space), suggester(str(space), {}), digits, Precision(), ["cuda:0"])
+        assert found == workers
+        gpu.each = 30 * GB
 
 
 @pytest.mark.gpu

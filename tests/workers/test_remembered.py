@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from search.data.cache import cache_folder
-from search.workers.remembered import remembered
+from search.workers.remembered import forget, remembered
 
 
 def test_what_was_measured_on_this_machine_is_not_measured_again():
@@ -24,6 +24,24 @@ def test_where_the_file_is_damaged_it_is_measured_again(content):
     file.write_bytes(content)
     assert remembered("test", "key", lambda: {"bf16": False}) == {"bf16": False}
     assert remembered("test", "key", dict) == {"bf16": False}
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_what_could_not_be_measured_is_not_remembered():
+    assert remembered("test", "key", dict) == {}
+    assert list(cache_folder().glob("*.json")) == []
+    assert remembered("test", "key", lambda: {"bf16": True}) == {"bf16": True}
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_all_of_it_can_be_forgotten_and_nothing_else():
+    forget()  # there is no folder yet
+    for key in ("one", "another"):
+        remembered("test", key, lambda: {"bf16": True})
+    (cache_folder() / "notes.json").write_text("{}")
+    forget()
+    assert [path.name for path in cache_folder().glob("*.json")] == ["notes.json"]
+    assert remembered("test", "one", lambda: {"bf16": False}) == {"bf16": False}
 
 
 MEASURE = """
