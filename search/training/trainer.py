@@ -6,7 +6,9 @@ which a decaying schedule would hide until its end.
 """
 
 import copy
+import functools
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -157,7 +159,9 @@ class Trainer:
         self._step += 1
 
     def _graphed(self) -> Step:
-        return graphed(self._plain_update, self.data.images.device, [self._generator])
+        # a bound method would close a circle: an ended training would keep its memory until the collector looks
+        update = functools.partial(Trainer._plain_update, weakref.proxy(self))
+        return graphed(update, self.data.images.device, [self._generator])
 
     def _plain_update(self, indices: torch.Tensor, lr: Input, weight: Input) -> None:
         """One step on the images at `indices`; `weight` is that of the new weights in the average."""

@@ -174,7 +174,7 @@ def giving_signs(interrupted: Callable[[], bool], sign: Callable[[], object]) ->
 def guarded(run: Callable[[], Outcome], number: int) -> Outcome:
     """An error in a trial, or an `exit()`, of a user's own network perhaps, ends the trial and not the search.
 
-    Memory of a GPU that is free afterwards is for those that share it. Graphs and networks hold each other in circles,
+    Memory of a GPU that is free afterwards is for those that share it. A user's own network may hold itself in circles,
     which only the collector finds.
     """
     try:

@@ -1,5 +1,7 @@
 """A network in training: its batches, its weight decay, its seed, and how it is interrupted."""
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -86,3 +88,18 @@ def test_build_may_take_entries_out_of_its_configuration(digits):
     trainer = Trainer(build, config, digits.to(CPU), seed=0, precision=Precision())
     assert config["learning_rate"] == 0.005
     assert {group["lr"] for group in trainer.optimizer.param_groups} == {0.005}
+
+
+def test_an_ended_training_gives_its_memory_back_at_once(digits):
+    """Nothing holds itself in a circle, which only the collector would find."""
+    gc.disable()
+    try:
+        trainer = Trainer(cnn.build, CONFIG, digits.to(CPU), seed=0, precision=Precision())
+        trainer.train_epoch()
+        trainer.load_state_dict(trainer.state_dict())
+        trainer.train_epoch()
+        alive = [weakref.ref(one) for one in (trainer, trainer.model, trainer.averaged, trainer.optimizer)]
+        del trainer
+        assert [one() for one in alive] == [None] * 4
+    finally:
+        gc.enable()
