@@ -104,6 +104,13 @@ class Task:
         kind = torch.device(device).type
         return _hash([self.configuration, self.data.fingerprint, self.test.fingerprint, kind, torch.__version__])
 
+    def best(self) -> Best:
+        """What its best.yaml says. Raises UserError where that has become another one meanwhile."""
+        best = load(self.path)
+        if fingerprint_of(self.path, best) != self.configuration:
+            raise UserError(f"{self.path} was written anew while its trainings ran")
+        return best
+
 
 @dataclass(frozen=True)
 class _Training:
@@ -196,9 +203,7 @@ def trained(task: Task, device: torch.device, candidate: Candidate, seed: int) -
 
 def _train(task: Task, data: DeviceData, test: DeviceData, candidate: Candidate, seed: int) -> Fresh:
     """Raises UserError where best.yaml has become another one meanwhile."""
-    best = load(task.path)
-    if fingerprint_of(task.path, best) != task.configuration:
-        raise UserError(f"{task.path} was written anew while it was confirmed")
+    best = task.best()
     torch.set_num_threads(best.environment["threads"])
     precision = Precision.of(best.environment)
     trainer = Trainer(best.build_network, candidate.config, data, seed=seed, precision=precision)

@@ -10,7 +10,7 @@ import functools
 import logging
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from search.errors import UserError, described
 from search.insight.imbalance import balanced_accuracy
 from search.measurement import PerImage, share_error, standard_error
 from search.results import best_yaml
-from search.results.best_yaml import Best, load
+from search.results.best_yaml import Best
 from search.settings import resolve_devices
 from search.show.text import plural
 from search.training.annealed import AnnealedTrainer
@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 FIRST = 2_000_003  # added to the recorded seed for the first one
 NAME = "final"  # of the files
+OF_BEST_PT = ("build_network", "weights_file", "weights_sha256", "confirmation", "ensemble")
+PASSED_ON = [field.name for field in fields(Best) if field.name not in OF_BEST_PT]  # from best.yaml to final.yaml
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def refit(
             if done and done[0].seed == numbers[0]:  # written at once: no later training can cost it
                 found = summarize(done, len(everything.splits.train), best.epochs, anneal=anneal)
                 found |= {"openings": openings.count, "failed": sorted(failed)}
-                _write(path, found, done[0])
+                _write(path, best, found, done[0])
     openings.end()
     for line in (*told(found), f"written: {path.with_name(NAME + '.yaml')} and its weights, {NAME}.pt"):
         logger.info(line)
@@ -154,10 +156,13 @@ def _trained_on_ray(
             yield run
 
 
-def _trained(task: Task, device: torch.device, candidate: Candidate, seed: int, *, anneal: bool) -> Refitted:
-    """On a node."""
-    data, test = task.data.to(device), task.test.to(device)
-    return train(load(task.path), data, test, seed, candidate.epochs, anneal=anneal)
+def _trained(task: Task, device: torch.device, candidate: Candidate, seed: int, *, anneal: bool) -> Refitted | str:
+    """On a node; what went wrong, where that is no fault of the network."""
+    try:
+        best = task.best()
+        return train(best, task.data.to(device), task.test.to(device), seed, candidate.epochs, anneal=anneal)
+    except UserError as error:
+        return str(error)
 
 
 def summarize(runs: Sequence[Refitted], images: int, epochs: int, *, anneal: bool) -> dict[str, Any]:
@@ -215,10 +220,9 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean(dtype=np.float64))
 
 
-def _write(path: Path, found: dict[str, Any], run: Refitted) -> None:
-    content = best_yaml.read(path)
-    for name in ("weights_sha256", "confirmation", "ensemble"):
-        content.pop(name, None)
+def _write(path: Path, best: Best, found: dict[str, Any], run: Refitted) -> None:
+    """What was trained is described, whatever a search has written to best.yaml meanwhile."""
+    content = {name: value for name in PASSED_ON if (value := getattr(best, name)) is not None}
     try:
         best_yaml.write(path.parent, content | {"seed": run.seed, "refit": found}, run.weights, NAME)
     except OSError as error:

@@ -17,7 +17,7 @@ from search.training.annealed import AnnealedTrainer
 from search.training.precision import Precision
 from search.training.trainer import Trainer
 from search.use import refit
-from search.use.fresh import DIVERGED
+from search.use.fresh import DIVERGED, Candidate, Task
 from search.use.openings import NAME
 from search.use.refit import FIRST, together
 from search.use.retrain import load_sound
@@ -166,3 +166,32 @@ def test_what_the_first_seed_came_to_is_kept_whatever_comes_after(run, monkeypat
     with contextlib.suppress(KeyboardInterrupt):
         main(["refit", str(run), "--seeds", "2"])
     assert search.load(run / "final.yaml").refit["seeds"] == [seed]
+
+
+def test_final_describes_what_was_trained_though_best_is_written_anew_meanwhile(run, monkeypatch):
+    path, whole = run / "best.yaml", refit.train
+    before = path.read_text()
+    best = search.load(path)
+
+    def meanwhile(*arguments, anneal):
+        path.write_text(yaml.safe_dump(yaml.safe_load(before) | {"trial": best.trial + 1, "epochs": best.epochs + 1}))
+        return whole(*arguments, anneal=anneal)
+
+    monkeypatch.setattr(refit, "train", meanwhile)
+    try:
+        assert main(["refit", str(run)]) == 0
+    finally:
+        path.write_text(before)
+    final = yaml.safe_load((run / "final.yaml").read_text())
+    new = {"seed", "refit", "weights_sha256"}
+    assert {name: final[name] for name in final.keys() - new} == {
+        name: value for name, value in yaml.safe_load(before).items() if name not in {*new, "confirmation", "ensemble"}
+    }
+
+
+def test_a_node_trains_no_other_configuration_than_was_asked_for(run, digits):
+    said = refit._trained(
+        Task(run / "best.yaml", "of another one", digits, digits), torch.device("cpu"), Candidate(0, {}, 1), 0,
+        anneal=False,
+    )  # fmt: skip
+    assert said == f"{run / 'best.yaml'} was written anew while its trainings ran"
