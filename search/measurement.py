@@ -91,8 +91,8 @@ def share_error(share: float, count: float) -> float:
     return math.sqrt(added * (1 - added) / (count + 4))
 
 
-def over_seeds(*parts: np.ndarray) -> tuple[float, float | None]:
-    """Mean over k seeds of the sum of the parts' means, and its standard error; None for one seed.
+def over_seeds(*parts: np.ndarray) -> tuple[float, float | None, float | None]:
+    """Mean over k seeds of the sum of the parts' means, its standard error, and s of that error; None for one seed.
 
     parts: shape (k, n), each over images of its own: `over_seeds(test, -train)` is a gap. The error is
     sqrt(s^2 + i^2 + ...): s is that of the mean over seeds, each i that of a part's images, whose values are means over
@@ -100,9 +100,10 @@ def over_seeds(*parts: np.ndarray) -> tuple[float, float | None]:
     """
     of_seeds = np.sum([part.mean(axis=1, dtype=np.float64) for part in parts], axis=0)
     if len(of_seeds) < 2:
-        return float(of_seeds.mean()), None
+        return float(of_seeds.mean()), None, None
+    seeds = standard_error(of_seeds)
     images = [standard_error(part.mean(axis=0, dtype=np.float64)) for part in parts]
-    return float(of_seeds.mean()), math.hypot(standard_error(of_seeds), *images)
+    return float(of_seeds.mean()), math.hypot(seeds, *images), seeds
 
 
 def paired_difference(now: np.ndarray, before: np.ndarray) -> tuple[float, float]:

@@ -69,10 +69,10 @@ def test_an_epoch_is_found_again_in_the_curves_of_its_run():
 
 def test_a_mean_over_seeds_has_the_error_of_seeds_and_images():
     losses = np.array([[1.0, 3.0], [3.0, 5.0]])  # two seeds, means 2 and 4; two images, means 2 and 4
-    assert over_seeds(losses) == pytest.approx((3.0, math.hypot(1, 1)))
+    assert over_seeds(losses) == pytest.approx((3.0, math.hypot(1, 1), 1.0))
     other_images = np.array([[0.0, 1.0, 2.0], [2.0, 3.0, 4.0]])  # means 1 and 3: the differences have no seed noise
-    assert over_seeds(losses, -other_images) == pytest.approx((1.0, math.hypot(0, 1, 1 / math.sqrt(3))))
-    assert over_seeds(losses[:1]) == (2.0, None)
+    assert over_seeds(losses, -other_images) == pytest.approx((1.0, math.hypot(0, 1, 1 / math.sqrt(3)), 0.0))
+    assert over_seeds(losses[:1]) == (2.0, None, None)
 
 
 def test_means_of_many_small_floats_do_not_drift():

@@ -1,4 +1,4 @@
-"""What `gapsearch confirm` has found, in plain words. Of luck and optimism only beyond two standard errors."""
+"""What `gapsearch confirm` has found, in plain words. Of luck and optimism only beyond noise."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,7 +41,7 @@ def verdicts(metrics: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
         *_diverged(found.get("diverged", ()), found["seeds"]),
         _luck(metrics["val_loss"], found),
         _offset(found),
-        *(_beside(one) for one in found["others"]),
+        *(_beside(one, len(found["seeds"])) for one in found["others"]),
         *worst_classes(found["classes"]),
         *_opened(found["openings"]),
     ]
@@ -71,7 +71,7 @@ def _luck(recorded: float, found: Mapping[str, Any]) -> str:
     figures = f"{_signed(found, 'optimism')}{share} on the same images"
     if found["optimism_se"] is None:
         return f"the recorded val_loss differs from that of a fresh seed by {figures}"
-    if not beyond_noise(found, "optimism"):
+    if not beyond_noise(found, "optimism", len(found["seeds"])):
         return f"the recorded val_loss is within noise of fresh seeds: they have {figures}"
     if found["optimism"] > 0:
         return f"the recorded val_loss was lucky: fresh seeds have {figures}; that is the optimism of the search"
@@ -80,7 +80,7 @@ def _luck(recorded: float, found: Mapping[str, Any]) -> str:
 
 def _offset(found: Mapping[str, Any]) -> str:
     offset = f"test minus validation loss of the same weights: {_signed(found, 'split_offset')}"
-    if not beyond_noise(found, "split_offset"):
+    if not beyond_noise(found, "split_offset", len(found["seeds"])):
         return f"{offset}, {_noise(found, 'split_offset')}"
     if found["split_offset"] < 0:
         return f"{offset}: the test images are easier"
@@ -90,19 +90,19 @@ def _offset(found: Mapping[str, Any]) -> str:
     )
 
 
-def _beside(one: Mapping[str, Any]) -> str:
+def _beside(one: Mapping[str, Any], seeds: int) -> str:
     """The choice against another trial that was trained with the same seeds."""
     return (
         f"trial {one['trial']}, the {one['role']}: test_loss {_figure(one, 'test_loss')}, "
-        f"gap {_figure(one, 'test_gap')}; {_price(one)}"
+        f"gap {_figure(one, 'test_gap')}; {_price(one, seeds)}"
     )
 
 
-def _price(one: Mapping[str, Any]) -> str:
+def _price(one: Mapping[str, Any], seeds: int) -> str:
     loss, gap = _signed(one, "test_loss_difference"), _signed(one, "test_gap_difference")
     smaller = one["role"] == LOWEST and one["test_gap_difference"] < 0
     what = "the smaller gap of the choice" if smaller else "the choice"
-    if not beyond_noise(one, "test_loss_difference"):
+    if not beyond_noise(one, "test_loss_difference", seeds):
         return f"{what} has {loss} test loss, {_noise(one, 'test_loss_difference')}, and {gap} gap"
     verb = "cost" if one["test_loss_difference"] > 0 else "gained"
     return f"{what} {verb} test loss, {loss}, at {gap} gap"

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 
 from search.measurement import over_seeds
+
+JUDGED = ("split_offset", "test_loss_difference")  # which part of their error is the seeds' is told too, `NAME_seed_se`
+IMAGE_ERRORS = 2.0  # that are noise
 
 
 @dataclass(frozen=True)
@@ -64,14 +68,25 @@ def difference(one: Trained, other: Trained) -> dict[str, float | None]:
     return _with_errors({"test_loss_difference": (losses,), "test_gap_difference": (losses, -train)})
 
 
-def beyond_noise(found: Mapping[str, Any], name: str) -> bool:
-    """Whether a figure is more than two of its standard errors from 0."""
+def beyond_noise(found: Mapping[str, Any], name: str, seeds: int) -> bool:
+    """Whether a figure that comes from that many seeds is further from 0 than noise takes 95 of 100.
+
+    The error of a few seeds is itself uncertain: of theirs Student's t allows 12.7 with two seeds, 2.8 with five,
+    of the images' two. Where the parts are not told it is the seeds' alone. So no more than 5 of 100 are false,
+    whatever the parts; with degrees of freedom after Welch and Satterthwaite up to 13 would be, with two seeds.
+    """
     error = found.get(f"{name}_se")
-    return error is not None and abs(found[name]) > 2 * error
+    if error is None:
+        return False
+    of_seeds = error if (told := found.get(f"{name}_seed_se")) is None else min(told, error)
+    of_images = math.sqrt((error - of_seeds) * (error + of_seeds))
+    return bool(abs(found[name]) > math.hypot(stdtrit(seeds - 1, 0.975) * of_seeds, IMAGE_ERRORS * of_images))
 
 
 def _with_errors(parts: Mapping[str, tuple[np.ndarray, ...]]) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for name, arrays in parts.items():
-        found[name], found[f"{name}_se"] = over_seeds(*arrays)
+        found[name], found[f"{name}_se"], of_seeds = over_seeds(*arrays)
+        if name in JUDGED:
+            found[f"{name}_seed_se"] = of_seeds
     return found

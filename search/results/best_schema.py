@@ -136,6 +136,7 @@ class _Fresh(_Part):
     test_gap_se: Error | None
     split_offset: Finite
     split_offset_se: Error | None
+    split_offset_seed_se: Error | None = None  # the seeds' part of it; None in an older release's
 
 
 class _Beside(_Fresh):
@@ -143,6 +144,7 @@ class _Beside(_Fresh):
     role: Text
     test_loss_difference: Finite
     test_loss_difference_se: Error | None
+    test_loss_difference_seed_se: Error | None = None  # likewise
     test_gap_difference: Finite
     test_gap_difference_se: Error | None
 

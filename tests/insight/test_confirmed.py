@@ -1,4 +1,4 @@
-"""A confirmation in words: luck and optimism beyond two standard errors alone."""
+"""A confirmation in words: luck and optimism beyond noise alone."""
 
 import pytest
 from builders import confirmation
@@ -8,8 +8,9 @@ from search.insight.confirmed import table, verdicts
 METRICS = {"val_loss": 0.20, "val_loss_se": 0.01, "val_accuracy": 0.95, "gap": 0.05, "gap_se": 0.02}
 
 
-def told(**changes):
-    return "\n".join(verdicts(METRICS, confirmation(**changes)))
+def told(seeds=11, **changes):
+    """Of that many seeds, which are beyond noise at 2.23 errors."""
+    return "\n".join(verdicts(METRICS, confirmation(seeds=list(range(seeds)), **changes)))
 
 
 @pytest.mark.parametrize(
@@ -28,8 +29,19 @@ def test_luck_only_beyond_noise(optimism, error, words):
     assert ("optimism" in text) == (optimism > 0 and error == 0.02)
 
 
+def test_two_seeds_are_seldom_beyond_noise():
+    """12.7 errors of them are: of luck, of the offset between the splits, and of what the choice cost."""
+    text = told(seeds=2, optimism=0.25, optimism_se=0.02, split_offset=0.12, split_offset_se=0.01)
+    assert "is within noise of fresh seeds: they have +0.2500 ± 0.0200" in text
+    assert "+0.1200 ± 0.0100, within noise" in text
+    assert "has +0.0300 ± 0.0100 test loss, within noise" in text
+    assert "was lucky" in told(seeds=2, optimism=0.26, optimism_se=0.02)
+    assert "images are harder" in told(seeds=2, split_offset=0.12, split_offset_se=0.01, split_offset_seed_se=0.001)
+
+
 def test_luck_has_no_share_of_a_loss_of_nothing():
-    said = "\n".join(verdicts(METRICS | {"val_loss": 0.0}, confirmation(optimism=0.05, optimism_se=0.02)))
+    content = confirmation(seeds=list(range(11)), optimism=0.05, optimism_se=0.02)
+    said = "\n".join(verdicts(METRICS | {"val_loss": 0.0}, content))
     assert "was lucky: fresh seeds have +0.0500 ± 0.0200 on the same images" in said
 
 
