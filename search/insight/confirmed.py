@@ -26,7 +26,7 @@ def table(metrics: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     if "ensemble_test_loss" in found:
         lines.append(
             f"ensemble.pt:            test_loss {_figure(found, 'ensemble_test_loss')}, "
-            f"accuracy {_share(found, 'ensemble_test_accuracy')}"
+            f"accuracy {_accuracies(found, 'ensemble_test')}"
         )
     if seeds < 2:
         lines.append("one seed says nothing of noise: the fresh figures have no errors; take more --seeds")

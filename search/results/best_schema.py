@@ -177,6 +177,8 @@ class _WholeConfirmation(_Fresh):
     ensemble_test_loss_se: Error | None = None
     ensemble_test_accuracy: Share | None = None
     ensemble_test_accuracy_se: Error | None = None
+    ensemble_test_balanced_accuracy: Share | None = None
+    ensemble_test_balanced_accuracy_se: Error | None = None
     others: list[_Beside]
     classes: list[_Class]
 

@@ -254,16 +254,8 @@ def _exported_figures(path: Path, best: Best, test: SearchData) -> dict[str, Any
     keep_test_predictions(best, test, path.parent)
     images = test.to(torch.device("cpu"))
     exported = evaluate(best.trained(), images, images.val, Precision.of(best.environment))
-    balanced = {
-        "exported_test_balanced_accuracy": exported.balanced_accuracy,
-        "exported_test_balanced_accuracy_se": standard_error(counted_alike(exported.correct, test.labels)),
-    }
-    return {
-        "test_images": len(test.labels),
-        **_on_test("exported", exported),
-        **({} if exported.balanced_accuracy is None else balanced),
-        **_ensemble_figures(best, test),
-    }
+    own = _on_test("exported", exported, test.labels)
+    return {"test_images": len(test.labels), **own, **_ensemble_figures(best, test)}
 
 
 def _ensemble_figures(best: Best, test: SearchData) -> dict[str, float]:
@@ -276,12 +268,19 @@ def _ensemble_figures(best: Best, test: SearchData) -> dict[str, float]:
         logger.info(f"without the ensemble: {error}")
         return {}
     images = test.to(torch.device("cpu"))
-    return _on_test("ensemble", evaluate(networks, images, images.val, Precision.of(best.environment)))
+    averaged = evaluate(networks, images, images.val, Precision.of(best.environment))
+    return _on_test("ensemble", averaged, test.labels)
 
 
-def _on_test(name: str, found: PerImage) -> dict[str, float]:
-    """The figures of weights on the test images, under names that begin with `name`."""
-    return {
+def _on_test(name: str, found: PerImage, labels: np.ndarray) -> dict[str, float]:
+    """The figures of weights on the test images, under names that begin with `name`. labels: of these images."""
+    balanced = {}
+    if found.balanced_accuracy is not None:
+        balanced = {
+            f"{name}_test_balanced_accuracy": found.balanced_accuracy,
+            f"{name}_test_balanced_accuracy_se": standard_error(counted_alike(found.correct, labels)),
+        }
+    return balanced | {
         f"{name}_test_loss": float(found.losses.mean(dtype="float64")),
         f"{name}_test_loss_se": standard_error(found.losses),
         f"{name}_test_accuracy": float(found.correct.mean()),

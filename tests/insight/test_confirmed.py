@@ -101,3 +101,12 @@ def test_the_table_has_an_error_beside_every_figure():
 def test_one_of_an_older_release_tells_of_its_optimism():
     (line,) = verdicts(METRICS, {"test_loss": 0.2, "test_accuracy": 0.9, "optimism": 0.1})
     assert line.startswith("optimism of the search +0.1000")
+
+
+def test_the_ensemble_has_a_balanced_accuracy_where_best_has_one():
+    figures = {"test_loss": 0.3, "test_loss_se": 0.02, "test_accuracy": 0.9, "test_accuracy_se": 0.01}
+    uneven = figures | {"test_balanced_accuracy": 0.71, "test_balanced_accuracy_se": 0.021}
+    found = confirmation(**{f"ensemble_{name}": value for name, value in uneven.items()})
+    assert table(METRICS, found)[4].endswith("test_loss 0.3000 ± 0.0200, accuracy 90.0% ± 1.0% (balanced 71.0% ± 2.1%)")
+    even = confirmation(**{f"ensemble_{name}": value for name, value in figures.items()})
+    assert table(METRICS, even)[4].endswith("accuracy 90.0% ± 1.0%")

@@ -17,6 +17,7 @@ from search.data.tensors import held_out
 from search.engine.launch import run_search
 from search.errors import UserError
 from search.log import show_log
+from search.measurement import PerImage
 from search.results.predictions import TEST, read
 from search.settings import Settings
 from search.use import confirm as confirmation
@@ -80,6 +81,19 @@ def test_fresh_seeds_on_the_test_split_go_into_best_yaml(best_yaml, capsys):
     assert found["ensemble_test_loss"] < found["test_loss"]
     assert f"ensemble.pt:            test_loss {found['ensemble_test_loss']:.4f}" in output
     assert "Confirmed with 2 fresh seeds" in best_yaml.with_name("report.html").read_text()
+
+
+@pytest.mark.parametrize("weights", ["exported", "ensemble"])
+@pytest.mark.parametrize("balanced", [None, 5 / 6])
+def test_all_weights_have_the_same_figures(weights, balanced):
+    """Of class 0 two of three images are right, of class 1 the one: counted alike they are 1/9, 1/9, -5/9, 1/3 off."""
+    correct, losses = np.array([True, True, False, True]), np.array([1, 1, 3, 3], np.float32)
+    of_images = PerImage(losses, correct, np.array([0, 0, 1, 1]), balanced)
+    found = confirmation._on_test(weights, of_images, np.array([0, 0, 0, 1]))
+    expected = {"loss": 2.0, "loss_se": 1 / 3**0.5, "accuracy": 0.75, "accuracy_se": (5 / 8 * 3 / 8 / 8) ** 0.5}
+    if balanced is not None:
+        expected |= {"balanced_accuracy": 5 / 6, "balanced_accuracy_se": (4 / 27 / 4) ** 0.5}
+    assert found == pytest.approx({f"{weights}_test_{name}": value for name, value in expected.items()})
 
 
 def test_the_others_of_the_study_are_trained_with_the_same_seeds(best_yaml, tmp_path, capsys):
