@@ -43,8 +43,8 @@ def labels(path: Path, data_root: Path | None, device: str, networks: int, stora
 
     data_root: None for where the images lay. storage: URL of the study's database, for its other good configurations.
 
-    Raises UserError where the data is not what the configuration was found on, and where a training fails. Raises
-    SearchInterrupted after Ctrl-C or SIGTERM; nothing is kept then.
+    A network whose training fails is left out. Raises UserError where the data is not what the configuration was found
+    on, and where no network is left. Raises SearchInterrupted after Ctrl-C or SIGTERM; nothing is kept then.
     """
     best = load_sound(path)
     source = search_images(best, images_of(best, data_root))
@@ -58,13 +58,8 @@ def labels(path: Path, data_root: Path | None, device: str, networks: int, stora
         f"{plural(max(one.epochs for one, _ in jobs), 'epoch')} on one half each, which costs as much as "
         f"{plural(networks, 'trial')}"
     )
-    losses, predicted = np.empty((networks, len(data.labels))), np.empty((networks, len(data.labels)), np.int64)
-    for trained_on, judged in (halves, halves[::-1]):
-        half = replace(data, splits=Splits(trained_on, judged, trained_on[:: max(1, len(trained_on) // PROBE)]))
-        for run in _train(Task(path, fingerprint_of(path, best), half, half), places(resolve_devices(device)), jobs):
-            row = [seed for _, seed in jobs].index(run.seed)
-            losses[row, judged] = _plain(losses_of(run.val_losses), half)
-            predicted[row, judged] = np.frombuffer(run.test_predicted, np.int32)
+    task = Task(path, fingerprint_of(path, best), data, data)
+    losses, predicted = _judge(task, halves, places(resolve_devices(device)), jobs)
     found = suspects(best.weights_sha256 or "", data, images, losses[:, images], predicted[:, images])
     _write(path.parent, data, found)
     logger.info(
@@ -129,6 +124,29 @@ def _candidates(path: Path, best: Best, most: int, storage: str | None) -> list[
         return [Candidate(best.trial, best.config, best.epochs)]
 
 
+def _judge(
+    task: Task, halves: tuple[np.ndarray, np.ndarray], devices: Sequence[str], jobs: Sequence[Job]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Losses and predicted classes of all images, each of shape (networks, n), by those not trained on the image.
+
+    As many networks for one half as for the other, so that their means and votes compare. What is in no half is left as
+    it comes.
+    """
+    data, judges = task.data, list[tuple[np.ndarray, SearchData, list[Fresh]]]()
+    for trained_on, judged in (halves, halves[::-1]):
+        half = replace(data, splits=Splits(trained_on, judged, trained_on[:: max(1, len(trained_on) // PROBE)]))
+        judges.append((judged, half, _train(replace(task, data=half, test=half), devices, jobs)))
+    networks = min(len(runs) for _, _, runs in judges)
+    if networks < len(jobs):
+        logger.warning(f"each image is judged by {plural(networks, 'network')}, in place of {len(jobs)}")
+    losses, predicted = np.empty((networks, len(data.labels))), np.empty((networks, len(data.labels)), np.int64)
+    for judged, half, runs in judges:
+        for row, run in enumerate(runs[:networks]):
+            losses[row, judged] = _plain(losses_of(run.val_losses), half)
+            predicted[row, judged] = np.frombuffer(run.test_predicted, np.int32)
+    return losses, predicted
+
+
 def _plain(losses: np.ndarray, half: SearchData) -> np.ndarray:
     """Losses as they are where no class weighs more than another."""
     if half.class_weights is None:
@@ -137,21 +155,29 @@ def _plain(losses: np.ndarray, half: SearchData) -> np.ndarray:
 
 
 def _train(task: Task, devices: Sequence[str], jobs: Sequence[Job]) -> list[Fresh]:
-    """Raises UserError for the first training that fails, and SearchInterrupted."""
-    runs = list[Fresh]()
+    """Those that come to an end, by their seeds. Raises UserError where none does, and SearchInterrupted."""
+    runs, failures = list[Fresh](), list[Failure]()
     with Interruption(lambda: None) as interruption:
         with contextlib.closing(train_fresh(task, jobs, devices, _go_on(interruption))) as results:
-            for result in results:
+            for number, result in enumerate(results, start=1):
                 if isinstance(result, Failure):
-                    raise UserError(f"the training with seed {result.seed} failed: {result.reason}; nothing is written")
+                    failures.append(result)
+                    said = f"the training with seed {result.seed} failed: {result.reason}; it is left out"
+                    logger.warning(f"[{number}/{len(jobs)}] {said}")
+                    continue
                 runs.append(result)
                 logger.info(
-                    f"[{len(runs)}/{len(jobs)}] trial {result.trial}  loss on the other half {result.val_loss:.4f}  "
+                    f"[{number}/{len(jobs)}] trial {result.trial}  loss on the other half {result.val_loss:.4f}  "
                     f"accuracy {result.test_accuracy:.1%}"
                 )
         if interruption.signal is not None:
             raise SearchInterrupted(interruption.signal, "nothing is kept; the same command begins anew")
-    return runs
+    if not runs:
+        raise UserError(
+            f"no training on one of the halves came to an end: {failures[0].reason}; nothing is written; "
+            "more --networks train with other seeds too"
+        )
+    return sorted(runs, key=lambda run: run.seed)
 
 
 def _go_on(interruption: Interruption) -> Callable[[], bool]:

@@ -11,7 +11,10 @@ from search import Search
 from search.balance import reweighted, weighed_back
 from search.command.cli import main
 from search.data import datasets
+from search.errors import UserError
 from search.results.suspects import read
+from search.use import labels as judging
+from search.use.fresh import DIVERGED, Candidate, Failure, Fresh, Task
 from search.use.labels import halved, suspects
 
 
@@ -54,6 +57,48 @@ def test_those_that_most_take_for_another_class_by_mean_loss(digits):
     assert found.wrong.tolist() == [3, 2]
     assert (found.networks, found.examined) == (3, 4)
     assert np.array_equal(found.pictures.pixels, np.load(digits.images)[[6, 5]])
+
+
+def judged_with(failing, monkeypatch, digits):
+    """Images 0 to 5 in halves, by seeds 1, 2, 3 whose losses and classes are their seed. failing: (half, seed)."""
+    halves, ended = (np.array([0, 2, 4]), np.array([1, 3, 5])), []
+
+    def train_fresh(task, jobs, places, go_on):
+        half = len(ended)
+        ended.append(task.data.splits)
+        for candidate, seed in jobs[::-1]:  # the last one ends first
+            if (half, seed) in failing:
+                yield Failure(candidate.trial, seed, DIVERGED)
+                continue
+            losses, classes = np.full(3, seed, np.float32).tobytes(), np.full(3, seed, np.int32).tobytes()
+            yield Fresh(candidate.trial, seed, losses, losses, b"\1\1\1", losses, b"\1\1\1", classes)
+
+    monkeypatch.setattr(judging, "train_fresh", train_fresh)
+    jobs = [(Candidate(0, {}, 1), seed) for seed in (1, 2, 3)]
+    losses, predicted = judging._judge(Task(digits.images, "a", digits, digits), halves, ["cpu"], jobs)
+    assert [splits.val.tolist() for splits in ended] == [[1, 3, 5], [0, 2, 4]]
+    assert np.array_equal(losses[:, :6], predicted[:, :6])
+    return losses[:, :6].tolist()
+
+
+@pytest.mark.parametrize(
+    ("failing", "judges"),
+    [  # seeds of the networks that judge images 0 and 1, row by row
+        ((), [(1, 1), (2, 2), (3, 3)]),
+        (((0, 2),), [(1, 1), (2, 3)]),
+        (((0, 1), (1, 2)), [(1, 2), (3, 3)]),
+        (((0, 1), (0, 2), (1, 3)), [(1, 3)]),
+    ],
+)
+def test_a_network_that_diverges_is_left_out(digits, monkeypatch, caplog, failing, judges):
+    assert judged_with(failing, monkeypatch, digits) == [list(row) * 3 for row in judges]
+    assert caplog.text.count(f"failed: {DIVERGED}; it is left out") == len(failing)
+    assert (f"each image is judged by {len(judges)} network" in caplog.text) == bool(failing)
+
+
+def test_where_none_is_left_for_a_half_nothing_is_judged(digits, monkeypatch):
+    with pytest.raises(UserError, match=f"no training on one of the halves came to an end: {DIVERGED}; nothing is wr"):
+        judged_with([(1, 1), (1, 2), (1, 3)], monkeypatch, digits)
 
 
 def test_weighed_losses_are_weighed_back():
