@@ -142,18 +142,46 @@ def load_images(options: argparse.Namespace) -> Images:
     return Images(on_device, test.to(device), data.fingerprint, fit_baseline(on_device).val_loss)
 
 
+def is_of(run: Run, contender: Contender) -> bool:
+    """Whether a recorded training is of this network; two searches may each have a trial 5 of the same name."""
+    recorded = run["network"], run["config"], run.get("max_gap")  # an earlier release recorded no ceiling
+    return recorded == (contender.name, contender.config, contender.max_gap)
+
+
 def missing(wanted: Sequence[Contender], seeds: int, runs: Sequence[Run]) -> Iterator[tuple[Contender, int]]:
     """The trainings to come: each network once before any of them twice."""
     for seed in range(seeds):
         for one in wanted:
-            if not any((run["network"], run["config"], run["seed"]) == (one.name, one.config, seed) for run in runs):
+            if not any(run["seed"] == seed and is_of(run, one) for run in runs):
                 yield one, seed
 
 
 def read_runs(path: Path, conditions: Mapping[str, Any]) -> list[Run]:
-    """The trainings that were recorded under these conditions; those without a best epoch are of an earlier release."""
+    """The trainings that were recorded under these conditions; those without a best epoch are of an earlier release.
+
+    Raises UserError where the file holds anything else.
+    """
     lines = path.read_text().splitlines() if path.exists() else []
-    return [run for run in map(json.loads, lines) if run["conditions"] == conditions and "best_epoch" in run]
+    runs = [_read_run(path, line) for line in lines]
+    return [run for run in runs if run.get("conditions") == conditions and "best_epoch" in run]
+
+
+def _read_run(path: Path, line: str) -> Run:
+    """What a line records: nothing where a kill has cut it short."""
+    if not line.startswith("{"):
+        raise UserError(f"{path} is no table of trainings: it has a line {line[:40]!r}; name another file with --out")
+    try:
+        run: Run = json.loads(line)
+    except json.JSONDecodeError:
+        return {}
+    return run
+
+
+def append(path: Path, run: Run) -> None:
+    """Record a training, on a line of its own though the last one was cut short."""
+    before = path.read_text() if path.exists() else ""
+    with path.open("a") as table:
+        table.write("\n" * (before[-1:] not in ("", "\n")) + json.dumps(run) + "\n")
 
 
 HEADINGS = (
@@ -163,17 +191,29 @@ HEADINGS = (
 
 
 def row(name: str, runs: Sequence[Run], baseline_loss: float) -> str:
-    """A line of the table: means over the seeds, with standard deviations where there are several."""
+    """A line of the table: means over the seeds, with standard deviations where there are several.
+
+    Seeds with which the training diverged are told, and in no figure.
+    """
     told = TOLD.get(name, Told("-"))
+    sound = [run for run in runs if run["best_epoch"] is not None]
+    diverged = len(runs) - len(sound)
+    cells = (
+        f"{name} ({diverged} of {len(runs)} diverged)" if diverged else name,
+        told.says,
+        "-" if told.train is None else f"{told.train}, {told.validation}",
+        f"{runs[0]['parameters']:,}",
+    )
+    figures = _figures(sound, baseline_loss) if sound else ["-"] * (len(HEADINGS) - len(cells))
+    return f"| {' | '.join([*cells, *figures])} |"
+
+
+def _figures(runs: Sequence[Run], baseline_loss: float) -> Sequence[str]:
     best = [run["best_epoch"] for run in runs]
     at_best = [Measurement.at(run["history"], epoch) for run, epoch in zip(runs, best, strict=True)]
     last = [Measurement.at(run["history"], -1) for run in runs]
     regimes = Counter(fit_regime(one, baseline_loss).value for one in at_best)
-    cells = (
-        name,
-        told.says,
-        "-" if told.train is None else f"{told.train}, {told.validation}",
-        f"{runs[0]['parameters']:,}",
+    return (
         _spread([one.val_loss for one in at_best], "{:.3f}"),
         _spread([one.gap for one in at_best], "{:.3f}"),
         _percent([one.train_accuracy for one in at_best]),
@@ -184,7 +224,6 @@ def row(name: str, runs: Sequence[Run], baseline_loss: float) -> str:
         f"{_percent([one.train_accuracy for one in last])}, {_percent([one.val_accuracy for one in last])}",
         f"{np.mean([run['seconds'] for run in runs]):.1f}",
     )
-    return f"| {' | '.join(cells)} |"
 
 
 def _spread(values: Sequence[float], style: str) -> str:
@@ -196,15 +235,15 @@ def _percent(shares: Sequence[float]) -> str:
     return _spread([100 * share for share in shares], "{:.1f}")
 
 
-def report(runs: Sequence[Run], names: Sequence[str], baseline_loss: float) -> None:
+def report(runs: Sequence[Run], wanted: Sequence[Contender], baseline_loss: float) -> None:
     """Print the table of the networks that have been trained."""
     print(
         f"softmax regression: val loss {baseline_loss:.3f}\n\n| {' | '.join(HEADINGS)} |\n|{' --- |' * len(HEADINGS)}"
     )
-    for name in names:
-        mine = [run for run in runs if run["network"] == name]
+    for one in wanted:
+        mine = [run for run in runs if is_of(run, one)]
         if mine:
-            print(row(name, mine, baseline_loss))
+            print(row(one.name, mine, baseline_loss))
 
 
 def parse() -> argparse.Namespace:
@@ -228,23 +267,22 @@ def main() -> int:
     try:
         images = load_images(options)
         wanted = contenders(options, images)
+        conditions = {
+            "data": images.fingerprint,
+            "train_size": len(images.data.train),
+            "val_size": len(images.data.val),
+            "epochs": options.epochs,
+        }
+        runs = read_runs(options.out, conditions)
     except UserError as error:
         print(f"reference: {error}", file=sys.stderr)
         return 2
-    conditions = {
-        "data": images.fingerprint,
-        "train_size": len(images.data.train),
-        "val_size": len(images.data.val),
-        "epochs": options.epochs,
-    }
-    runs = read_runs(options.out, conditions)
     for contender, seed in missing(wanted, options.seeds, runs):
-        one = {"network": contender.name, "config": contender.config, "seed": seed, "conditions": conditions}
-        runs.append(one | train(contender, seed, images, options.epochs))
-        with options.out.open("a") as table:
-            table.write(json.dumps(runs[-1]) + "\n")
+        one = {"network": contender.name, "config": contender.config, "max_gap": contender.max_gap, "seed": seed}
+        runs.append(one | {"conditions": conditions} | train(contender, seed, images, options.epochs))
+        append(options.out, runs[-1])
         print(f"{contender.name}, seed {seed}", file=sys.stderr, flush=True)
-    report(runs, [one.name for one in wanted], images.baseline_loss)
+    report(runs, wanted, images.baseline_loss)
     return 0
 
 

@@ -79,6 +79,47 @@ def test_one_seed_has_no_deviation_and_a_network_without_a_text_no_figures():
     assert cells.startswith("| trial 3 of x | - | - | 1,234 | 0.500 | 0.200 | 90.0 | 80.0 | 70.0 | underfit | 2 of 3 |")
 
 
+def test_seeds_that_diverge_are_told_and_in_no_figure():
+    sound, diverged = a_run("a", 0, [0.9, 0.5, 0.7]), a_run("a", 1, [float("nan")] * 3, best_epoch=None)
+    whole, told = (study.row("a", runs, 0.4).split(" | ") for runs in ([sound], [diverged, sound]))
+    assert told == ["| a (1 of 2 diverged)", *whole[1:]]
+    assert study.row("a", [diverged], 0.4) == "| a (1 of 1 diverged) | - | - | 1,234 |" + " - |" * 9
+
+
+def test_what_two_searches_call_by_one_name_is_told_apart(capsys):
+    """By their configurations, and by their ceilings; what an earlier release recorded had none."""
+    recorded = [
+        a_run("trial 5 of imgs", 0, [0.2] * 3, config={"width": 8}),
+        a_run("trial 5 of imgs", 0, [0.8] * 3, config={"width": 16}, max_gap=None),
+        a_run("trial 5 of imgs", 0, [0.5] * 3, config={"width": 16}, max_gap=0.1),
+    ]
+    for number, (width, max_gap) in enumerate([(8, None), (16, None), (16, 0.1)]):
+        one = study.Contender("trial 5 of imgs", {"width": width}, None, max_gap)
+        assert [study.is_of(run, one) for run in recorded] == [place == number for place in range(3)]
+        study.report(recorded, [one], 1.0)
+        assert f"| {('0.200', '0.800', '0.500')[number]} |" in capsys.readouterr().out
+        assert list(study.missing([one], 2, recorded)) == [(one, 1)]
+
+
+def test_a_line_that_was_cut_short_costs_that_training_alone(tmp_path):
+    path, conditions = tmp_path / "runs.jsonl", {"epochs": 3}
+    whole = [a_run("a", seed, [0.9, 0.5, 0.7], conditions=conditions) for seed in range(3)]
+    study.append(path, whole[0])
+    with path.open("a") as file:
+        file.write(json.dumps(whole[1])[:50])
+    assert study.read_runs(path, conditions) == whole[:1]
+    study.append(path, whole[2])
+    assert study.read_runs(path, conditions) == [whole[0], whole[2]]
+
+
+def test_another_file_is_not_written_to(run):
+    Path("best.yaml").write_text("version: 1")
+    code, said, _ = run("--networks", "fashion_plain", "--out", "best.yaml")
+    assert code == 2
+    assert "best.yaml is no table of trainings: it has a line 'version: 1'; name another file with --out" in said.err
+    assert Path("best.yaml").read_text() == "version: 1"
+
+
 def test_grey_images_have_the_networks_of_fashion_mnist_and_what_is_recorded_is_not_trained_again(run, monkeypatch):
     code, said, recorded = run("--seeds", "1")
     assert code == 0
