@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import TextIO
 
 import numpy as np
 
-from search.data.layout import number_of_images, scan, shown
+from search.data import FOLDER
+from search.data.layout import number_of_images, parts_of, scan, shown
 from search.data.parallel_decoding import DecodingProgress, decode_batches
 from search.errors import UserError, printable
 from search.measurement import mean_recall, share_error, standard_error
@@ -37,6 +39,7 @@ class Predicted:
     labels: np.ndarray  # int64 (n,): of those in a class folder
     losses: np.ndarray  # float64 (n,): of the same, cross-entropy in nats
     correct: np.ndarray  # bool (n,): likewise
+    of_search: int  # of the same, those in the image folder of the search
 
     def figures(self) -> Iterator[str]:
         """Accuracy and loss of the images in class folders, with standard errors, in a line if there are any."""
@@ -47,8 +50,14 @@ class Predicted:
         yield (
             f"{number_of_images(len(self.labels))} in class folders: accuracy {share:.1%} ± "
             f"{share_error(share, len(self.labels)):.1%}, balanced accuracy {alike:.1%}, "
-            f"loss {self.losses.mean():.4f}{loss_error}"
+            f"loss {self.losses.mean():.4f}{loss_error}{self._doubt()}"
         )
+
+    def _doubt(self) -> str:
+        if not self.of_search:
+            return ""
+        which = "these" if self.of_search == len(self.labels) else f"{self.of_search:,} of these"
+        return f"; {which} are images of the search, most of which the network learned from: no measure on new ones"
 
 
 def find_files(places: Sequence[Path], classes: Sequence[str]) -> Files:
@@ -79,7 +88,7 @@ def predict(best: Best, files: Files, target: TextIO, messages: TextIO) -> Predi
     classes = [printable(name) for name in best.data["classes"]]
     writer = csv.writer(target, lineterminator="\n")
     writer.writerow(["path", "predicted", "probability", *(f"p_{name}" for name in classes)])
-    skipped, labels, losses, correct = [], list[int](), list[float](), list[bool]()
+    skipped, labelled, labels, losses, correct = [], list[str](), list[int](), list[float](), list[bool]()
     progress = DecodingProgress(len(files.paths), messages, "predicting")
     with contextlib.closing(decode_batches(files.paths, best.input_size, best.data["channels"], progress)) as batches:
         for path, label, row in zip(files.paths, files.labels, _rows(batches, classifier), strict=True):
@@ -90,10 +99,35 @@ def predict(best: Best, files: Files, target: TextIO, messages: TextIO) -> Predi
             cells = [f"{value:.6g}" for value in (probabilities[winner], *probabilities)]
             writer.writerow([printable(path), classes[winner], *cells])
             if label != UNKNOWN:
+                labelled.append(path)
                 labels.append(label)
                 losses.append(-float(row[label]))
                 correct.append(winner == label)
-    return Predicted(skipped, np.array(labels, np.int64), np.array(losses), np.array(correct, bool))
+    of_search = _of_search(best, labelled)
+    return Predicted(skipped, np.array(labels, np.int64), np.array(losses), np.array(correct, bool), of_search)
+
+
+def _of_search(best: Best, paths: Sequence[str]) -> int:
+    """How many of these files lie in the image folder of the search, a test part of its own left out."""
+    recorded = best.data.get("root")
+    root = best.weights_file.parent / (recorded or "")
+    if best.data["name"] != FOLDER or not recorded or not root.is_dir():
+        return 0
+    try:
+        test = parts_of(root).get("test")
+    except (UserError, OSError):  # it has changed since
+        test = None
+    folders = Counter(os.path.dirname(path) for path in paths)
+    return sum(
+        count
+        for folder, count in folders.items()
+        if _within(folder, root) and not (test is not None and _within(folder, root / test))
+    )
+
+
+def _within(folder: str, root: Path) -> bool:
+    """By its name, or where links lead."""
+    return any(Path(way(folder)).is_relative_to(way(root)) for way in (os.path.abspath, os.path.realpath))
 
 
 def _rows(batches: Iterable[tuple[np.ndarray, list[str | None]]], classifier: Classifier) -> Iterator[np.ndarray | str]:

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import yaml
 from builders import brightness_folder
 from PIL import Image
 
@@ -100,6 +101,34 @@ class TestCommand:
             f"4 images in class folders: accuracy 75.0% ± 17.1%, balanced accuracy 83.3%, loss {loss:.4f} ± 1.0000\n"
             "written: new/found.csv\n"
         ) in errors
+
+    @pytest.mark.parametrize(
+        ("root", "places", "which"),
+        [
+            ("photos", ["photos"], "these"),
+            ("photos", ["link"], "these"),
+            ("photos", ["photos", "new"], "4 of these"),
+            ("photos", ["photos/dark", "new"], None),  # the first has no class folders
+            ("photos", ["photos", "divided/test"], "4 of these"),
+            ("divided", ["divided/train"], "these"),
+            ("divided", ["divided/test"], None),
+            ("divided", ["divided/train", "divided/test"], "1 of these"),
+            ("gone", ["photos"], None),
+            (None, ["photos"], None),
+        ],
+    )
+    def test_images_of_the_search_are_no_measure(self, home, capsys, root, places, which):
+        for name in ("divided/train/dark/1", "divided/test/dark/2", "new/bright/3"):
+            save(home / f"{name}.png", 0)
+        (home / "link").symlink_to("photos")
+        content = yaml.safe_load((home / "run" / "best.yaml").read_text())
+        content["data"] |= {"name": "folder"} | ({} if root is None else {"root": f"../{root}"})
+        (home / "run" / "best.yaml").write_text(yaml.safe_dump(content))
+        assert main(["predict", "run", *places]) == 0
+        errors = capsys.readouterr().err
+        assert " in class folders: accuracy " in errors
+        doubt = f"; {which} are images of the search, most of which the network learned from: no measure on new ones\n"
+        assert doubt in errors if which else "images of the search" not in errors
 
     def test_broken_images_are_named_and_skipped(self, home, capsys):
         (home / "photos" / "dark" / "2.png").write_bytes(b"no image")
