@@ -1,31 +1,25 @@
 """The corners of a space, built and run before a search starts, so that what cannot work is refused at once."""
 
 import contextlib
-import copy
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
 
 import numpy as np
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from search.checks.drawing import Drawn, draw, value_at
-from search.checks.reading import Reads, Watched, likely
-from search.errors import BadTrial, Unwanted, UserError, described
-from search.spaces import Space, Suggest, load_space
+from search.checks.reading import likely
+from search.checks.trial_run import TrialRun
+from search.errors import BadTrial, Unwanted, UserError
+from search.spaces import Suggest, load_space
 from search.training.precision import one_thread
 from search.training.recipe import Recipe
 
 MOST_POINTS = 64
 DRAWS = 64  # at random, before an entry counts as one that nothing reads: corners need not reach every branch
-ROUNDING = 1e-4  # of a sum of probabilities
-IMAGES = 2
-# for larger images and networks shapes are followed without computing, the middle apart
-LARGEST_RUN = 64 * 64  # pixels
-LARGEST_BUILT = 4_000_000  # parameters
 
 READ_BY_TRAINING = {field.name for field in fields(Recipe)}
 
@@ -70,7 +64,7 @@ def check_corners(
     anything but finite logits (n, classes), or could not be trained as configured; and where nothing reads what
     `suggest` returns.
     """
-    trial_run = _TrialRun(load_space(space), shape, classes)
+    trial_run = TrialRun(load_space(space), shape, classes)
     works: Point | None = None
     fails: Point | None = None
     points: list[Point] = []
@@ -79,14 +73,14 @@ def check_corners(
             points.append(point)
             _require_plain(space, point)
             ahead(point)
-            if trial_run.problem(point) is None:
+            if _problem(point, trial_run) is None:
                 works = works or point
             else:
                 fails = fails or point
             if works and fails:
                 fails = _closest(works, fails, suggest, trial_run)
                 break
-        problem = fails and trial_run.problem(fails)
+        problem = fails and _problem(fails, trial_run)
         if not fails and len(points) < MOST_POINTS:
             _require_read(space, points, suggest, trial_run)
     if fails and problem:
@@ -137,7 +131,7 @@ def _require_plain(space: str, point: Point) -> None:
             )
 
 
-def _require_read(space: str, points: Sequence[Point], suggest: Suggest, trial_run: "_TrialRun") -> None:
+def _require_read(space: str, points: Sequence[Point], suggest: Suggest, trial_run: TrialRun) -> None:
     """Raises UserError where neither training nor `build` reads what `suggest` returns."""
     if unread := _unread(points, suggest, trial_run):
         raise UserError(
@@ -146,7 +140,7 @@ def _require_read(space: str, points: Sequence[Point], suggest: Suggest, trial_r
         )
 
 
-def _unread(points: Sequence[Point], suggest: Suggest, trial_run: "_TrialRun") -> list[str]:
+def _unread(points: Sequence[Point], suggest: Suggest, trial_run: TrialRun) -> list[str]:
     """The entries of configurations that neither training nor `build` reads at any point, nor at random ones."""
     returned = dict.fromkeys(name for point in points for name in point.config)
 
@@ -169,12 +163,17 @@ def _listed(unread: Sequence[str], points: Sequence[Point], missed: set[str]) ->
     return " and ".join(f"{name} (did you mean {other}?)" if other else name for name, other in meant)
 
 
-def _closest(works: Point, fails: Point, suggest: Suggest, trial_run: "_TrialRun") -> Point:
+def _problem(point: Point, trial_run: TrialRun) -> str | None:
+    """What is wrong at a point; None if nothing. The middle is computed however large it is."""
+    return trial_run.problem(point.config, computed=point.corner == MIDDLE)
+
+
+def _closest(works: Point, fails: Point, suggest: Suggest, trial_run: TrialRun) -> Point:
     """A point that still fails, with as many parameters as can be where they are in one that works."""
     for name in fails.params:
         with contextlib.suppress(BadTrial):
             closer = _draw(suggest, fails.corner.moved(name, works.corner[name]))
-            if trial_run.problem(closer) is not None:
+            if _problem(closer, trial_run) is not None:
                 fails = closer
     return fails
 
@@ -187,88 +186,6 @@ def _culprits(works: Point | None, fails: Point) -> tuple[str, str]:
         return "whatever its parameters", "mend it"
     shown = [f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in values.items()]
     return f"with {' and '.join(shown)}", "narrow that range, or mend build"
-
-
-class _TrialRun:
-    """Builds networks and runs a few images through them."""
-
-    def __init__(self, space: Space, shape: tuple[int, int, int], classes: int) -> None:
-        self._build, self._file = space.build, getattr(space, "__file__", None)
-        self._shape, self._classes = shape, classes
-        self.reads = Reads()  # by networks built so far
-        self._known: list[tuple[dict[str, Any], str | None]] = []  # what was read of a configuration, and its problem
-
-    def problem(self, point: Point) -> str | None:
-        """What is wrong with the configuration at a point; None if nothing."""
-        try:
-            Recipe.of(point.config)
-        except ValueError as error:
-            return str(error)
-        for read, known in self._known:  # parameters that training alone reads change nothing here
-            if all(point.config.get(name, Reads) == value for name, value in read.items()):
-                return known
-        before, self.reads = self.reads, Reads()
-        found = self._problem(point)
-        names = self.reads.found | self.reads.missed
-        self._known.append(({name: point.config.get(name, Reads) for name in names}, found))
-        self.reads = before | self.reads
-        return found
-
-    def read(self, config: dict[str, Any]) -> None:
-        """Let `build` and the network read a configuration, whatever comes of it."""
-        with contextlib.suppress(Exception, SystemExit):
-            self._run(self._built(config, "meta"), "meta")
-
-    def _problem(self, point: Point) -> str | None:
-        try:
-            if point.corner != MIDDLE:
-                with contextlib.suppress(Exception, SystemExit):  # perhaps for want of real numbers
-                    model = self._built(point.config, "meta")
-                    if self._large(model):
-                        return self._run(model, "meta")
-            return self._run(self._built(point.config, "cpu"), "cpu")
-        except (Exception, SystemExit) as error:
-            return described(error, self._file)
-
-    def _large(self, model: torch.nn.Module) -> bool:
-        """Whether real numbers would take too long."""
-        _, height, width = self._shape
-        return height * width > LARGEST_RUN or sum(weights.numel() for weights in model.parameters()) > LARGEST_BUILT
-
-    def _built(self, config: dict[str, Any], device: str) -> torch.nn.Module:
-        torch.manual_seed(0)
-        channels, height, width = self._shape
-        with torch.device(device):
-            return self._build(
-                Watched(copy.deepcopy(config), self.reads),
-                channels=channels,
-                image_size=(height, width),
-                classes=self._classes,
-            )
-
-    def _run(self, model: torch.nn.Module, device: str) -> str | None:
-        """What is wrong with a network; None if nothing."""
-        if not isinstance(model, torch.nn.Module):
-            return f"build returned a {type(model).__name__}, not a torch.nn.Module"
-        if any(torch.nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
-            return "the network has lazy layers; give each layer its sizes"
-        with torch.device(device), torch.no_grad():
-            images = torch.randn(IMAGES, *self._shape)
-            return self._wrong(model.eval()(images)) or self._wrong(model.train()(images))
-
-    def _wrong(self, logits: object) -> str | None:
-        if not isinstance(logits, torch.Tensor):
-            return f"the network returned a {type(logits).__name__}, not a tensor of logits"
-        if logits.shape != (IMAGES, self._classes):
-            return (
-                f"for {IMAGES} images and {self._classes} classes the network returned a tensor of shape "
-                f"{tuple(logits.shape)}, not {(IMAGES, self._classes)}"
-            )
-        if not logits.is_meta and not logits.isfinite().all():
-            return "the network returned logits that are not finite"
-        if not logits.is_meta and (logits >= 0).all() and ((logits.sum(dim=1) - 1).abs() < ROUNDING).all():
-            return "the network returned probabilities, as after a softmax; training wants logits, so leave it out"
-        return None
 
 
 def _draw(suggest: Suggest, corner: Corner) -> Point:

@@ -1,0 +1,100 @@
+"""A configuration of a space tried: its network built, and a few images run through it."""
+
+import contextlib
+import copy
+from typing import Any
+
+import torch
+
+from search.checks.reading import Reads, Watched
+from search.errors import described
+from search.spaces import Space
+from search.training.recipe import Recipe
+
+IMAGES = 2
+ROUNDING = 1e-4  # of a sum of probabilities
+# for larger images and networks shapes are followed without computing, unless it is asked for
+LARGEST_RUN = 64 * 64  # pixels
+LARGEST_BUILT = 4_000_000  # parameters
+
+
+class TrialRun:
+    """Builds networks and runs a few images through them."""
+
+    def __init__(self, space: Space, shape: tuple[int, int, int], classes: int) -> None:
+        self._build, self._file = space.build, getattr(space, "__file__", None)
+        self._shape, self._classes = shape, classes
+        self.reads = Reads()  # by networks built so far
+        self._known: list[tuple[dict[str, Any], str | None]] = []  # what was read of a configuration, and its problem
+
+    def problem(self, config: dict[str, Any], *, computed: bool) -> str | None:
+        """What is wrong with a configuration; None if nothing. computed: with real numbers, however large it is."""
+        try:
+            Recipe.of(config)
+        except ValueError as error:
+            return str(error)
+        for read, known in self._known:  # parameters that training alone reads change nothing here
+            if all(config.get(name, Reads) == value for name, value in read.items()):
+                return known
+        before, self.reads = self.reads, Reads()
+        found = self._problem(config, computed)
+        names = self.reads.found | self.reads.missed
+        self._known.append(({name: config.get(name, Reads) for name in names}, found))
+        self.reads = before | self.reads
+        return found
+
+    def read(self, config: dict[str, Any]) -> None:
+        """Let `build` and the network read a configuration, whatever comes of it."""
+        with contextlib.suppress(Exception, SystemExit):
+            self._run(self._built(config, "meta"), "meta")
+
+    def _problem(self, config: dict[str, Any], computed: bool) -> str | None:
+        try:
+            if not computed:
+                with contextlib.suppress(Exception, SystemExit):  # perhaps for want of real numbers
+                    model = self._built(config, "meta")
+                    if self._large(model):
+                        return self._run(model, "meta")
+            return self._run(self._built(config, "cpu"), "cpu")
+        except (Exception, SystemExit) as error:
+            return described(error, self._file)
+
+    def _large(self, model: torch.nn.Module) -> bool:
+        """Whether real numbers would take too long."""
+        _, height, width = self._shape
+        return height * width > LARGEST_RUN or sum(weights.numel() for weights in model.parameters()) > LARGEST_BUILT
+
+    def _built(self, config: dict[str, Any], device: str) -> torch.nn.Module:
+        torch.manual_seed(0)
+        channels, height, width = self._shape
+        with torch.device(device):
+            return self._build(
+                Watched(copy.deepcopy(config), self.reads),
+                channels=channels,
+                image_size=(height, width),
+                classes=self._classes,
+            )
+
+    def _run(self, model: torch.nn.Module, device: str) -> str | None:
+        """What is wrong with a network; None if nothing."""
+        if not isinstance(model, torch.nn.Module):
+            return f"build returned a {type(model).__name__}, not a torch.nn.Module"
+        if any(torch.nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
+            return "the network has lazy layers; give each layer its sizes"
+        with torch.device(device), torch.no_grad():
+            images = torch.randn(IMAGES, *self._shape)
+            return self._wrong(model.eval()(images)) or self._wrong(model.train()(images))
+
+    def _wrong(self, logits: object) -> str | None:
+        if not isinstance(logits, torch.Tensor):
+            return f"the network returned a {type(logits).__name__}, not a tensor of logits"
+        if logits.shape != (IMAGES, self._classes):
+            return (
+                f"for {IMAGES} images and {self._classes} classes the network returned a tensor of shape "
+                f"{tuple(logits.shape)}, not {(IMAGES, self._classes)}"
+            )
+        if not logits.is_meta and not logits.isfinite().all():
+            return "the network returned logits that are not finite"
+        if not logits.is_meta and (logits >= 0).all() and ((logits.sum(dim=1) - 1).abs() < ROUNDING).all():
+            return "the network returned probabilities, as after a softmax; training wants logits, so leave it out"
+        return None
