@@ -8,7 +8,13 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 import torch
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    check_distribution_compatibility,
+)
 
 from search.checks.drawing import Drawn, draw, value_at
 from search.checks.reading import likely
@@ -61,17 +67,19 @@ def check_corners(
     ahead: told of each before it is built.
 
     Raises UserError that names as few parameters as explain it, where a network cannot be built or run, gives
-    anything but finite logits (n, classes), or could not be trained as configured; and where nothing reads what
-    `suggest` returns.
+    anything but finite logits (n, classes), or could not be trained as configured; where Optuna would refuse some of
+    what `suggest` draws; and where nothing reads what it returns.
     """
     trial_run = TrialRun(load_space(space), shape, classes)
     works: Point | None = None
     fails: Point | None = None
     points: list[Point] = []
+    drawn_from: dict[str, BaseDistribution] = {}
     with one_thread(), torch.random.fork_rng(devices=[]), warnings.catch_warnings(action="ignore"):
         for point in corners(suggest):
             points.append(point)
             _require_plain(space, point)
+            _require_one_kind(space, point, drawn_from)
             ahead(point)
             if _problem(point, trial_run) is None:
                 works = works or point
@@ -129,6 +137,31 @@ def _require_plain(space: str, point: Point) -> None:
                 f"the space {space} draws {name} from choices such as {odd[0]!r}; Optuna keeps numbers, strings, "
                 f"booleans and None alone: draw a name, and have build look up what it stands for"
             )
+
+
+def _require_one_kind(space: str, point: Point, drawn_from: dict[str, BaseDistribution]) -> None:
+    """Raises UserError where a parameter is drawn as Optuna would refuse beside `drawn_from`, which grows by the rest.
+
+    Ranges may differ; kinds, scales and lists of choices may not.
+    """
+    for name, distribution in point.distributions.items():
+        before = drawn_from.setdefault(name, distribution)
+        try:
+            check_distribution_compatibility(before, distribution)
+        except ValueError as error:
+            raise UserError(
+                f"the space {space} draws {name} from {_kind(before)} in one branch and from {_kind(distribution)} in "
+                f"another; Optuna takes one of these by a name: call it {name}_2 in one of the branches"
+            ) from error
+
+
+def _kind(distribution: BaseDistribution) -> str:
+    """In words: what a parameter is drawn from, without the range of a number."""
+    if isinstance(distribution, CategoricalDistribution):
+        return f"the choices {list(distribution.choices)}"
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    numbers = "whole numbers" if isinstance(distribution, IntDistribution) else "numbers"
+    return f"{numbers} on a log scale" if distribution.log else numbers
 
 
 def _require_read(space: str, points: Sequence[Point], suggest: Suggest, trial_run: TrialRun) -> None:

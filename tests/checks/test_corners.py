@@ -203,6 +203,38 @@ def test_plain_choices_are_let_be(write):
     check_corners(space, suggester(space, {}), (1, 8, 8), 10)
 
 
+H, OTHER_H = "trial.suggest_categorical('h', [8, 16])", "trial.suggest_categorical('h', [16, 32])"
+WHOLE, LOG = "trial.suggest_int('h', 8, 16)", "trial.suggest_int('h', 8, 16, log=True)"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "kinds"),
+    [
+        (H, OTHER_H, ("the choices [16, 32]", "the choices [8, 16]")),
+        (H, "trial.suggest_categorical('h', [16, 8])", ("the choices [16, 8]", "the choices [8, 16]")),
+        (WHOLE, "trial.suggest_float('h', 8, 16)", ("numbers", "whole numbers")),
+        (WHOLE, LOG, ("whole numbers on a log scale", "whole numbers")),
+        (WHOLE, H, ("the choices [8, 16]", "whole numbers")),
+        (H, H, None),
+        (WHOLE, "trial.suggest_int('h', 2, 40)", None),
+        (LOG, "trial.suggest_int('h', 2, 40, log=True)", None),
+        (WHOLE, "trial.suggest_int('h', 8, 16, step=2)", None),
+        (H, OTHER_H.replace("'h'", "'h_2'"), None),
+    ],
+)
+def test_a_name_stands_for_one_kind_and_one_list_of_choices(write, one, other, kinds):
+    space = write(returning(f"'h': {one} if width == 1 else {other}", "config['h']"))
+    if kinds is None:
+        check_corners(space, suggester(space, {}), (1, 8, 8), 10)
+        return
+    with pytest.raises(UserError) as caught:
+        check_corners(space, suggester(space, {}), (1, 8, 8), 10)
+    assert str(caught.value) == (
+        f"the space mine.py draws h from {kinds[0]} in one branch and from {kinds[1]} in another; Optuna takes one of "
+        f"these by a name: call it h_2 in one of the branches"
+    )
+
+
 @pytest.mark.parametrize(
     ("entries", "reading"),
     [
