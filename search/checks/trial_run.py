@@ -25,37 +25,37 @@ class TrialRun:
         self._build, self._file = space.build, getattr(space, "__file__", None)
         self._shape, self._classes = shape, classes
         self.reads = Reads()  # by networks built so far
-        self._known: list[tuple[dict[str, Any], str | None]] = []  # what was read of a configuration, and its problem
+        self._known: list[tuple[int, dict[str, Any], str | None]] = []  # images, what was read, and what was wrong
 
     def problem(self, config: dict[str, Any], *, computed: bool) -> str | None:
         """What is wrong with a configuration; None if nothing. computed: with real numbers, however large it is."""
         try:
-            Recipe.of(config)
+            images = int(min(IMAGES, Recipe.of(config).batch_size))
         except ValueError as error:
             return str(error)
-        for read, known in self._known:  # parameters that training alone reads change nothing here
-            if all(config.get(name, Reads) == value for name, value in read.items()):
+        for number, read, known in self._known:  # parameters that training alone reads change nothing else here
+            if number == images and all(config.get(name, Reads) == value for name, value in read.items()):
                 return known
         before, self.reads = self.reads, Reads()
-        found = self._problem(config, computed)
+        found = self._problem(config, images, computed)
         names = self.reads.found | self.reads.missed
-        self._known.append(({name: config.get(name, Reads) for name in names}, found))
+        self._known.append((images, {name: config.get(name, Reads) for name in names}, found))
         self.reads = before | self.reads
         return found
 
     def read(self, config: dict[str, Any]) -> None:
         """Let `build` and the network read a configuration, whatever comes of it."""
         with contextlib.suppress(Exception, SystemExit):
-            self._run(self._built(config, "meta"), "meta")
+            self._run(self._built(config, "meta"), IMAGES, "meta")
 
-    def _problem(self, config: dict[str, Any], computed: bool) -> str | None:
+    def _problem(self, config: dict[str, Any], images: int, computed: bool) -> str | None:
         try:
             if not computed:
                 with contextlib.suppress(Exception, SystemExit):  # perhaps for want of real numbers
                     model = self._built(config, "meta")
                     if self._large(model):
-                        return self._run(model, "meta")
-            return self._run(self._built(config, "cpu"), "cpu")
+                        return self._run(model, images, "meta")
+            return self._run(self._built(config, "cpu"), images, "cpu")
         except (Exception, SystemExit) as error:
             return described(error, self._file)
 
@@ -75,23 +75,23 @@ class TrialRun:
                 classes=self._classes,
             )
 
-    def _run(self, model: torch.nn.Module, device: str) -> str | None:
-        """What is wrong with a network; None if nothing."""
+    def _run(self, model: torch.nn.Module, at_once: int, device: str) -> str | None:
+        """What is wrong with a network; None if nothing. at_once: images of a training step."""
         if not isinstance(model, torch.nn.Module):
             return f"build returned a {type(model).__name__}, not a torch.nn.Module"
         if any(torch.nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
             return "the network has lazy layers; give each layer its sizes"
         with torch.device(device), torch.no_grad():
             images = torch.randn(IMAGES, *self._shape)
-            return self._wrong(model.eval()(images)) or self._wrong(model.train()(images))
+            return self._wrong(model.eval()(images)) or self._wrong(model.train()(images[:at_once]), at_once)
 
-    def _wrong(self, logits: object) -> str | None:
+    def _wrong(self, logits: object, images: int = IMAGES) -> str | None:
         if not isinstance(logits, torch.Tensor):
             return f"the network returned a {type(logits).__name__}, not a tensor of logits"
-        if logits.shape != (IMAGES, self._classes):
+        if logits.shape != (images, self._classes):
             return (
-                f"for {IMAGES} images and {self._classes} classes the network returned a tensor of shape "
-                f"{tuple(logits.shape)}, not {(IMAGES, self._classes)}"
+                f"for {images} image{'s' * (images > 1)} and {self._classes} classes the network returned a tensor of "
+                f"shape {tuple(logits.shape)}, not {(images, self._classes)}"
             )
         if not logits.is_meta and not logits.isfinite().all():
             return "the network returned logits that are not finite"

@@ -283,6 +283,21 @@ def test_training_parameters_are_checked(write):
         check_corners(space, suggester(space, {}), (1, 8, 8), 10)
 
 
+@pytest.mark.parametrize(
+    ("space", "batches", "fine"),
+    [("mlp", (1, 8), False), ("mlp", (2, 8), True), ("cnn", (1, 8), True)],  # of its maps cnn norms 16 pixels
+)
+def test_a_step_of_one_image_is_tried_where_the_space_has_one(space, batches, fine):
+    name, ranges = f"spaces.{space}", {"batch_size": batches}
+    if fine:
+        check_corners(name, suggester(name, ranges), (1, 8, 8), 10)
+        return
+    with pytest.raises(UserError) as caught:
+        check_corners(name, suggester(name, ranges), (1, 8, 8), 10)
+    assert "images with batch_size=1: ValueError: Expected more than 1 value per channel when" in str(caught.value)
+    assert str(caught.value).endswith("; narrow that range, or mend build")
+
+
 def test_networks_for_large_images_are_not_computed(write):
     space = write(
         """
