@@ -55,7 +55,9 @@ class TrialRun:
                     model = self._built(config, "meta")
                     if self._large(model):
                         return self._run(model, images, "meta")
-            return self._run(self._built(config, "cpu"), images, "cpu")
+            model = self._built(config, "cpu")
+            # before it runs, as it may drop then what is in the way; of one network alone, for the sake of time
+            return (_uncopied(model) if computed else None) or self._run(model, images, "cpu")
         except (Exception, SystemExit) as error:
             return described(error, self._file)
 
@@ -83,7 +85,8 @@ class TrialRun:
             return "the network has lazy layers; give each layer its sizes"
         with torch.device(device), torch.no_grad():
             images = torch.randn(IMAGES, *self._shape)
-            return self._wrong(model.eval()(images)) or self._wrong(model.train()(images[:at_once]), at_once)
+            wrong = self._wrong(model.eval()(images)) or self._wrong(model.train()(images[:at_once]), at_once)
+        return wrong or _untrained(model)
 
     def _wrong(self, logits: object, images: int = IMAGES) -> str | None:
         if not isinstance(logits, torch.Tensor):
@@ -98,3 +101,37 @@ class TrialRun:
         if not logits.is_meta and (logits >= 0).all() and ((logits.sum(dim=1) - 1).abs() < ROUNDING).all():
             return "the network returned probabilities, as after a softmax; training wants logits, so leave it out"
         return None
+
+
+def _uncopied(model: torch.nn.Module) -> str | None:
+    """Why training could not copy a network for its moving average; None where it can, or where it is none."""
+    if not isinstance(model, torch.nn.Module):
+        return None
+    for layer, module in model.named_modules():
+        for name, value in vars(module).items():
+            if isinstance(value, torch.Tensor) and value.grad_fn is not None:
+                return (
+                    f"{f'{layer}.{name}'.lstrip('.')} is computed from other weights as the network is built, so "
+                    f"training cannot copy it for its moving average; have forward compute it, as "
+                    f"torch.nn.utils.parametrizations.weight_norm does in place of torch.nn.utils.weight_norm"
+                )
+    try:
+        copy.deepcopy(model)
+    except Exception as error:
+        return f"training cannot copy the network for its moving average: {described(error, '')}"
+    return None
+
+
+def _untrained(model: torch.nn.Module) -> str | None:
+    """Why the optimizer could not train a network; None where it can."""
+    trained = [(name, weights) for name, weights in model.named_parameters() if weights.requires_grad]
+    if not trained:
+        return "the network has no parameters that require a gradient, so there is nothing to train"
+    for name, weights in trained:
+        if not weights.is_floating_point():
+            kind = str(weights.dtype).removeprefix("torch.")
+            return (
+                f"the parameter {name} is {kind}, and AdamW trains real numbers alone; keep its real and imaginary "
+                f"parts in a last dimension of two, and take torch.view_as_complex of it in forward"
+            )
+    return None
