@@ -13,6 +13,7 @@ from search.training.recipe import Recipe
 
 IMAGES = 2
 ROUNDING = 1e-4  # of a sum of probabilities
+CLOSE = 1e-3  # of the largest logit
 # for larger images and networks shapes are followed without computing, unless it is asked for
 LARGEST_RUN = 64 * 64  # pixels
 LARGEST_BUILT = 4_000_000  # parameters
@@ -85,8 +86,29 @@ class TrialRun:
             return "the network has lazy layers; give each layer its sizes"
         with torch.device(device), torch.no_grad():
             images = torch.randn(IMAGES, *self._shape)
-            wrong = self._wrong(model.eval()(images)) or self._wrong(model.train()(images[:at_once]), at_once)
+            logits = model.eval()(images)
+            wrong = self._wrong(logits) or (None if logits.is_meta else self._mixed(model, images, logits))
+            wrong = wrong or self._wrong(model.train()(images[:at_once]), at_once)
         return wrong or _untrained(model)
+
+    def _mixed(self, model: torch.nn.Module, images: torch.Tensor, together: torch.Tensor) -> str | None:
+        """What is wrong where an image's logits depend on the others of its batch. together: logits of all images."""
+        try:
+            alone = model(
+                images[-1:]
+            )  # the last: a recurrent layer that takes images for time knows those before alone
+            if wrong := self._wrong(alone, 1):
+                return wrong
+            if _close(alone, together[-1:]) or not _close(model(images), together):  # the latter: it draws at random
+                return None
+        except ValueError:  # of batch norm, over one value
+            if not _norming_the_batch(model):
+                raise
+        layers = _norming_the_batch(model)
+        culprit = (
+            f", by {layers[0]}; have it keep running statistics" if layers else "; have forward take each by itself"
+        )
+        return f"in eval mode the logits of an image depend on the others of its batch{culprit}"
 
     def _wrong(self, logits: object, images: int = IMAGES) -> str | None:
         if not isinstance(logits, torch.Tensor):
@@ -120,6 +142,20 @@ def _uncopied(model: torch.nn.Module) -> str | None:
     except Exception as error:
         return f"training cannot copy the network for its moving average: {described(error, '')}"
     return None
+
+
+def _close(logits: torch.Tensor, others: torch.Tensor) -> bool:
+    """Whether they are equal but for rounding, which differs with the number of images."""
+    return bool((logits - others).abs().max() <= CLOSE * others.abs().max())
+
+
+def _norming_the_batch(model: torch.nn.Module) -> list[str]:
+    """The layers that norm with the statistics of the batch, in eval mode too."""
+    return [
+        f"layer {name} ({type(layer).__name__})"
+        for name, layer in model.named_modules()
+        if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm) and (layer.training or layer.running_mean is None)
+    ]
 
 
 def _untrained(model: torch.nn.Module) -> str | None:

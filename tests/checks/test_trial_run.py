@@ -13,6 +13,17 @@ CLASSES, SHAPE = 3, (2, 4, 4)
 PIXELS = 32
 
 
+class Around(nn.Module):
+    """A function of a layer and of flat images."""
+
+    def __init__(self, function, layer=None):
+        super().__init__()
+        self.function, self.layer = function, layer or nn.Linear(PIXELS, CLASSES)
+
+    def forward(self, images):
+        return self.function(self.layer, images.flatten(1))
+
+
 class Complex(nn.Module):
     def __init__(self, trained=True):
         super().__init__()
@@ -59,3 +70,49 @@ def test_what_training_cannot_take_is_told(build, said):
     found = problem(build)
     assert (found is None) == (said is None)
     assert said is None or (found.startswith(said) and "\n" not in found)
+
+
+def normed(layer):
+    return nn.Sequential(nn.Conv2d(2, 4, 3), layer, nn.Flatten(), nn.Linear(16, CLASSES))
+
+
+def zeroed(model):
+    nn.init.zeros_(model[-1].weight)
+    nn.init.zeros_(model[-1].bias)
+    return model
+
+
+class Training(nn.BatchNorm2d):
+    def train(self, mode=True):
+        return super().train(True)
+
+
+ON_OTHERS = "in eval mode the logits of an image depend on the others of its batch"
+BY_ITSELF = f"{ON_OTHERS}; have forward take each by itself"
+SQUEEZED = "for 1 image and 3 classes the network returned a tensor of shape (3,), not (1, 3)"
+BATCH_NORM = f"{ON_OTHERS}, by layer 1 (BatchNorm2d); have it keep running statistics"
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (lambda: normed(nn.BatchNorm2d(4, track_running_stats=False)), BATCH_NORM),
+        (lambda: normed(Training(4)), BATCH_NORM.replace("BatchNorm2d", "Training")),
+        (lambda: normed(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(4, track_running_stats=False),
+                                      nn.Upsample(2))), BATCH_NORM.replace("layer 1", "layer 1.1")),  # one value of one
+        (lambda: Around(lambda layer, x: layer(x) - layer(x).mean(0)), BY_ITSELF),
+        (lambda: Around(lambda layer, x: layer(x) + 9e-4 * x.mean()), None),  # as little as rounding
+        (lambda: Around(lambda layer, x: layer(x[:, None])[0][:, 0], nn.LSTM(32, CLASSES)), BY_ITSELF),  # n as time
+        (lambda: Around(lambda layer, x: layer(x).squeeze()), SQUEEZED),
+        (lambda: normed(nn.BatchNorm2d(4)), None),
+        (lambda: normed(nn.InstanceNorm2d(4)), None),
+        (lambda: normed(nn.GroupNorm(2, 4)), None),
+        (lambda: zeroed(normed(nn.BatchNorm2d(4))), None),
+        (lambda: Around(lambda layer, x: layer(x) * 0 + 1000), None),
+        (lambda: Around(lambda layer, x: nn.functional.dropout(layer(x))), None),  # random, not for the others' sake
+        (lambda: Around(lambda layer, x: layer(x) * float("nan")), "the network returned logits that are not finite"),
+        (lambda: Around(lambda layer, x: layer(x) / (len(x) > 1)), "the network returned logits that are not finite"),
+    ],
+)  # fmt: skip
+def test_an_image_is_judged_by_itself(build, said):
+    assert problem(build) == said
