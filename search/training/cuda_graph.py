@@ -48,6 +48,7 @@ class Cuda:
 
     def capture(self, step: Callable[[], None]) -> Callable[[], None]:
         """A replay of `step`, which is recorded and not run. Raises RuntimeError where it cannot be captured."""
+        current = torch.cuda.current_stream(self.device)
         states = [generator.clone_state() for generator in self._generators]
         graph = torch.cuda.CUDAGraph()
         for generator in self._own:
@@ -60,6 +61,8 @@ class Cuda:
             ):
                 step()
         except RuntimeError:
+            with torch.cuda.device(self.device):  # which setting a stream of it would make the current one
+                torch.cuda.set_stream(current)  # torch stays on the stream of a capture that it could not end
             for generator, state in zip(self._generators, states, strict=True):  # they believe that capture goes on
                 generator.graphsafe_set_state(state)
             raise

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import random
+import types
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from builders import CONFIG
 
 from search.measurement import measure
 from search.training import trainer as training
-from search.training.cuda_graph import WARM_UP, GraphedStep, graphed
+from search.training.cuda_graph import WARM_UP, Cuda, GraphedStep, graphed
 from search.training.precision import CANDIDATES, Precision, fastest_precision
 from search.training.trainer import Trainer
 from search.training.trial import Job, run_trial
@@ -69,6 +70,30 @@ def test_what_cannot_be_captured_goes_on_plainly():
     assert [float(value) for value in calls] == list(range(WARM_UP + 3))
     assert cuda.captures == 1
     assert step.failure == "operation not permitted when stream is capturing"
+
+
+def test_after_a_failed_capture_the_current_stream_is_that_of_before(monkeypatch):
+    streams, generator = ["before"], types.SimpleNamespace(clone_state=lambda: "state", graphsafe_set_state=str)
+
+    @contextlib.contextmanager
+    def capturing(graph, stream, capture_error_mode):  # as torch's, which stays on the stream where it cannot end
+        streams.append(stream)
+        yield
+
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: "of the capture")
+    monkeypatch.setattr(torch.cuda, "default_generators", [generator])
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: streams[-1])
+    monkeypatch.setattr(torch.cuda, "set_stream", streams.append)
+    monkeypatch.setattr(torch.cuda, "device", contextlib.nullcontext)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    monkeypatch.setattr(torch.cuda, "graph", capturing)
+
+    def step():
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    with pytest.raises(RuntimeError, match="not permitted"):
+        Cuda(torch.device("cuda", 0)).capture(step)
+    assert streams == ["before", "of the capture", "before"]
 
 
 def test_want_of_memory_is_no_reason_to_go_on():
@@ -163,9 +188,10 @@ def test_on_a_gpu_a_step_that_synchronizes_goes_on_plainly():
         total.add_(value + torch.rand(1, device="cuda") * 0)
         total.item()
 
-    replayed = graphed(step, total.device)
+    replayed, current = graphed(step, total.device), torch.cuda.current_stream()
     for _ in range(WARM_UP + 3):
         replayed(1.0)
+        assert torch.cuda.current_stream() == current
     assert replayed.failure is not None
     assert total.item() == WARM_UP + 3
     torch.rand(1, device="cuda")  # the generator is not left waiting for the end of a capture
