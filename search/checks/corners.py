@@ -74,12 +74,10 @@ def check_corners(
     works: Point | None = None
     fails: Point | None = None
     points: list[Point] = []
-    drawn_from: dict[str, BaseDistribution] = {}
     with one_thread(), torch.random.fork_rng(devices=[]), warnings.catch_warnings(action="ignore"):
         for point in corners(suggest):
             points.append(point)
-            _require_plain(space, point)
-            _require_one_kind(space, point, drawn_from)
+            _require_kept(space, points)
             ahead(point)
             if _problem(point, trial_run) is None:
                 works = works or point
@@ -128,6 +126,12 @@ def corners(suggest: Suggest) -> Iterator[Point]:
         )
 
 
+def _require_kept(space: str, points: Sequence[Point]) -> None:
+    """Raises UserError where Optuna would refuse, or not keep, what is drawn at the last point."""
+    _require_plain(space, points[-1])
+    _require_one_kind(space, points)
+
+
 def _require_plain(space: str, point: Point) -> None:
     """Raises UserError where a choice is nothing that Optuna promises to keep as it is."""
     for name, distribution in point.distributions.items():
@@ -139,13 +143,13 @@ def _require_plain(space: str, point: Point) -> None:
             )
 
 
-def _require_one_kind(space: str, point: Point, drawn_from: dict[str, BaseDistribution]) -> None:
-    """Raises UserError where a parameter is drawn as Optuna would refuse beside `drawn_from`, which grows by the rest.
+def _require_one_kind(space: str, points: Sequence[Point]) -> None:
+    """Raises UserError where a parameter is drawn at the last point as Optuna would refuse after an earlier one.
 
     Ranges may differ; kinds, scales and lists of choices may not.
     """
-    for name, distribution in point.distributions.items():
-        before = drawn_from.setdefault(name, distribution)
+    for name, distribution in points[-1].distributions.items():
+        before = next(point.distributions[name] for point in points if name in point.distributions)
         try:
             check_distribution_compatibility(before, distribution)
         except ValueError as error:
