@@ -82,7 +82,8 @@ class Trainer:
         self._generator = torch.Generator(device).manual_seed(seed)
         # a fixed number of images in each step, within a step's worth of all: none is left over for a last, small batch
         images = len(data.train)
-        self.steps = max(1, round(images / recipe.batch_size))
+        fewest = min(recipe.batch_size, 2)  # of one image batch normalization knows no variance: only where asked for
+        self.steps = max(1, min(round(images / recipe.batch_size), images // fewest))
         self._batch = images // self.steps
         self._step = 0
         self.optimizer = torch.optim.AdamW(

@@ -26,6 +26,12 @@ def test_no_batch_is_a_leftover(digits, batch_size, steps):
         assert np.isfinite(measure(*(lambda e: (e.train, e.val))(trainer.epoch())).val_loss)
 
 
+@pytest.mark.parametrize(("images", "steps"), [(1, 1), (2, 1), (3, 1), (7, 3), (9, 4)])  # 7 / 2 and 3 / 2 round up
+def test_only_a_batch_size_of_one_makes_batches_of_one(digits, images, steps):
+    few = replace(digits.to(CPU), train=digits.to(CPU).train[:images])
+    assert Trainer(cnn.build, CONFIG | {"batch_size": 2}, few, seed=0, precision=Precision()).steps == steps
+
+
 def test_weight_decay_spares_biases_and_norms():
     decayed, spared = parameter_groups(cnn.build(CONFIG, channels=1, image_size=(8, 8), classes=10), 0.5)
     assert {p.ndim for p in decayed["params"]} == {2, 4}

@@ -179,7 +179,7 @@ class Simulation:
         assert run is not None  # recorded losses are finite
         seconds = running.epochs * epoch_cost(running.config)
         outcome = Outcome(number, stopped, run=run, history=history, seconds=seconds)
-        for key, value in attributes_of(outcome, "cpu").items():
+        for key, value in attributes_of(outcome, "cpu", None).items():
             running.trial.set_user_attr(key, value)
         for key, violation in violations_of(run, self._problem.constraints).items():
             running.trial.set_constraint(key, violation)
