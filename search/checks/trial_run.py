@@ -93,10 +93,9 @@ class TrialRun:
 
     def _mixed(self, model: torch.nn.Module, images: torch.Tensor, together: torch.Tensor) -> str | None:
         """What is wrong where an image's logits depend on the others of its batch. together: logits of all images."""
+        last = images[-1:]  # a recurrent layer that takes images for time knows those before alone
         try:
-            alone = model(
-                images[-1:]
-            )  # the last: a recurrent layer that takes images for time knows those before alone
+            alone = model(last)
             if wrong := self._wrong(alone, 1):
                 return wrong
             if _close(alone, together[-1:]) or not _close(model(images), together):  # the latter: it draws at random
@@ -104,11 +103,10 @@ class TrialRun:
         except ValueError:  # of batch norm, over one value
             if not _norming_the_batch(model):
                 raise
-        layers = _norming_the_batch(model)
-        culprit = (
-            f", by {layers[0]}; have it keep running statistics" if layers else "; have forward take each by itself"
-        )
-        return f"in eval mode the logits of an image depend on the others of its batch{culprit}"
+        remedy = "; have forward take each by itself"
+        if layers := _norming_the_batch(model):
+            remedy = f", by {layers[0]}; have it keep running statistics"
+        return f"in eval mode the logits of an image depend on the others of its batch{remedy}"
 
     def _wrong(self, logits: object, images: int = IMAGES) -> str | None:
         if not isinstance(logits, torch.Tensor):
