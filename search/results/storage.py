@@ -46,10 +46,10 @@ def create_study(url: str, name: str, patience: Patience | None = None, folder: 
     patience = patience or Patience(shown(place), WRITER_SECONDS)
     with told(f"cannot open the storage {shown(place)}", url, REMEDY):
         storage = _create_storage(url, patience)
-        if is_sqlite(place):
-            _write_ahead(storage.engine)
         if folder is not None:
             _require_alone(storage, url, name, folder)
+        if is_sqlite(place):
+            _write_ahead(storage.engine)
         directions = [optuna.study.StudyDirection.MINIMIZE] * 2
         study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
         if study.directions != directions or (not study.user_attrs and _has_run(study)):
