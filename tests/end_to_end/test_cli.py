@@ -230,6 +230,7 @@ def test_list_marks_the_chosen_trial(finished, capsys):
 
 def test_while_another_process_holds_the_database(finished):
     holder = sqlite3.connect(finished / "study.db", isolation_level=None)
+    holder.execute("PRAGMA journal_mode=WAL")  # as a search does
     holder.execute("BEGIN EXCLUSIVE")
     holder.execute("UPDATE studies SET study_name = 'changed'")
     done = call(f"{PYTHON} -m search list run", finished.parent)
