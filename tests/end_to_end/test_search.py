@@ -185,7 +185,7 @@ def test_a_killed_search_queues_again_what_it_left_running(tmp_path):
 
 def test_a_trial_failed_from_the_dashboard_does_not_end_the_search(tmp_path):
     command = [*DIGITS, "--workers", "1", "--trials", "2",
-               "--epochs", "40", "--out", "run", *SMALL[:4]]  # fmt: skip
+               "--epochs", "200", "--out", "run", *SMALL[:4]]  # fmt: skip
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     wait_for(lambda: has_history(tmp_path / "run"))
     study_of(tmp_path / "run").tell(0, state=TrialState.FAIL)

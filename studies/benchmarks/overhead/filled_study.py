@@ -97,6 +97,7 @@ def frozen(
         "stopped": ended.stopped.value,
         "reason": ended.reason,
         "epochs_run": len(ended.history["val_loss"]),
+        "epochs_planned": EPOCHS,
         "seconds": ended.seconds,
         "device": "cpu",
         "history": storable_history(ended.history),
