@@ -192,6 +192,9 @@ def test_a_run_folder_holds_one_search(shared):
             Store(place, "another", seed=0, folder=folder)
         assert optuna.get_all_study_names(place) == ["s", "not begun"]
         Store(place, "s", seed=0, folder=folder)
+    Store(default_storage_url(a), "s", seed=0).study.set_user_attr(StudyAttribute.FOLDER, "/where/it/was")
+    with pytest.raises(UserError, match="a holds the search s"):  # a run folder may have been moved
+        Store(default_storage_url(a), "another", seed=0, folder=a)
     with pytest.raises(UserError, match=r"a holds a search in its own study\.db; leave --storage out"):
         Store(url, "another", seed=0, folder=a)
     Store(url, "another", seed=0, folder=a / "new")

@@ -64,6 +64,13 @@ def test_an_ask_and_a_tell_cost_few_statements(store):
     assert len(said) - asked <= 14
 
 
+def test_a_trial_keeps_what_its_own_start_planned(store):
+    for epochs in (7, 40):
+        store.plan({"epochs": epochs})
+        told(store)
+    assert [trial.epochs_planned for trial in store.snapshot().trials] == [7, 40]
+
+
 GOOD, BAD = [0.6, 0.5, 0.55], [0.9, 0.8, 0.85]  # below and above the baseline's 0.7
 
 

@@ -138,8 +138,18 @@ def test_damaged_records_are_an_error_of_one_line(damage):
         read_snapshot(study)
 
 
+UNEVEN = {"train_loss": [0.5], "val_loss": [0.6, 0.5], "gap": [0.1]}
+
+
 @pytest.mark.parametrize(
-    "damage", [{"history": {"val_loss": [0.5]}}, {"history": "many"}, {"best_epoch": "first"}, {"parameters": None}]
+    "damage",
+    [
+        {"history": {"val_loss": [0.5]}},
+        {"history": UNEVEN},
+        {"history": "many"},
+        {"best_epoch": "first"},
+        {"parameters": None},
+    ],
 )
 def test_so_is_a_damaged_trial(damage):
     study = recorded_study([replace_attributes(recorded_trial(0), **damage)])
