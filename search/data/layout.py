@@ -49,7 +49,7 @@ def parts_of(root: Path) -> Mapping[str, str]:
     have, missing = next(iter(found.values())), "train" if "train" not in found else "test"
     raise UserError(
         f"{root} has a folder {have} with class folders, and no folder {missing}; add one with the same "
-        f"classes, or pass --data-root {root / have} to have a fifth of each class set aside as the test part"
+        f"classes, or name {root / have} to have a fifth of each class set aside as the test part"
     )
 
 

@@ -78,7 +78,7 @@ def find_images(root: Path, near: Callable[[Sequence[str]], Sequence[Sequence[in
     Raises UserError where there are no images, and where a folder cannot be read.
     """
     if not os.path.isdir(root):
-        raise UserError(f"there is no folder {root}; point --data-root at one that has a folder for each class")
+        raise UserError(f"there is no folder {root}; name one that has a folder for each class")
     try:
         parts = parts_of(root)
         scanned = {part: scan(root, f"{parts[part]}/") for part in parts} or {"train": scan(root, "")}

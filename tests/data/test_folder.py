@@ -168,7 +168,7 @@ class TestBadInput:
 
     def test_missing_folder(self, tmp_path):
         assert self.load(tmp_path / "none") == (
-            f"there is no folder {tmp_path / 'none'}; point --data-root at one that has a folder for each class"
+            f"there is no folder {tmp_path / 'none'}; name one that has a folder for each class"
         )
 
     def test_empty_folder(self, tmp_path):
@@ -214,7 +214,7 @@ class TestBadInput:
         fill(home / have)
         assert self.load(home) == (
             f"{home} has a folder {have} with class folders, and no folder {missing}; add one with the same classes, "
-            f"or pass --data-root {home / have} to have a fifth of each class set aside as the test part"
+            f"or name {home / have} to have a fifth of each class set aside as the test part"
         )
 
     def test_different_classes(self, tmp_path):
