@@ -14,7 +14,6 @@ from optuna.artifacts import get_all_artifact_meta, upload_artifact
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial
 from optuna_dashboard import save_note, save_plotly_graph_object
-from optuna_dashboard._note import get_note_from_system_attrs
 from optuna_dashboard.artifact import get_artifact_path
 
 from search.choice.constraints import Constraints
@@ -153,6 +152,8 @@ class Publisher:
 
     def _notes_before(self) -> dict[int | None, str]:
         """What an earlier start left, without the curves: a kill may have come before the notes of others changed."""
+        from optuna_dashboard._note import get_note_from_system_attrs  # private: a release without it ends no search
+
         stored = self._study._storage.get_study_system_attrs(self._study._study_id)  # `get_note` reads all for each
         trials = self._study.get_trials(deepcopy=False)
         bodies = {trial.number: get_note_from_system_attrs(stored, trial._trial_id)["body"] for trial in trials}

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import sys
 
 import optuna
 import pytest
@@ -163,6 +164,13 @@ def test_a_later_start_takes_back_what_a_killed_one_left(study, tmp_path):
     Publisher(study, tmp_path, EASY, 20).close()
     assert note_of(study, 0).endswith("It is on the front.")
     assert note_of(study, 3)
+
+
+def test_a_dashboard_that_keeps_notes_otherwise_ends_no_search(study, tmp_path, monkeypatch, told):
+    monkeypatch.setitem(sys.modules, "optuna_dashboard._note", None)  # its import fails
+    Publisher(study, tmp_path, EASY, 20).close()
+    assert note_of(study, 0).endswith("It is on the front.")
+    assert len(told) == 1
 
 
 def test_beyond_a_number_only_trials_that_matter_get_notes(study, tmp_path, monkeypatch):
